@@ -1,0 +1,313 @@
+"""See what the Two-Pass Coverage Renorm of a ZeMosaic worker does, from outside and without touching it.
+
+Decorate the function; nothing happens unless ``ZEMOSAIC_TWO_PASS_DEBUG=1`` when it is decorated::
+
+    @two_pass_diagnostics
+    def run_second_pass_coverage_renorm(tiles, tiles_wcs, ...): ...
+
+or watch a worker that knows nothing of this module, for a while or until further notice::
+
+    with TwoPassProbe(zemosaic_worker, directory="diagnostics") as probe:
+        zemosaic_worker.run_second_pass_coverage_renorm(...)
+    probe.reports[-1].to_table()
+
+    attach(zemosaic_worker)
+    ...
+    detach(zemosaic_worker)
+
+What is watched runs once, with its own arguments, and gives its own result, whatever happens here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+from pathlib import Path
+
+import wrapt
+
+from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport, delta_map, tile_statistics
+from zemosaic_twopass.build import delta_maps, summary_of, tile_records
+from zemosaic_twopass.report import delta_line, tile_lines
+from zemosaic_twopass.run import Run, log_failure
+from zemosaic_twopass.seams import SECOND_PASS, first_pass, home_of, seams_of
+from zemosaic_twopass.settings import LOGGER_NAME, Settings
+
+__all__ = [
+    "AttachError",
+    "DeltaMap",
+    "Finding",
+    "TileRecord",
+    "TileStats",
+    "TwoPassProbe",
+    "TwoPassReport",
+    "attach",
+    "delta_map",
+    "detach",
+    "tile_statistics",
+    "two_pass_diagnostics",
+]
+
+WORKERS = ("zemosaic_worker", "zemosaic.zemosaic_worker")
+
+_lock = threading.RLock()
+_patches = {}
+_attached = {}
+
+
+def _renew_lock():
+    # A child forked while another thread held the lock would wait for that thread forever.
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+class AttachError(LookupError):
+    """The worker does not have the function that is to be watched."""
+
+
+class _Watched(wrapt.FunctionWrapper):
+    """A wrapper of ours; pickled by name, so it reaches process pools like the function it wraps."""
+
+    def __reduce_ex__(self, protocol):
+        return self.__wrapped__.__qualname__
+
+
+class _Patch:
+    """One wrapped function: the wrapper in place, and how many probes need it."""
+
+    def __init__(self, owner, name, observer):
+        self.owner, self.name, self.holders = owner, name, 0
+        self.handle = wrapt.wrap_object(owner, name, _Watched, (observer,))
+
+
+class _Tap:
+    """The wrapper of one second pass; tells every probe that listens."""
+
+    def __init__(self):
+        self.probes = ()
+
+    def __call__(self, wrapped, instance, args, kwargs):
+        if not self.probes:
+            return wrapped(*args, **kwargs)
+        run = Run(self.probes, args, kwargs)
+        run.open(wrapped, first_pass.get())
+        try:
+            result = wrapped(*run.args, **run.kwargs)
+        except Exception:
+            run.close(ran=False)
+            raise
+        except BaseException:
+            run.close(ran=None)
+            raise
+        run.close(ran=result is not None)
+        return result
+
+
+def _tap_of(function):
+    """The tap of ours in a chain of wrappers, or None."""
+    found = wrapt.find_wrapper(
+        function, predicate=lambda item: type(item) is _Watched and isinstance(item._self_wrapper, _Tap)
+    )
+    return None if found is None else found._self_wrapper
+
+
+class TwoPassProbe:
+    """Watch the second passes of a worker while the context is open.
+
+    Parameters
+    ----------
+    worker : module
+        Any ZeMosaic worker with a `run_second_pass_coverage_renorm`; not edited.
+    delta_map : bool, optional
+        Also build the delta map and save it.
+    downsample : int, optional
+        Reduction factor of the delta map, at least 1.
+    directory : path-like, optional
+        Where artefacts go; by default what ``ZEMOSAIC_TWO_PASS_DEBUG_DIR`` says.
+    logger : logging.Logger, optional
+        Takes our lines in place of the logger that the call was given.
+    strict : bool, optional
+        Let errors of the diagnostics out, for tests; otherwise each call logs them once.
+    names : sequence of str, optional
+        What the tiles are called in the lines of a run that has as many tiles.
+
+    Attributes
+    ----------
+    reports : collections.deque of TwoPassReport
+        One for each second pass that ran inside, oldest first; the last 16 are kept.
+    failures : collections.deque of str
+        What went wrong in the diagnostics, one entry a call; the last 16 are kept.
+
+    Raises
+    ------
+    AttachError
+        On entering, if the worker has no such function.
+    ValueError
+        If `downsample` is not at least 1.
+    """
+
+    def __init__(self, worker, *, delta_map=True, downsample=8, directory=None, logger=None, strict=False, names=None):
+        if downsample < 1:
+            raise ValueError(f"downsample {downsample} < 1")
+        self.worker = worker
+        self.delta_map = delta_map
+        self.downsample = downsample
+        self.directory = Path(directory) if directory else Settings.from_environment().directory
+        self.logger = logger
+        self.strict = strict
+        self.names = names
+        self.reports = deque(maxlen=16)
+        self.failures = deque(maxlen=16)
+        self._home = worker
+        self._tap = None
+        self._held = []
+
+    def __enter__(self):
+        with _lock:
+            function = getattr(self.worker, SECOND_PASS, None)
+            if not callable(function):
+                raise AttachError(f"{getattr(self.worker, '__name__', self.worker)} has no {SECOND_PASS}")
+            self._home = home_of(wrapt.unwrapped(function), self.worker)
+            tap = _tap_of(function)
+            # A decorated function has its tap already and nothing of it is ours to undo.
+            if tap is None or (id(self.worker), SECOND_PASS) in _patches:
+                tap = self._hold(self.worker, SECOND_PASS, tap or _Tap())
+            self._listen(tap)
+        return self
+
+    def __exit__(self, *exc_info):
+        with _lock:
+            if self._tap is not None:
+                self._tap.probes = tuple(probe for probe in self._tap.probes if probe is not self)
+                self._tap = None
+            while self._held:
+                _release(self._held.pop())
+
+    def _listen(self, tap):
+        self._tap = tap
+        tap.probes = (*tap.probes, self)
+        self.hold_seams()
+
+    def hold_seams(self):
+        """Watch the inner functions that have come since the last look."""
+        with _lock:
+            for owner, name, observer in seams_of(self._home):
+                if (id(owner), name) not in self._held:
+                    self._hold(owner, name, observer)
+
+    def _hold(self, owner, name, observer):
+        key = (id(owner), name)
+        if key not in _patches:
+            _patches[key] = _Patch(owner, name, observer)
+        _patches[key].holders += 1
+        self._held.append(key)
+        return _patches[key].handle._self_wrapper
+
+    def logger_of(self, capture):
+        """Where our lines about a call go."""
+        return self.logger or capture.logger or logging.getLogger(LOGGER_NAME)
+
+    def publish(self, run, ran):
+        """Make the report of a call, keep it, write its files and its lines."""
+        logger = self.logger_of(run.capture)
+        records = tile_records(run.capture, self.names) if logger.isEnabledFor(logging.DEBUG) else ()
+        for record in records:
+            run.say(logger, *tile_lines(record))
+        maps = delta_maps(run.capture, self.downsample) if self.delta_map and ran else (None, None)
+        summary, worst = summary_of(*maps, ran)
+        report = TwoPassReport(records, *maps, worst=worst, summary=summary)
+        self.reports.append(report)
+        for path in report.write(self.directory):
+            run.say(logger, delta_line(report.delta, path))
+        run.say(logger, report.verdict_line())
+
+
+def _release(key):
+    """One holder less of a wrapped function; the last one puts the very object back."""
+    patch = _patches[key]
+    patch.holders -= 1
+    if patch.holders == 0:
+        del _patches[key]
+        try:
+            wrapt.unwrap_object(patch.owner, patch.name, patch.handle, missing_ok=True)
+        except wrapt.WrapperNotOutermostError as error:
+            # Somebody wrapped over us in a way that cannot be undone; ours stays and does nothing.
+            log_failure(logging.getLogger(LOGGER_NAME), error)
+
+
+def attach(worker, **settings):
+    """Watch a worker until `detach`.
+
+    Parameters
+    ----------
+    worker : module
+    **settings
+        As for `TwoPassProbe`.
+
+    Returns
+    -------
+    TwoPassProbe
+        Open. If the worker is attached already, the probe of then, whatever the settings.
+
+    Raises
+    ------
+    AttachError
+        If the worker has no `run_second_pass_coverage_renorm`.
+    """
+    with _lock:
+        if id(worker) not in _attached:
+            _attached[id(worker)] = TwoPassProbe(worker, **settings).__enter__()
+        return _attached[id(worker)]
+
+
+def detach(worker):
+    """Undo `attach`: the very objects that were there are there again. No-op when not attached."""
+    with _lock:
+        probe = _attached.pop(id(worker), None)
+        if probe is not None:
+            probe.__exit__()
+
+
+def two_pass_diagnostics(function):
+    """Decorate `run_second_pass_coverage_renorm` with diagnostics, if the environment asks for them.
+
+    Parameters
+    ----------
+    function : callable
+
+    Returns
+    -------
+    callable
+        `function` itself unless ``ZEMOSAIC_TWO_PASS_DEBUG`` is on at this moment.
+    """
+    settings = Settings.from_environment()
+    if not settings.enabled:
+        return function
+    tap = _Tap()
+    watched = _Watched(function, tap)
+    probe = TwoPassProbe(home_of(wrapt.unwrapped(function)), **settings.for_probe())
+    probe._listen(tap)
+    # When the decorated function goes, so do the wrappers on the inner functions.
+    weakref.finalize(watched, probe.__exit__).atexit = False
+    return watched
+
+
+def _attach_on_import(module):
+    """Attach to a worker that has just been imported; never in the way of its import."""
+    try:
+        if _tap_of(getattr(module, SECOND_PASS, None)) is None and hasattr(module, SECOND_PASS):
+            attach(module, **Settings.from_environment().for_probe())
+    except Exception as error:
+        log_failure(logging.getLogger(LOGGER_NAME), error)
+
+
+if Settings.from_environment().enabled:
+    for _name in WORKERS:
+        wrapt.register_post_import_hook(_attach_on_import, _name)

@@ -1,0 +1,107 @@
+"""From what was captured of a second pass to its report."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .delta import CoarseGrid, compare_tiles, mean_of_tiles, project_tile
+from .report import TileRecord
+from .stats import TileStats, tile_statistics
+
+
+def tile_records(capture, names=None):
+    """Records of every tile, the corrected ones described one at a time.
+
+    Parameters
+    ----------
+    capture : RunCapture
+        With the statistics before the gain in `pre`.
+    names : sequence of str, optional
+        What the tiles are called; ignored unless there is one a tile.
+
+    Returns
+    -------
+    tuple of TileRecord
+        Empty where no statistics were taken. A tile whose gain was never seen has NaN for
+        everything after it.
+    """
+    if names is None or len(names) != len(capture.tiles):
+        names = [None] * len(capture.tiles)
+    records = []
+    for index, pre in enumerate(capture.pre):
+        corrected, source = capture.corrected(index)
+        gain = capture.gain(index)
+        if source == "derived" and np.isnan(gain):
+            post = TileStats.unknown(len(pre.median))
+        else:
+            post = tile_statistics(corrected)
+        records.append(TileRecord(index, names[index], gain, pre, post, source))
+    return tuple(records)
+
+
+def delta_maps(capture, downsample):
+    """The delta map of the corrected tiles, and the same of the tiles as given.
+
+    Parameters
+    ----------
+    capture : RunCapture
+    downsample : int
+
+    Returns
+    -------
+    (DeltaMap, DeltaMap)
+        After and before the gain. Without a first-pass mosaic the reference of each is the tiles'
+        own coadd before the gain.
+
+    Raises
+    ------
+    ValueError
+        If tiles, WCS, reference and output shape do not fit together.
+    """
+    count = len(capture.tiles)
+    if count != len(capture.tiles_wcs):
+        raise ValueError(f"{count} tiles != {len(capture.tiles_wcs)} WCS")
+    grid = CoarseGrid.of(capture.wcs, capture.shape_out, downsample)
+    coverage = [None] * count if capture.tiles_coverage is None else capture.tiles_coverage
+
+    def projected(tile_at):
+        for index in range(count):
+            yield project_tile(tile_at(index), capture.tiles_wcs[index], grid, coverage[index])
+
+    given = list(projected(lambda index: capture.tiles[index]))
+    if capture.first_pass is None:
+        reference, base = "tiles", mean_of_tiles(given, grid)
+    else:
+        reference, base = "first_pass", grid.average(capture.first_pass)
+    after = compare_tiles(projected(lambda index: capture.corrected(index)[0]), base, grid, reference)
+    return after, compare_tiles(given, base, grid, reference)
+
+
+def summary_of(delta, before, ran):
+    """One sentence on what the maps show, and the tile it is about.
+
+    Parameters
+    ----------
+    delta, before : DeltaMap or None
+        The maps after and before the gain.
+    ran : bool
+        Whether the second pass gave a mosaic.
+
+    Returns
+    -------
+    sentence : str
+    worst : int or None
+        Tile that stands furthest from the reference before its gain; None where none was compared.
+    """
+    if not ran:
+        return "The second pass gave no mosaic, the first pass stands: see the [TwoPass] lines above.", None
+    if before is None:
+        return "No delta map, so nothing was compared: set ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP=1.", None
+    medians = np.array(before.tile_medians)
+    if not np.isfinite(medians).any():
+        return "No tile meets the reference, so nothing was compared: check the tiles' WCS.", None
+    worst = int(np.nanargmax(np.abs(medians)))
+    return (
+        f"Tile {worst} stands furthest from the {before.reference.replace('_', ' ')} mosaic: "
+        f"median {medians[worst]:+.4g} adu as given, {delta.tile_medians[worst]:+.4g} adu after its gain; look there first."
+    ), worst

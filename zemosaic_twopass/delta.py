@@ -1,0 +1,242 @@
+"""The inter-tile delta map: how far each tile stands from a reference mosaic, at low resolution."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_scales
+from astropy.wcs.wcsapi import SlicedLowLevelWCS
+from reproject import reproject_interp
+
+from .grid import block_mean, block_wcs, pixel_box
+
+
+@dataclass(frozen=True, eq=False)
+class DeltaMap:
+    """Tiles against a reference, on a grid `downsample` times coarser than the mosaic.
+
+    Attributes
+    ----------
+    delta : ndarray, shape (h, w), float32
+        Mean over the tiles of \\|tile − reference\\| in adu; 0 where `count` is 0.
+    signed : ndarray, shape (h, w), float32
+        Mean over the tiles of tile − reference in adu; 0 where `count` is 0.
+    count : ndarray of int, shape (h, w)
+        Number of tiles that were compared there.
+    wcs : astropy.wcs.WCS
+        Celestial WCS of the coarse grid.
+    downsample : int
+        Side of a coarse pixel in pixels of the mosaic.
+    reference : {"first_pass", "tiles"}
+        What the tiles were compared with: the first-pass mosaic or the tiles' own coadd.
+    tile_medians : tuple of float
+        Median of tile − reference for each tile in adu; NaN for a tile compared nowhere.
+    """
+
+    delta: np.ndarray
+    signed: np.ndarray
+    count: np.ndarray
+    wcs: WCS
+    downsample: int
+    reference: str
+    tile_medians: tuple[float, ...]
+
+    @property
+    def compared(self):
+        """`delta` where a tile was compared, flattened; empty where none was."""
+        return self.delta[self.count > 0]
+
+
+@dataclass(frozen=True, eq=False)
+class CoarseGrid:
+    """Grid of a delta map.
+
+    Attributes
+    ----------
+    wcs : astropy.wcs.WCS
+        Celestial WCS of the grid.
+    shape : tuple of int
+        (h, w) = (H // downsample, W // downsample).
+    downsample : int
+        Side of a grid pixel in pixels of the mosaic.
+    shape_out : tuple of int
+        (H, W) of the mosaic.
+    """
+
+    wcs: WCS
+    shape: tuple[int, int]
+    downsample: int
+    shape_out: tuple[int, int]
+
+    @classmethod
+    def of(cls, wcs, shape_out, downsample):
+        """The grid `downsample` times coarser than a mosaic.
+
+        Raises
+        ------
+        ValueError
+            If `shape_out` does not have two sizes or a block is larger than the mosaic.
+        TypeError
+            If `downsample` is not an integer or `wcs` not an `astropy.wcs.WCS`.
+        """
+        shape_out = tuple(int(n) for n in shape_out)
+        downsample = operator.index(downsample)
+        if len(shape_out) != 2:
+            raise ValueError(f"shape_out {shape_out}: 2 sizes are needed, not {len(shape_out)}")
+        if not 1 <= downsample <= min(shape_out):
+            raise ValueError(f"downsample {downsample} does not fit shape_out {shape_out}")
+        shape = tuple(n // downsample for n in shape_out)
+        return cls(block_wcs(wcs, downsample), shape, downsample, shape_out)
+
+    def average(self, mosaic):
+        """Block means of a mosaic on this grid; `ValueError` if its shape is not `shape_out`."""
+        if np.shape(mosaic)[:2] != self.shape_out:
+            raise ValueError(f"reference shape {np.shape(mosaic)[:2]} != shape_out {self.shape_out}")
+        return block_mean(mosaic, self.downsample)
+
+
+def delta_map(tiles, tiles_wcs, reference, wcs, shape_out, *, downsample=8):
+    """Compare every tile with a reference mosaic at low resolution.
+
+    Both sides are averaged over blocks first and the tile's blocks are then interpolated onto the
+    coarse grid, inside the tile's own box only: sampling full-resolution pixels there would
+    leave the noise of single pixels in the difference.
+
+    Parameters
+    ----------
+    tiles : sequence of array_like, shape (h, w) or (h, w, C)
+        Tiles in adu; NaN where they hold nothing.
+    tiles_wcs : sequence of astropy.wcs.WCS
+        Celestial WCS of each tile.
+    reference : array_like, shape (H, W) or (H, W, C), or None
+        Mosaic in adu on the grid of `wcs`; NaN where it is not covered. Colour is compared as
+        the mean of the channels. None compares with the mean of the tiles themselves.
+    wcs : astropy.wcs.WCS
+        Celestial WCS of the mosaic.
+    shape_out : tuple of int
+        (H, W) of the mosaic.
+    downsample : int, optional
+        Side of a coarse pixel in pixels of the mosaic, at least 1.
+
+    Returns
+    -------
+    DeltaMap
+        Arrays of shape (H // downsample, W // downsample). A coarse pixel where no tile
+        and reference meet has count 0 and delta 0; so has every one when there are no tiles.
+
+    Raises
+    ------
+    ValueError
+        If the lists differ in length, the reference does not have the shape `shape_out`,
+        or a block is larger than the mosaic.
+    TypeError
+        If `downsample` is not an integer or a WCS is not an `astropy.wcs.WCS`.
+    """
+    if len(tiles) != len(tiles_wcs):
+        raise ValueError(f"{len(tiles)} tiles != {len(tiles_wcs)} WCS")
+    grid = CoarseGrid.of(wcs, shape_out, downsample)
+    base = None if reference is None else grid.average(reference)
+    projected = [project_tile(tile, tile_wcs, grid) for tile, tile_wcs in zip(tiles, tiles_wcs, strict=True)]
+    if reference is None:
+        return compare_tiles(projected, mean_of_tiles(projected, grid), grid, "tiles")
+    return compare_tiles(projected, base, grid, "first_pass")
+
+
+def project_tile(tile, tile_wcs, grid, coverage=None):
+    """Average one tile over blocks of about a coarse pixel and interpolate them onto a coarse grid.
+
+    Parameters
+    ----------
+    tile : array_like, shape (h, w) or (h, w, C)
+        In adu, NaN where it holds nothing.
+    tile_wcs : astropy.wcs.WCS
+        Celestial WCS of the tile.
+    grid : CoarseGrid
+    coverage : array_like, shape (h, w), optional
+        Pixels where it is not positive are left out.
+
+    Returns
+    -------
+    (tuple of slice, ndarray, float64) or None
+        The tile's box in the grid and its values there, NaN outside the tile; None where the tile
+        misses the grid or is smaller than one block.
+
+    Raises
+    ------
+    ValueError
+        If `coverage` has another shape than the tile.
+    """
+    # A tile taken at another pixel scale than the mosaic's is averaged over the same piece of sky.
+    scale = np.sqrt(np.prod(proj_plane_pixel_scales(grid.wcs)) / np.prod(proj_plane_pixel_scales(tile_wcs)))
+    factor = max(1, round(float(scale)))
+    blocks = block_mean(tile, factor, coverage)
+    if blocks.size == 0:
+        return None
+    blocks_wcs = block_wcs(tile_wcs, factor)
+    box = pixel_box(blocks.shape, blocks_wcs, grid.wcs, grid.shape)
+    if box is None:
+        return None
+    values = reproject_interp(
+        (blocks, blocks_wcs),
+        SlicedLowLevelWCS(grid.wcs, box),
+        shape_out=tuple(part.stop - part.start for part in box),
+        return_footprint=False,
+    )
+    return box, values
+
+
+def mean_of_tiles(projected, grid):
+    """Unweighted mean of projected tiles, shape `grid.shape`, float64; NaN where none is finite."""
+    total = np.zeros(grid.shape)
+    count = np.zeros(grid.shape, dtype=np.int32)
+    for entry in projected:
+        if entry is not None:
+            box, values = entry
+            finite = np.isfinite(values)
+            np.add(total[box], values, out=total[box], where=finite)
+            count[box] += finite
+    mean = np.full(grid.shape, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean
+
+
+def compare_tiles(projected, base, grid, reference):
+    """Delta map of projected tiles against a reference on the same grid.
+
+    Parameters
+    ----------
+    projected : iterable of ((tuple of slice, ndarray) or None)
+        As `project_tile` gives them; taken one at a time.
+    base : ndarray, shape `grid.shape`
+        The reference in adu, NaN where it is not covered.
+    grid : CoarseGrid
+    reference : {"first_pass", "tiles"}
+        What `base` is.
+
+    Returns
+    -------
+    DeltaMap
+    """
+    delta = np.zeros(grid.shape)
+    signed = np.zeros(grid.shape)
+    count = np.zeros(grid.shape, dtype=np.int32)
+    medians = []
+    for entry in projected:
+        medians.append(np.nan)
+        if entry is None:
+            continue
+        box, values = entry
+        difference = values - base[box]
+        finite = np.isfinite(difference)
+        difference[~finite] = 0.0
+        delta[box] += np.abs(difference)
+        signed[box] += difference
+        count[box] += finite
+        if finite.any():
+            medians[-1] = float(np.median(difference[finite]))
+    divisor = np.maximum(count, 1)
+    maps = [(total / divisor).astype(np.float32) for total in (delta, signed)]
+    return DeltaMap(*maps, count, grid.wcs, grid.downsample, reference, tuple(medians))

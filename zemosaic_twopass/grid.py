@@ -1,0 +1,194 @@
+"""Pixel grids: block averages, the WCS that goes with them, and the box a tile fills.
+
+Everything here is geometry on arrays and `astropy.wcs.WCS`; nothing knows what a second pass is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from astropy.nddata import block_reduce
+from astropy.wcs import WCS, DistortionLookupTable, Sip
+from astropy.wcs.utils import pixel_to_pixel
+
+_BAND_ROWS = 1024
+_LATTICE_CELLS = 64
+
+
+def luminance(image):
+    """Mean over the channels of an image.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W) or (H, W, C)
+        Any real dtype, any byte order, in adu.
+
+    Returns
+    -------
+    ndarray, shape (H, W), float64
+        NaN where any channel is not finite: a mean over fewer channels would
+        be compared with a mean over all of them.
+
+    Raises
+    ------
+    ValueError
+        If `image` has neither two nor three axes.
+    """
+    image = np.asarray(image)
+    if image.ndim not in (2, 3):
+        raise ValueError(f"image of shape {image.shape}: 2 or 3 axes are needed, not {image.ndim}")
+    if image.ndim == 2:
+        image = image[..., np.newaxis]
+    finite = np.isfinite(image).all(axis=2)
+    # Summed with `where`, so that an infinity is never added to another one.
+    total = np.add.reduce(image, axis=2, dtype=np.float64, where=finite[..., np.newaxis])
+    total /= max(image.shape[2], 1)
+    total[~finite] = np.nan
+    return total
+
+
+def block_mean(image, factor, coverage=None):
+    """Average an image over blocks of factor × factor pixels, channels together.
+
+    Rows and columns beyond the last whole block are left out.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W) or (H, W, C)
+        Pixel values in adu.
+    factor : int
+        Side of a block in pixels, at least 1.
+    coverage : array_like, shape (H, W), optional
+        Pixels where it is not positive count as not finite.
+
+    Returns
+    -------
+    ndarray, shape (H // factor, W // factor), float64
+        Mean of the finite pixels of each block; NaN where fewer than half of them are finite.
+
+    Raises
+    ------
+    ValueError
+        If `coverage` has another shape than the image.
+    """
+    image = np.asarray(image)
+    height, width = image.shape[:2]
+    if coverage is not None and np.shape(coverage) != (height, width):
+        raise ValueError(f"coverage shape {np.shape(coverage)} != tile shape {(height, width)}")
+    out = np.full((height // factor, width // factor), np.nan)
+    # Band by band: the temporaries stay small however large the mosaic is.
+    band = max(1, _BAND_ROWS // factor)
+    for top in range(0, out.shape[0], band):
+        rows = slice(top * factor, min(top + band, out.shape[0]) * factor)
+        values = luminance(image[rows])
+        if coverage is not None:
+            values[~(np.asarray(coverage[rows]) > 0)] = np.nan
+        finite = np.isfinite(values)
+        values[~finite] = 0.0
+        total = block_reduce(values, factor, np.sum)
+        count = block_reduce(finite, factor, np.sum)
+        enough = 2 * count >= factor * factor
+        np.divide(total, count, out=out[top : top + band], where=enough)
+    return out
+
+
+def block_wcs(wcs, factor):
+    """Celestial WCS of the grid that `block_mean` makes of an image.
+
+    A pixel x of the image (0-based) lies at (x + 0.5) / factor − 0.5 of the block
+    grid, so CRPIX' = (CRPIX − 0.5) / factor + 0.5; CD, or CDELT with PC unchanged,
+    grows by `factor`; a SIP coefficient of order p + q by factor^(p + q − 1), because
+    both its arguments and its result are pixels (Shupe et al. 2005, eq. 2). Lookup-table
+    distortions (FITS WCS Paper IV) are rescaled alike.
+
+    Parameters
+    ----------
+    wcs : astropy.wcs.WCS
+        Two-dimensional celestial WCS; not changed.
+    factor : int
+        Side of a block in pixels, at least 1.
+
+    Returns
+    -------
+    astropy.wcs.WCS
+
+    Raises
+    ------
+    TypeError
+        If `wcs` is not an `astropy.wcs.WCS`.
+    ValueError
+        If it does not have exactly two pixel axes.
+    """
+    if not isinstance(wcs, WCS):
+        raise TypeError(f"an astropy.wcs.WCS is needed, not {type(wcs).__name__}")
+    if wcs.naxis != 2:
+        raise ValueError(f"WCS with {wcs.naxis} pixel axes: 2 are needed")
+    coarse = wcs.deepcopy()
+    coarse.wcs.crpix = (np.asarray(wcs.wcs.crpix) - 0.5) / factor + 0.5
+    if coarse.wcs.has_cd():
+        coarse.wcs.cd = np.asarray(wcs.wcs.cd) * factor
+    else:
+        coarse.wcs.cdelt = np.asarray(wcs.wcs.cdelt) * factor
+    if wcs.sip is not None:
+        coefficients = [_scaled_sip(m, factor) for m in (wcs.sip.a, wcs.sip.b, wcs.sip.ap, wcs.sip.bp)]
+        coarse.sip = Sip(*coefficients, (np.asarray(wcs.sip.crpix) - 0.5) / factor + 0.5)
+    for name in ("cpdis1", "cpdis2", "det2im1", "det2im2"):
+        table = getattr(wcs, name)
+        if table is not None:
+            setattr(coarse, name, _scaled_table(table, factor))
+    if wcs.array_shape is not None:
+        coarse.array_shape = tuple(n // factor for n in wcs.array_shape)
+    coarse.wcs.set()
+    return coarse
+
+
+def _scaled_sip(matrix, factor):
+    if matrix is None:
+        return None
+    order_x, order_y = np.indices(matrix.shape)
+    return matrix * float(factor) ** (order_x + order_y - 1)
+
+
+def _scaled_table(table, factor):
+    data = (np.asarray(table.data) / factor).astype(np.float32)
+    crval = (np.asarray(table.crval) - 0.5) / factor + 0.5
+    return DistortionLookupTable(data, tuple(table.crpix), tuple(crval), tuple(np.asarray(table.cdelt) / factor))
+
+
+def pixel_box(shape, wcs, wcs_out, shape_out):
+    """Part of an output grid that an image can reach, as slices.
+
+    The image is sampled on a lattice that includes its outer pixel edges. The box holds every
+    sample, and on each side as much again as the longest step between neighbours: what
+    lies between two samples cannot stray further than that, and an image that holds a pole or
+    straddles the RA seam gets a box as wide as it must be.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (H, W) of the image.
+    wcs, wcs_out : astropy.wcs.WCS
+        Celestial WCS of the image and of the output grid.
+    shape_out : tuple of int
+        (H, W) of the output grid.
+
+    Returns
+    -------
+    tuple of slice or None
+        (rows, columns) inside `shape_out`; None where the image misses the grid or is
+        empty; the whole grid where a sample has no position in it.
+    """
+    if min(shape) < 1:
+        return None
+    y, x = np.meshgrid(*(np.linspace(-0.5, n - 0.5, min(n, _LATTICE_CELLS) + 1) for n in shape), indexing="ij")
+    x_out, y_out = pixel_to_pixel(wcs, wcs_out, x, y)
+    if not (np.isfinite(x_out).all() and np.isfinite(y_out).all()):
+        return tuple(slice(0, n) for n in shape_out)
+    box = []
+    for position, size in zip((y_out, x_out), shape_out, strict=True):
+        step = max(np.abs(np.diff(position, axis=axis)).max() for axis in (0, 1))
+        start = max(0, int(np.floor(position.min() - step)))
+        stop = min(size, int(np.ceil(position.max() + step)) + 1)
+        if stop <= start:
+            return None
+        box.append(slice(start, stop))
+    return tuple(box)

@@ -1,0 +1,162 @@
+"""One call of a watched second pass: found again from its inner calls, guarded, and closed."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+import traceback
+from contextlib import contextmanager, suppress
+
+from .capture import RunCapture
+from .stats import tile_statistics
+from .tiles import TileError, check_tiles
+
+_running = {}
+
+
+def arguments_of(function, args, kwargs):
+    """The arguments of a call by name; `TypeError` where they do not fit the function."""
+    return inspect.signature(function).bind(*args, **kwargs).arguments
+
+
+def log_failure(logger, error):
+    """Say in one WARNING that the diagnostics failed; the traceback goes along as text only.
+
+    A record that held the traceback itself would keep every array of its frames alive.
+    """
+    text = "".join(traceback.format_exception(error)).rstrip()
+    # A handler that raises must not do so into the pipeline.
+    with suppress(Exception):
+        logger.warning("[TwoPassProbe] diagnostics failed: %s: %s\n%s", type(error).__name__, error, text)
+
+
+class Run:
+    """A call of the second pass, from before its body to after it.
+
+    Parameters
+    ----------
+    probes : tuple of TwoPassProbe
+        Who listens.
+    args, kwargs : tuple, dict
+        What the body is to be called with.
+    """
+
+    def __init__(self, probes, args, kwargs):
+        self.probes = probes
+        self.args = args
+        self.kwargs = kwargs
+        self.capture = RunCapture({})
+        self._key = None
+        self._said = set()
+        self._failed = False
+        self._error = None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def guard(self):
+        """Keep any error of the diagnostics inside: logged once a call, raised at its end if strict."""
+        try:
+            yield
+        except Exception as error:
+            with self._lock:
+                first, self._failed = not self._failed, True
+            if any(probe.strict for probe in self.probes):
+                self._error = self._error or error
+            if first:
+                for probe in self.probes:
+                    probe.failures.append(f"{type(error).__name__}: {error}")
+                log_failure(self.probes[0].logger_of(self.capture), error)
+
+    def say(self, logger, *lines):
+        """Log lines at DEBUG, each once a logger however many probes are open."""
+        for line in lines:
+            if (id(logger), line) not in self._said:
+                self._said.add((id(logger), line))
+                logger.debug("%s", line)
+
+    def open(self, function, first_pass):
+        """Before the body: read the arguments, be found by the inner calls, describe the tiles."""
+        with self.guard():
+            for probe in self.probes:
+                probe.hold_seams()
+            arguments = arguments_of(function, self.args, self.kwargs)
+            self._register(function, arguments)
+            self.capture = RunCapture(arguments, first_pass)
+            if any(probe.logger_of(self.capture).isEnabledFor(logging.DEBUG) for probe in self.probes):
+                self.capture.pre = tuple(tile_statistics(tile) for tile in self.capture.tiles)
+
+    def close(self, ran):
+        """After the body: one report a probe, then let go of everything.
+
+        Parameters
+        ----------
+        ran : bool or None
+            Whether the body gave a mosaic; None where it was interrupted and no report is due.
+        """
+        try:
+            if ran is not None:
+                for probe in self.probes:
+                    with self.guard():
+                        probe.publish(self, ran)
+                with self.guard():
+                    self._check()
+        finally:
+            _running.pop(self._key, None)
+            self.capture.close()
+            error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _register(self, function, arguments):
+        """Make the call's own WCS list, which every inner call carries, lead back to this run."""
+        sequence = arguments.get("tiles_wcs")
+        if sequence is None:
+            return
+        if _running.setdefault(id(sequence), self) is not self:
+            if not isinstance(sequence, list):
+                return
+            # Two runs share one list at the same time: this one gets a copy, the only argument that
+            # is ever substituted, or its inner calls could not be told from the other's.
+            bound = inspect.signature(function).bind(*self.args, **self.kwargs)
+            arguments["tiles_wcs"] = bound.arguments["tiles_wcs"] = sequence = list(sequence)
+            self.args, self.kwargs = bound.args, bound.kwargs
+            _running[id(sequence)] = self
+        self._key = id(sequence)
+
+    def _check(self):
+        capture = self.capture
+        check_tiles(capture.tiles, capture.tiles_wcs, capture.tiles_coverage)
+        if capture.gains is not None and len(capture.gains) != len(capture.tiles):
+            raise TileError(f"gain list: {len(capture.gains)} values != {len(capture.tiles)} tiles")
+
+
+def observed_run(function, args, kwargs, key):
+    """The run that an inner call belongs to, told by the identity of its WCS list, and its arguments.
+
+    Parameters
+    ----------
+    function : callable
+        The inner function.
+    args, kwargs : tuple, dict
+        Of this call.
+    key : str
+        Name of the argument that holds the list.
+
+    Returns
+    -------
+    (Run, dict) or None
+        None for a call that belongs to no run of ours.
+    """
+    if not _running:
+        return None
+    try:
+        arguments = arguments_of(function, args, kwargs)
+        run = _running.get(id(arguments.get(key)))
+    except Exception as error:
+        # Whose call this was cannot be told any more, so every run under way says so.
+        for run in list(_running.values()):
+            with run.guard():
+                raise error
+        return None
+    return None if run is None else (run, arguments)

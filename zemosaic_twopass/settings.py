@@ -1,0 +1,80 @@
+"""The switches: environment variables and their defaults."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+LOGGER_NAME = "ZeMosaicWorker"
+PREFIX = "ZEMOSAIC_TWO_PASS_DEBUG"
+_ON = frozenset(("1", "true", "yes", "on"))
+_OFF = frozenset(("", "0", "false", "no", "off"))
+_complained = set()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment asks for.
+
+    Attributes
+    ----------
+    enabled : bool
+        ``ZEMOSAIC_TWO_PASS_DEBUG``.
+    delta_map : bool
+        ``ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP``.
+    downsample : int
+        ``ZEMOSAIC_TWO_PASS_DEBUG_DOWNSAMPLE``, at least 1.
+    directory : pathlib.Path
+        ``ZEMOSAIC_TWO_PASS_DEBUG_DIR``.
+    """
+
+    enabled: bool
+    delta_map: bool
+    downsample: int
+    directory: Path
+
+    @classmethod
+    def from_environment(cls):
+        """Read the environment; a value that cannot be read is named in one warning a process."""
+        return cls(
+            _read("", _flag, False),
+            _read("_DELTA_MAP", _flag, False),
+            _read("_DOWNSAMPLE", _factor, 8),
+            _read("_DIR", Path, Path(tempfile.gettempdir()) / "zemosaic_runtime"),
+        )
+
+    def for_probe(self):
+        """The keyword arguments of `TwoPassProbe` that these settings stand for."""
+        return {"delta_map": self.delta_map, "downsample": self.downsample, "directory": self.directory}
+
+
+def _flag(text):
+    text = text.lower()
+    if text in _ON or text in _OFF:
+        return text in _ON
+    raise ValueError("1/true/yes/on or 0/false/no/off is needed")
+
+
+def _factor(text):
+    factor = int(text)
+    if factor < 1:
+        raise ValueError("an integer of at least 1 is needed")
+    return factor
+
+
+def _read(suffix, parse, default):
+    name = PREFIX + suffix
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        return parse(text)
+    except ValueError as error:
+        if (name, text) not in _complained:
+            _complained.add((name, text))
+            logger = logging.getLogger(LOGGER_NAME)
+            logger.warning("[TwoPassProbe] %s=%s cannot be read, %s is used: %s", name, text, default, error)
+        return default
