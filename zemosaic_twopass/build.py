@@ -101,7 +101,8 @@ def summary_of(delta, before, ran):
     if not np.isfinite(medians).any():
         return "No tile meets the reference, so nothing was compared: check the tiles' WCS.", None
     worst = int(np.nanargmax(np.abs(medians)))
+    reference = "first-pass mosaic" if before.reference == "first_pass" else "mean of the tiles"
     return (
-        f"Tile {worst} stands furthest from the {before.reference.replace('_', ' ')} mosaic: "
-        f"median {medians[worst]:+.4g} adu as given, {delta.tile_medians[worst]:+.4g} adu after its gain; look there first."
+        f"Tile {worst} stands furthest from the {reference}: median {medians[worst]:+.4g} adu as given, "
+        f"{delta.tile_medians[worst]:+.4g} adu after its gain; look there first."
     ), worst

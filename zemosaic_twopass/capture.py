@@ -62,9 +62,9 @@ class RunCapture:
         if not planes or any(plane is None or plane.shape != tile.shape[:2] for plane in planes):
             return tile.astype(np.float32) * np.float32(self.gain(index)), "derived"
         base = planes[0].base
-        if isinstance(base, np.ndarray) and base.shape == (*tile.shape[:2], channels):
-            if all(plane.base is base for plane in planes):
-                return base, "observed"
+        whole = isinstance(base, np.ndarray) and base.shape == (*tile.shape[:2], channels)
+        if whole and all(plane.base is base for plane in planes):
+            return base, "observed"
         return np.stack(planes, axis=-1), "observed"
 
     def close(self):
