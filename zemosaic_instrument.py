@@ -32,7 +32,7 @@ import wrapt
 from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport, delta_map, tile_statistics
 from zemosaic_twopass.build import delta_maps, summary_of, tile_records
 from zemosaic_twopass.report import delta_line, tile_lines
-from zemosaic_twopass.run import Run, log_failure
+from zemosaic_twopass.run import Run, log_failure, quietly
 from zemosaic_twopass.seams import SECOND_PASS, first_pass, home_of, seams_of
 from zemosaic_twopass.settings import LOGGER_NAME, Settings
 
@@ -94,19 +94,19 @@ class _Tap:
         self.probes = ()
 
     def __call__(self, wrapped, instance, args, kwargs):
-        if not self.probes:
+        run = quietly(Run.opened, self.probes, wrapped, args, kwargs, first_pass.get()) if self.probes else None
+        if run is None:
             return wrapped(*args, **kwargs)
-        run = Run(self.probes, args, kwargs)
-        run.open(wrapped, first_pass.get())
         try:
             result = wrapped(*run.args, **run.kwargs)
         except Exception:
-            run.close(ran=False)
+            quietly(run.close, False)
             raise
         except BaseException:
-            run.close(ran=None)
+            quietly(run.close, None)
             raise
-        run.close(ran=result is not None)
+        if error := quietly(run.close, result is not None):
+            raise error
         return result
 
 
@@ -301,11 +301,13 @@ def two_pass_diagnostics(function):
 
 def _attach_on_import(module):
     """Attach to a worker that has just been imported; never in the way of its import."""
-    try:
-        if _tap_of(getattr(module, SECOND_PASS, None)) is None and hasattr(module, SECOND_PASS):
-            attach(module, **Settings.from_environment().for_probe())
-    except Exception as error:
-        log_failure(logging.getLogger(LOGGER_NAME), error)
+    quietly(_attach_if_plain, module)
+
+
+def _attach_if_plain(module):
+    function = getattr(module, SECOND_PASS, None)
+    if function is not None and _tap_of(function) is None:
+        attach(module, **Settings.from_environment().for_probe())
 
 
 if Settings.from_environment().enabled:

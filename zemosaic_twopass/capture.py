@@ -61,6 +61,8 @@ class RunCapture:
         planes = [self._planes.get((index, channel)) for channel in range(channels)]
         if not planes or any(plane is None or plane.shape != tile.shape[:2] for plane in planes):
             return tile.astype(np.float32) * np.float32(self.gain(index)), "derived"
+        if channels == 1:
+            return planes[0], "observed"
         base = planes[0].base
         whole = isinstance(base, np.ndarray) and base.shape == (*tile.shape[:2], channels)
         if whole and all(plane.base is base for plane in planes):
@@ -82,7 +84,7 @@ def _channel_of(plane):
     if not isinstance(plane, np.ndarray) or plane.ndim != 2:
         return None
     base = plane.base
-    if base is None:
+    if base is None or (isinstance(base, np.ndarray) and base.shape == plane.shape):
         return 0
     if not isinstance(base, np.ndarray) or base.ndim != 3 or base.shape[:2] != plane.shape:
         return None

@@ -117,11 +117,11 @@ def _verify(options):
             "undetermined",
             "The two bare runs differ by themselves, so nothing can be said of the third.",
         )
+    elif hashes["instrumented"] != hashes["bare_1"]:
+        verdict, meaning = "different", "The probe changed the mosaic: please report this."
     elif probe.failures or not probe.reports:
         reason = next(iter(probe.failures), "its second pass was not called")
         verdict, meaning = "undetermined", f"The probe saw nothing: {reason}."
-    elif hashes["instrumented"] != hashes["bare_1"]:
-        verdict, meaning = "different", "The probe changed the mosaic: please report this."
     else:
         verdict, meaning = "identical", "The probe changed no byte of mosaic and coverage."
     if options.json:

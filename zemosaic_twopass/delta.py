@@ -33,7 +33,8 @@ class DeltaMap:
     reference : {"first_pass", "tiles"}
         What the tiles were compared with: the first-pass mosaic or the tiles' own coadd.
     tile_medians : tuple of float
-        Median of tile − reference for each tile in adu; NaN for a tile compared nowhere.
+        Median of tile − reference for each tile in adu; NaN for a tile compared nowhere. Where the
+        reference is the mean of the n tiles themselves, each against the mean of the other n − 1.
     """
 
     delta: np.ndarray
@@ -209,7 +210,7 @@ def compare_tiles(projected, base, grid, reference):
     Parameters
     ----------
     projected : iterable of ((tuple of slice, ndarray) or None)
-        As `project_tile` gives them; taken one at a time.
+        As `project_tile` gives them.
     base : ndarray, shape `grid.shape`
         The reference in adu, NaN where it is not covered.
     grid : CoarseGrid
@@ -223,20 +224,31 @@ def compare_tiles(projected, base, grid, reference):
     delta = np.zeros(grid.shape)
     signed = np.zeros(grid.shape)
     count = np.zeros(grid.shape, dtype=np.int32)
-    medians = []
+    differences = []
     for entry in projected:
-        medians.append(np.nan)
         if entry is None:
+            differences.append(None)
             continue
         box, values = entry
         difference = values - base[box]
         finite = np.isfinite(difference)
-        difference[~finite] = 0.0
-        delta[box] += np.abs(difference)
-        signed[box] += difference
+        differences.append((box, difference, finite))
         count[box] += finite
-        if finite.any():
-            medians[-1] = float(np.median(difference[finite]))
+        for total, part in ((delta, np.abs(difference)), (signed, difference)):
+            np.add(total[box], part, out=total[box], where=finite)
+    medians = [np.nan if entry is None else _tile_median(*entry, count, reference) for entry in differences]
     divisor = np.maximum(count, 1)
     maps = [(total / divisor).astype(np.float32) for total in (delta, signed)]
     return DeltaMap(*maps, count, grid.wcs, grid.downsample, reference, tuple(medians))
+
+
+def _tile_median(box, difference, finite, count, reference):
+    """Median difference of one tile; NaN where it was compared nowhere."""
+    if reference == "tiles":
+        # t − mean = (t − mean of the others) (n − 1) / n: alone, a tile says nothing about itself.
+        others = count[box] - 1
+        finite = finite & (others > 0)
+        difference = difference[finite] * (others[finite] + 1) / others[finite]
+    else:
+        difference = difference[finite]
+    return float(np.median(difference)) if difference.size else np.nan

@@ -9,6 +9,7 @@ import traceback
 from contextlib import contextmanager, suppress
 
 from .capture import RunCapture
+from .settings import LOGGER_NAME
 from .stats import tile_statistics
 from .tiles import TileError, check_tiles
 
@@ -17,7 +18,12 @@ _running = {}
 
 def arguments_of(function, args, kwargs):
     """The arguments of a call by name; `TypeError` where they do not fit the function."""
-    return inspect.signature(function).bind(*args, **kwargs).arguments
+    signature = inspect.signature(function)
+    found = signature.bind(*args, **kwargs).arguments
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found |= found.pop(name, {})
+    return found
 
 
 def log_failure(logger, error):
@@ -26,9 +32,18 @@ def log_failure(logger, error):
     A record that held the traceback itself would keep every array of its frames alive.
     """
     text = "".join(traceback.format_exception(error)).rstrip()
-    # A handler that raises must not do so into the pipeline.
-    with suppress(Exception):
-        logger.warning("[TwoPassProbe] diagnostics failed: %s: %s\n%s", type(error).__name__, error, text)
+    logger.warning("[TwoPassProbe] diagnostics failed: %s: %s\n%s", type(error).__name__, error, text)
+
+
+def quietly(function, *args):
+    """Call a function of ours on the pipeline's path: whatever fails in it, even its own guard, ends here."""
+    try:
+        return function(*args)
+    except Exception as error:
+        # Logging may fail too, in a handler or in the text of the error.
+        with suppress(Exception):
+            log_failure(logging.getLogger(LOGGER_NAME), error)
+        return None
 
 
 class Run:
@@ -66,7 +81,8 @@ class Run:
             if first:
                 for probe in self.probes:
                     probe.failures.append(f"{type(error).__name__}: {error}")
-                log_failure(self.probes[0].logger_of(self.capture), error)
+                with suppress(Exception):
+                    log_failure(self.probes[0].logger_of(self.capture), error)
 
     def say(self, logger, *lines):
         """Log lines at DEBUG, each once a logger however many probes are open."""
@@ -75,16 +91,19 @@ class Run:
                 self._said.add((id(logger), line))
                 logger.debug("%s", line)
 
-    def open(self, function, first_pass):
+    @classmethod
+    def opened(cls, probes, function, args, kwargs, first_pass):
         """Before the body: read the arguments, be found by the inner calls, describe the tiles."""
-        with self.guard():
-            for probe in self.probes:
+        run = cls(probes, args, kwargs)
+        with run.guard():
+            for probe in probes:
                 probe.hold_seams()
-            arguments = arguments_of(function, self.args, self.kwargs)
-            self._register(function, arguments)
-            self.capture = RunCapture(arguments, first_pass)
-            if any(probe.logger_of(self.capture).isEnabledFor(logging.DEBUG) for probe in self.probes):
-                self.capture.pre = tuple(tile_statistics(tile) for tile in self.capture.tiles)
+            arguments = arguments_of(function, args, kwargs)
+            run._register(function, arguments)
+            run.capture = RunCapture(arguments, first_pass)
+            if any(probe.logger_of(run.capture).isEnabledFor(logging.DEBUG) for probe in probes):
+                run.capture.pre = tuple(tile_statistics(tile) for tile in run.capture.tiles)
+        return run
 
     def close(self, ran):
         """After the body: one report a probe, then let go of everything.
@@ -93,20 +112,24 @@ class Run:
         ----------
         ran : bool or None
             Whether the body gave a mosaic; None where it was interrupted and no report is due.
+
+        Returns
+        -------
+        Exception or None
+            The first error of the diagnostics if a probe is strict, to be raised by the caller.
         """
         try:
             if ran is not None:
+                with self.guard():
+                    self._check()
                 for probe in self.probes:
                     with self.guard():
                         probe.publish(self, ran)
-                with self.guard():
-                    self._check()
         finally:
             _running.pop(self._key, None)
             self.capture.close()
-            error, self._error = self._error, None
-        if error is not None:
-            raise error
+        error, self._error = self._error, None
+        return error
 
     def _register(self, function, arguments):
         """Make the call's own WCS list, which every inner call carries, lead back to this run."""

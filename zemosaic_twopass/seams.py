@@ -6,11 +6,9 @@ The observers have the signature of a wrapt wrapper but need no wrapt.
 from __future__ import annotations
 
 import contextvars
-import logging
 import sys
 
-from .run import arguments_of, log_failure, observed_run
-from .settings import LOGGER_NAME
+from .run import arguments_of, observed_run, quietly
 
 SECOND_PASS = "run_second_pass_coverage_renorm"
 GAINS = "compute_per_tile_gains_from_coverage"
@@ -25,33 +23,40 @@ first_pass = contextvars.ContextVar("zemosaic_first_pass", default=None)
 def observe_gains(wrapped, instance, args, kwargs):
     """Note the gain list that the pipeline computes for a run of ours."""
     gains = wrapped(*args, **kwargs)
-    if found := observed_run(wrapped, args, kwargs, "tiles_wcs"):
-        with found[0].guard():
-            found[0].capture.observe_gains(gains)
+    quietly(_note_gains, wrapped, args, kwargs, gains)
     return gains
 
 
 def observe_coadd(wrapped, instance, args, kwargs):
     """Note the corrected planes that go into a coadd of a run of ours."""
-    if found := observed_run(wrapped, args, kwargs, "wcs_list"):
-        run, arguments = found
-        with run.guard():
-            run.capture.observe_planes(arguments["data_list"])
+    quietly(_note_planes, wrapped, args, kwargs)
     return wrapped(*args, **kwargs)
 
 
 def observe_caller(wrapped, instance, args, kwargs):
     """Note the first-pass mosaic, which only the caller of the second pass holds."""
-    try:
-        mosaic = arguments_of(wrapped, args, kwargs)["final_mosaic_data"]
-    except Exception as error:
-        log_failure(logging.getLogger(LOGGER_NAME), error)
-        mosaic = None
-    token = first_pass.set(mosaic)
+    token = first_pass.set(quietly(_mosaic_of, wrapped, args, kwargs))
     try:
         return wrapped(*args, **kwargs)
     finally:
         first_pass.reset(token)
+
+
+def _note_gains(wrapped, args, kwargs, gains):
+    if found := observed_run(wrapped, args, kwargs, "tiles_wcs"):
+        with found[0].guard():
+            found[0].capture.observe_gains(gains)
+
+
+def _note_planes(wrapped, args, kwargs):
+    if found := observed_run(wrapped, args, kwargs, "wcs_list"):
+        run, arguments = found
+        with run.guard():
+            run.capture.observe_planes(arguments["data_list"])
+
+
+def _mosaic_of(wrapped, args, kwargs):
+    return arguments_of(wrapped, args, kwargs)["final_mosaic_data"]
 
 
 def home_of(function, worker=None):

@@ -85,6 +85,5 @@ def _describe(values):
     lower = (values.size - 1) // 2
     # The array is our own copy, so it may be partitioned in place.
     values.partition((lower, upper) if lower != upper else upper)
-    # Half and half: the sum of two large float64 values could overflow, their halves cannot.
-    median = 0.5 * float(values[lower]) + 0.5 * float(values[upper])
+    median = (float(values[lower]) + float(values[upper])) / 2
     return float(values[: upper + 1].min()), float(mean), median

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning
+from astropy.utils.exceptions import AstropyWarning
+from astropy.wcs import WCS
 
 from .settings import LOGGER_NAME
 
@@ -65,10 +67,8 @@ def read_master_tile(path):
     """
     path = Path(path)
     try:
-        # Fixes that astropy makes to a header (dates, old units) are no news to the reader.
-        with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
-            warnings.simplefilter("ignore", FITSFixedWarning)
-            warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+        # What astropy mends in a header is no news to the reader; what it cannot mend raises further on.
+        with _no_astropy_warnings(), fits.open(path, memmap=False) as hdus:
             image = next((hdu for hdu in hdus if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2), None)
             if image is None:
                 raise TileError("holds no image")
@@ -174,6 +174,13 @@ def check_tiles(tiles, tiles_wcs, tiles_coverage=None, names=None):
         if coverage is not None and np.shape(coverage) != shape[:2]:
             raise TileError(f"{names[index]}: coverage shape {np.shape(coverage)} != tile shape {shape[:2]}")
     return channels
+
+
+@contextmanager
+def _no_astropy_warnings():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)
+        yield
 
 
 def _native_float32(array):
