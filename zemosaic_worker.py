@@ -23,15 +23,8 @@ from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 
 from zemosaic_instrument import two_pass_diagnostics
 from zemosaic_twopass.renorm import as_hwc, coverage_scale, finite_mask, input_weights, merge_passes, tile_gain
-from zemosaic_twopass.tiles import TileError, check_tiles, load_master_tiles
-
-__all__ = [
-    "assemble_first_pass",
-    "compute_per_tile_gains_from_coverage",
-    "load_master_tiles",
-    "reproject_and_coadd_wrapper",
-    "run_second_pass_coverage_renorm",
-]
+from zemosaic_twopass.tiles import TileError, check_tiles
+from zemosaic_twopass.tiles import load_master_tiles as load_master_tiles
 
 _log = logging.getLogger("ZeMosaicWorker")
 
@@ -79,15 +72,7 @@ def assemble_first_pass(tiles, tiles_wcs, tiles_coverage=None, *, tile_weights=N
 
 
 def compute_per_tile_gains_from_coverage(
-    tiles,
-    tiles_wcs,
-    final_wcs,
-    coverage_p1,
-    *,
-    sigma_px,
-    gain_clip,
-    logger=None,
-    tiles_coverage=None,
+    tiles, tiles_wcs, final_wcs, coverage_p1, *, sigma_px, gain_clip, logger=None, tiles_coverage=None
 ):
     """One gain a tile: the median over it of blurred coverage / coverage, clipped.
 
@@ -184,16 +169,12 @@ def _apply_two_pass_coverage_renorm_if_requested(
 
     Parameters
     ----------
-    final_mosaic_data : ndarray, shape (H, W, C)
-    final_mosaic_coverage : ndarray, shape (H, W)
+    final_mosaic_data, final_mosaic_coverage : ndarray, shape (H, W, C) and (H, W)
+        The first pass.
     two_pass_enabled : bool
-    two_pass_sigma_px : float
-    gain_clip_tuple : (float, float)
-    final_output_wcs : astropy.wcs.WCS
-    final_output_shape_hw : tuple of int
-    logger : logging.Logger or None
-    collected_tiles : sequence of (tile, WCS, coverage[, weight])
-    parallel_plan : mapping or object, optional
+    two_pass_sigma_px, gain_clip_tuple, final_output_wcs, final_output_shape_hw, logger, parallel_plan
+        Passed on to `run_second_pass_coverage_renorm`.
+    collected_tiles : sequence of (tile, WCS, coverage or None[, weight])
 
     Returns
     -------
@@ -223,9 +204,10 @@ def _apply_two_pass_coverage_renorm_if_requested(
         if second is None:
             return first
         merged, fraction = merge_passes(first, second)
-        if not fraction:
+        if fraction:
+            logger.info("[TwoPass] merged second_pass_fraction=%.4f", fraction)
+        else:
             logger.warning("[TwoPass] no pixel of the second pass is usable, the first pass stands")
-        logger.info("[TwoPass] merged second_pass_fraction=%.4f", fraction)
         return merged
     except Exception:
         logger.exception("[TwoPass] second pass failed, the first pass stands")
@@ -297,7 +279,7 @@ def run_second_pass_coverage_renorm(
         weights = input_weights(corrected, tiles_coverage, tile_weights)
         return _coadd_channels(corrected, tiles_wcs, final_wcs_p1, shape_out, weights, parallel_plan, logger)
     except Exception as error:
-        logger.warning("[TwoPass] second pass not possible: %s", error)
+        logger.warning("[TwoPass] second pass not possible, the first pass stands: %s", error)
         return None
 
 

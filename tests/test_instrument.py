@@ -15,6 +15,8 @@ from conftest import ListHandler, load_copy, messages
 import zemosaic_instrument
 from zemosaic_instrument import AttachError, TwoPassProbe, attach, detach
 from zemosaic_twopass import tile_statistics
+from zemosaic_twopass.capture import RunCapture
+from zemosaic_twopass.run import Run
 from zemosaic_twopass.settings import LOGGER_NAME, Settings
 
 
@@ -463,3 +465,37 @@ def test_worker_imported_later_is_attached(monkeypatch):
     before = decorated.run_second_pass_coverage_renorm
     zemosaic_instrument._attach_on_import(decorated)
     assert decorated.run_second_pass_coverage_renorm is before
+
+
+def test_run_is_empty_after_the_call(tiny, tiles, monkeypatch):
+    kept = []
+    opened = Run.opened
+
+    def keep(*args):
+        kept.append(opened(*args))
+        return kept[-1]
+
+    monkeypatch.setattr(Run, "opened", keep)
+    with probe_of(tiny):
+        mini.call(tiny, tiles)
+    (run,) = kept
+    assert not any(len(value) for value in vars(run.capture).values() if value is not None)
+
+
+def test_corrected_tile_is_the_coadds_own_array():
+    tile = np.ones((3, 4, 3), np.float32)
+    whole = tile * 2
+    capture = RunCapture({"tiles": [tile, tile[..., 0], tile]})
+    for channel in (2, 0, 1):
+        capture.observe_planes([whole[..., channel], whole[..., 1].copy(), np.moveaxis(whole, 2, 0)[channel].copy()])
+    assert capture.corrected(0)[0] is whole
+    assert capture.corrected(1)[1] == "observed"
+    assert capture.corrected(2)[1] == "derived", "copies of planes do not say which channel they are"
+    apart = RunCapture({"tiles": [tile]})
+    two = whole.copy()
+    for channel, source in enumerate((whole, two, whole)):
+        apart.observe_planes([source[..., channel]])
+    found, source = apart.corrected(0)
+    assert source == "observed"
+    assert found is not whole
+    np.testing.assert_array_equal(found, whole)
