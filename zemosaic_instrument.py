@@ -30,10 +30,9 @@ from pathlib import Path
 import wrapt
 
 from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport, delta_map, tile_statistics
-from zemosaic_twopass.build import delta_maps, summary_of, tile_records
-from zemosaic_twopass.report import delta_line, tile_lines
+from zemosaic_twopass.capture import RunCapture
 from zemosaic_twopass.run import Run, log_failure, quietly
-from zemosaic_twopass.seams import SECOND_PASS, first_pass, home_of, seams_of
+from zemosaic_twopass.seams import SECOND_PASS, description_of, first_pass, home_of, open_probes, seams_of
 from zemosaic_twopass.settings import LOGGER_NAME, Settings
 
 __all__ = [
@@ -45,6 +44,7 @@ __all__ = [
     "TwoPassProbe",
     "TwoPassReport",
     "attach",
+    "attach_on_import",
     "delta_map",
     "detach",
     "tile_statistics",
@@ -85,6 +85,24 @@ class _Patch:
     def __init__(self, owner, name, observer):
         self.owner, self.name, self.holders = owner, name, 0
         self.handle = wrapt.wrap_object(owner, name, _Watched, (observer,))
+
+    def in_place(self):
+        """False once somebody has put another function there, as a reload does."""
+        return wrapt.is_wrapped_by(getattr(self.owner, self.name, None), self.handle)
+
+    def release(self):
+        """One holder less; the last one puts the very object back."""
+        self.holders -= 1
+        if self.holders:
+            return
+        key = (id(self.owner), self.name)
+        if _patches.get(key) is self:
+            del _patches[key]
+        try:
+            wrapt.unwrap_object(self.owner, self.name, self.handle, missing_ok=True)
+        except wrapt.WrapperNotOutermostError as error:
+            # Somebody wrapped over us in a way that cannot be undone; ours stays and does nothing.
+            log_failure(logging.getLogger(LOGGER_NAME), error)
 
 
 class _Tap:
@@ -130,7 +148,8 @@ class TwoPassProbe:
     downsample : int, optional
         Reduction factor of the delta map, at least 1.
     directory : path-like, optional
-        Where artefacts go; by default what ``ZEMOSAIC_TWO_PASS_DEBUG_DIR`` says.
+        Where artefacts go. By default a new folder for each second pass, under ``runs`` in the folder that
+        ``ZEMOSAIC_TWO_PASS_DEBUG_DIR`` says, with a copy of the newest map in that folder itself.
     logger : logging.Logger, optional
         Takes our lines in place of the logger that the call was given.
     strict : bool, optional
@@ -159,7 +178,7 @@ class TwoPassProbe:
         self.worker = worker
         self.delta_map = delta_map
         self.downsample = downsample
-        self.directory = Path(directory) if directory else Settings.from_environment().directory
+        self.directory = None if directory is None else Path(directory)
         self.logger = logger
         self.strict = strict
         self.names = names
@@ -167,7 +186,7 @@ class TwoPassProbe:
         self.failures = deque(maxlen=16)
         self._home = worker
         self._tap = None
-        self._held = []
+        self._held = {}
 
     def __enter__(self):
         with _lock:
@@ -175,11 +194,13 @@ class TwoPassProbe:
             if not callable(function):
                 raise AttachError(f"{getattr(self.worker, '__name__', self.worker)} has no {SECOND_PASS}")
             self._home = home_of(wrapt.unwrapped(function), self.worker)
+            description = description_of(self.worker, function, self._home)
             tap = _tap_of(function)
             # A decorated function has its tap already and nothing of it is ours to undo.
             if tap is None or (id(self.worker), SECOND_PASS) in _patches:
                 tap = self._hold(self.worker, SECOND_PASS, tap or _Tap())
             self._listen(tap)
+        quietly((self.logger or logging.getLogger(LOGGER_NAME)).info, "%s", description)
         return self
 
     def __exit__(self, *exc_info):
@@ -187,59 +208,51 @@ class TwoPassProbe:
             if self._tap is not None:
                 self._tap.probes = tuple(probe for probe in self._tap.probes if probe is not self)
                 self._tap = None
+                open_probes.remove(self)
             while self._held:
-                _release(self._held.pop())
+                self._held.popitem()[1].release()
 
     def _listen(self, tap):
         self._tap = tap
         tap.probes = (*tap.probes, self)
+        open_probes.append(self)
         self.hold_seams()
 
     def hold_seams(self):
-        """Watch the inner functions that have come since the last look."""
+        """Watch the inner functions that have come, or come anew, since the last look."""
         with _lock:
             for owner, name, observer in seams_of(self._home):
-                if (id(owner), name) not in self._held:
+                held = self._held.get((id(owner), name))
+                if held is None or not held.in_place():
                     self._hold(owner, name, observer)
+
+    def look_after(self):
+        """Say once if the second pass that is watched is not the worker's any more."""
+        with _lock:
+            held = self._held.get((id(self.worker), SECOND_PASS))
+            if held is None or held.in_place():
+                return
+            del self._held[id(self.worker), SECOND_PASS]
+            held.release()
+        self.logger_of(RunCapture({})).warning(
+            "[TwoPassProbe] %s of %s was replaced and is not watched any more: attach again",
+            SECOND_PASS,
+            getattr(self.worker, "__name__", self.worker),
+        )
 
     def _hold(self, owner, name, observer):
         key = (id(owner), name)
-        if key not in _patches:
+        if key in self._held:
+            self._held.pop(key).release()
+        if key not in _patches or not _patches[key].in_place():
             _patches[key] = _Patch(owner, name, observer)
+        self._held[key] = _patches[key]
         _patches[key].holders += 1
-        self._held.append(key)
         return _patches[key].handle._self_wrapper
 
     def logger_of(self, capture):
         """Where our lines about a call go."""
         return self.logger or capture.logger or logging.getLogger(LOGGER_NAME)
-
-    def publish(self, run, ran):
-        """Make the report of a call, keep it, write its files and its lines."""
-        logger = self.logger_of(run.capture)
-        records = tile_records(run.capture, self.names) if logger.isEnabledFor(logging.DEBUG) else ()
-        for record in records:
-            run.say(logger, *tile_lines(record))
-        maps = delta_maps(run.capture, self.downsample) if self.delta_map and ran else (None, None)
-        summary, worst = summary_of(*maps, ran)
-        report = TwoPassReport(records, *maps, worst=worst, summary=summary)
-        self.reports.append(report)
-        for path in report.write(self.directory):
-            run.say(logger, delta_line(report.delta, path))
-        run.say(logger, report.verdict_line())
-
-
-def _release(key):
-    """One holder less of a wrapped function; the last one puts the very object back."""
-    patch = _patches[key]
-    patch.holders -= 1
-    if patch.holders == 0:
-        del _patches[key]
-        try:
-            wrapt.unwrap_object(patch.owner, patch.name, patch.handle, missing_ok=True)
-        except wrapt.WrapperNotOutermostError as error:
-            # Somebody wrapped over us in a way that cannot be undone; ours stays and does nothing.
-            log_failure(logging.getLogger(LOGGER_NAME), error)
 
 
 def attach(worker, **settings):
@@ -299,17 +312,24 @@ def two_pass_diagnostics(function):
     return watched
 
 
-def _attach_on_import(module):
-    """Attach to a worker that has just been imported; never in the way of its import."""
+def attach_on_import(module):
+    """Attach to a worker that has just been imported, if the environment asks for it.
+
+    A post-import hook: whatever is wrong here, the import goes on. A worker that is decorated is left to its decorator.
+
+    Parameters
+    ----------
+    module : module
+    """
     quietly(_attach_if_plain, module)
 
 
 def _attach_if_plain(module):
-    function = getattr(module, SECOND_PASS, None)
-    if function is not None and _tap_of(function) is None:
-        attach(module, **Settings.from_environment().for_probe())
+    settings = Settings.from_environment()
+    if settings.enabled and _tap_of(getattr(module, SECOND_PASS, None)) is None:
+        attach(module, **settings.for_probe())
 
 
 if Settings.from_environment().enabled:
     for _name in WORKERS:
-        wrapt.register_post_import_hook(_attach_on_import, _name)
+        wrapt.register_post_import_hook(attach_on_import, _name)

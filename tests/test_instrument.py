@@ -124,9 +124,9 @@ def test_logger_of_the_call_else_the_workers(tiny, tiles, debug_log):
     finally:
         worker_logger.removeHandler(handler)
         worker_logger.setLevel(before)
-    assert count == 7
+    assert count == 8
     assert len(handler.messages) == count
-    assert len(messages(debug_log)) == 14
+    assert len(messages(debug_log)) == 15
 
 
 def test_names(tiny, tiles, debug_log):
@@ -457,13 +457,13 @@ def test_unreadable_setting_is_named_once(monkeypatch, caplog, name, text):
 def test_worker_imported_later_is_attached(monkeypatch):
     monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG", "1")
     tiny = mini.make(monkeypatch)
-    zemosaic_instrument._attach_on_import(tiny)
+    zemosaic_instrument.attach_on_import(tiny)
     assert attach(tiny).delta_map is False
     detach(tiny)
-    zemosaic_instrument._attach_on_import(types.ModuleType("half_imported"))
+    zemosaic_instrument.attach_on_import(types.ModuleType("half_imported"))
     decorated = load_copy("decorated_worker")
     before = decorated.run_second_pass_coverage_renorm
-    zemosaic_instrument._attach_on_import(decorated)
+    zemosaic_instrument.attach_on_import(decorated)
     assert decorated.run_second_pass_coverage_renorm is before
 
 

@@ -9,6 +9,7 @@ import traceback
 from contextlib import contextmanager, suppress
 
 from .capture import RunCapture
+from .publish import publish
 from .settings import LOGGER_NAME
 from .stats import tile_statistics
 from .tiles import TileError, check_tiles
@@ -124,7 +125,7 @@ class Run:
                     self._check()
                 for probe in self.probes:
                     with self.guard():
-                        probe.publish(self, ran)
+                        publish(self, ran, probe)
         finally:
             _running.pop(self._key, None)
             self.capture.close()

@@ -6,6 +6,7 @@ The observers have the signature of a wrapt wrapper but need no wrapt.
 from __future__ import annotations
 
 import contextvars
+import inspect
 import sys
 
 from .run import arguments_of, observed_run, quietly
@@ -15,6 +16,19 @@ GAINS = "compute_per_tile_gains_from_coverage"
 COADD = "reproject_and_coadd_wrapper"
 CALLER = "_apply_two_pass_coverage_renorm_if_requested"
 UTILS = "zemosaic_utils"
+
+# The parameter that came with each version of the second pass, newest first.
+_VERSIONS = {
+    "tile_weights": "2025-12-23",
+    "debug_diag": "2025-12-14",
+    "telemetry_ctrl": "2025-11-22",
+    "parallel_plan": "2025-11-21",
+    "tiles_coverage": "2025-11-20",
+    "tiles": "2025-10-31",
+}
+
+# Probes that are open; asked to look after themselves when a call comes that belongs to no run of theirs.
+open_probes = []
 
 # The first-pass mosaic of the caller that is under way in this thread.
 first_pass = contextvars.ContextVar("zemosaic_first_pass", default=None)
@@ -35,6 +49,7 @@ def observe_coadd(wrapped, instance, args, kwargs):
 
 def observe_caller(wrapped, instance, args, kwargs):
     """Note the first-pass mosaic, which only the caller of the second pass holds."""
+    quietly(_look_after)
     token = first_pass.set(quietly(_mosaic_of, wrapped, args, kwargs))
     try:
         return wrapped(*args, **kwargs)
@@ -43,16 +58,30 @@ def observe_caller(wrapped, instance, args, kwargs):
 
 
 def _note_gains(wrapped, args, kwargs, gains):
-    if found := observed_run(wrapped, args, kwargs, "tiles_wcs"):
-        with found[0].guard():
-            found[0].capture.observe_gains(gains)
+    run, _ = _run_of(wrapped, args, kwargs, "tiles_wcs")
+    if run is not None:
+        with run.guard():
+            run.capture.observe_gains(gains)
 
 
 def _note_planes(wrapped, args, kwargs):
-    if found := observed_run(wrapped, args, kwargs, "wcs_list"):
-        run, arguments = found
+    run, arguments = _run_of(wrapped, args, kwargs, "wcs_list")
+    if run is not None:
         with run.guard():
             run.capture.observe_planes(arguments["data_list"])
+
+
+def _run_of(wrapped, args, kwargs, key):
+    found = observed_run(wrapped, args, kwargs, key)
+    if found is None:
+        _look_after()
+    return found or (None, None)
+
+
+def _look_after():
+    """A call that no run was waiting for: perhaps the second pass is no longer the one that is watched."""
+    for probe in list(open_probes):
+        probe.look_after()
 
 
 def _mosaic_of(wrapped, args, kwargs):
@@ -72,6 +101,29 @@ def home_of(function, worker=None):
     space = getattr(function, "__globals__", None)
     modules = (worker, sys.modules.get(getattr(function, "__module__", None)), *list(sys.modules.values()))
     return next((module for module in modules if getattr(module, "__dict__", None) is space), worker)
+
+
+def description_of(worker, function, home):
+    """One line on what was attached to: file, version and what of it can be seen.
+
+    Parameters
+    ----------
+    worker : module
+    function : callable
+        Its second pass.
+    home : module
+        Whose inner functions the second pass calls.
+    """
+    parameters = inspect.signature(function).parameters
+    since = next((date for name, date in _VERSIONS.items() if name in parameters), "-")
+    names = {GAINS: "gains", COADD: "corrected_tiles", CALLER: "first_pass"}
+    seen = {names[name] for _, name, _ in seams_of(home)}
+    missing = [what for what in names.values() if what not in seen]
+    return (
+        f"[TwoPassProbe] attached to {getattr(worker, '__name__', worker)} since={since} "
+        f"sees={','.join(w for w in names.values() if w in seen) or '-'} missing={','.join(missing) or '-'} "
+        f"file={getattr(worker, '__file__', None) or '-'}"
+    )
 
 
 def seams_of(home):

@@ -48,7 +48,7 @@ class Settings:
 
     def for_probe(self):
         """The keyword arguments of `TwoPassProbe` that these settings stand for."""
-        return {"delta_map": self.delta_map, "downsample": self.downsample, "directory": self.directory}
+        return {"delta_map": self.delta_map, "downsample": self.downsample}
 
 
 def _flag(text):
