@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections import deque
@@ -332,4 +333,6 @@ def _attach_if_plain(module):
 
 if Settings.from_environment().enabled:
     for _name in WORKERS:
-        wrapt.register_post_import_hook(attach_on_import, _name)
+        # A worker that is there without its second pass is just importing us, to decorate itself.
+        if _name not in sys.modules or hasattr(sys.modules[_name], SECOND_PASS):
+            wrapt.register_post_import_hook(attach_on_import, _name)

@@ -18,6 +18,7 @@ from zemosaic_instrument import TwoPassProbe
 
 from . import __version__
 from .demo import FAULTS, Fault, synthetic_tiles
+from .execute import environment_for, execute, split_command
 from .files import whole_file
 from .settings import LOGGER_NAME, Settings
 from .tiles import MasterTile, TileError, load_master_tiles, write_master_tile
@@ -40,8 +41,15 @@ def main(argv=None):
     int
         0 when done, 1 when `verify` differs or `--fail-on` is met, 2 for input that cannot be used.
     """
-    options = _parser().parse_args(argv)
+    argv = list(sys.argv[1:] if argv is None else argv)
+    program = []
+    if argv[:1] == ["exec"]:
+        ours, program = split_command(argv[1:], valued=("--out", "--downsample"))
+        argv = ["exec", *ours]
+    options = _parser().parse_args(argv, argparse.Namespace(program=program))
     try:
+        if options.command is _exec:
+            return _exec(options)
         with _console(options.json):
             return options.command(options)
     except (TileError, OSError, ValueError) as error:
@@ -131,6 +139,11 @@ def _verify(options):
             print(f"[TwoPassVerify] run={run} sha256={digest}")
         print(f"[TwoPassVerify] {verdict} {meaning}")
     return int(verdict != "identical")
+
+
+def _exec(options):
+    """An unmodified program with the probe attached."""
+    return execute(options.program, environment_for(options.delta_map, options.out, options.downsample))
 
 
 def _load(paths):
@@ -230,6 +243,16 @@ def _parser():
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="where files go")
     verify = _command(commands, "verify", _verify, "bare and instrumented: is the mosaic the same to the byte?")
     verify.add_argument("tiles", nargs="*", type=Path, metavar="TILE.fits", help="default: the demo's tiles")
+    run_program = commands.add_parser(
+        "exec",
+        help="an unmodified ZeMosaic with the probe attached",
+        description="Run an unmodified program, the probe attached to any ZeMosaic worker it or its children import.",
+        usage="zemosaic-twopass exec [--delta-map] [--out DIR] [--downsample N] [--] SCRIPT.py|-m MODULE [ARGS ...]",
+    )
+    run_program.set_defaults(command=_exec)
+    run_program.add_argument("--delta-map", action="store_true", help="also build and save the delta map")
+    run_program.add_argument("--out", type=Path, metavar="DIR", help="where files go (default: the runtime folder)")
+    run_program.add_argument("--downsample", type=int, metavar="N", help="delta map reduction (default: 8)")
     for command in (demo, run):
         command.add_argument("--downsample", type=int, default=8, metavar="N", help="delta map reduction (default: 8)")
         command.add_argument("--cpu-workers", type=int, default=1, metavar="N", help="channels at a time (default: 1)")
