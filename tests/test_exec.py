@@ -1,5 +1,7 @@
 """``exec``: an unmodified program and the workers that it spawns."""
 
+import configparser
+import importlib
 import json
 import os
 import signal
@@ -12,6 +14,7 @@ import numpy as np
 import old_workers
 import pytest
 
+import zemosaic_instrument
 from zemosaic_twopass import cli
 from zemosaic_twopass.execute import environment_for, split_command
 
@@ -214,6 +217,18 @@ def test_signals(tmp_path, number, code):
         process.send_signal(number)
     assert process.wait(timeout=60) == code
     process.stdout.close()
+
+
+def test_autowrapt_entry_points():
+    declared = configparser.ConfigParser()
+    declared.read(ROOT / "setup.cfg")
+    hooks = dict(
+        line.split(" = ") for line in declared["options.entry_points"]["zemosaic_twopass"].strip().splitlines()
+    )
+    assert set(hooks) == set(zemosaic_instrument.WORKERS)
+    for target in hooks.values():
+        module, name = target.split(":")
+        assert getattr(importlib.import_module(module), name) is zemosaic_instrument.attach_on_import
 
 
 def test_split_command():

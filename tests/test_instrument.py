@@ -247,16 +247,17 @@ def test_first_pass_and_strangers_are_told_apart(tiny, tiles, debug_log):
     ]
 
 
-def test_two_runs_share_one_list(tiny, debug_log):
-    """Each inner call must find its own run, though both carry the same WCS list."""
-    shared = [None, None]
+@pytest.mark.parametrize("shared", [True, False], ids=["one list", "two lists"])
+def test_two_runs_at_the_same_time(tiny, debug_log, shared):
+    """Each inner call must find its own run, even where both carry the same WCS list."""
+    one = [None, None]
     barrier = threading.Barrier(2, timeout=20)
     sets = [[np.full((4, 5), 10.0 * (k + 1), np.float32)] * 2 for k in range(2)]
     with probe_of(tiny) as probe:
         threads = [
             threading.Thread(
                 target=mini.call,
-                args=(tiny, tiles, shared),
+                args=(tiny, tiles, one if shared else [None, None]),
                 kwargs={"logger": debug_log, "hook": lambda stage: barrier.wait()},
             )
             for tiles in sets
@@ -284,6 +285,19 @@ def test_two_probes(tiny, tiles, debug_log):
     assert len(messages(debug_log, "[TwoPassTile]")) == 12, "one line a fact, however many probes"
     assert (tiny.run_second_pass_coverage_renorm, tiny.zemosaic_utils.reproject_and_coadd_wrapper) == kept
     assert tiny.run_second_pass_coverage_renorm is kept[0]
+
+
+def test_closing_the_first_of_two_probes(tiny, tiles, debug_log):
+    kept = tiny.run_second_pass_coverage_renorm
+    first, second = probe_of(tiny), probe_of(tiny)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__()
+    mini.call(tiny, tiles, logger=debug_log)
+    assert (len(first.reports), len(second.reports)) == (0, 1)
+    assert second.reports[0].tiles[1].post_source == "observed"
+    second.__exit__()
+    assert tiny.run_second_pass_coverage_renorm is kept
 
 
 def test_probe_on_a_decorated_worker(monkeypatch, tiles, debug_log):
