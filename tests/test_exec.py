@@ -195,28 +195,27 @@ def test_signals(tmp_path, number, code):
     (tmp_path / "program.py").write_text(
         textwrap.dedent("""
         import sys, time
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             while True:
                 time.sleep(0.05)
         except KeyboardInterrupt:
             sys.exit(5)
         """)
     )
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "zemosaic_twopass", "exec", "program.py"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         start_new_session=True,
-    )
-    assert process.stdout.readline() == b"ready\n"
-    if number == signal.SIGINT:
-        os.killpg(process.pid, number)
-    else:
-        process.send_signal(number)
-    assert process.wait(timeout=60) == code
-    process.stdout.close()
+    ) as process:
+        assert process.stdout.readline() == b"ready\n"
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        assert process.wait(timeout=60) == code
 
 
 def test_autowrapt_entry_points():
