@@ -1,4 +1,4 @@
-"""The command ``zemosaic-twopass``: demo, run and verify."""
+"""The command ``zemosaic-twopass``: demo, run, verify and show."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from zemosaic_instrument import TwoPassProbe
 from . import __version__
 from .demo import FAULTS, Fault, synthetic_tiles
 from .files import whole_file
+from .report import VERDICTS
 from .settings import LOGGER_NAME, Settings
+from .show import show
 from .tiles import MasterTile, TileError, load_master_tiles, write_master_tile
 from .workers import OURS, fingerprint, load_worker, run_second_pass
 
 _SEED = 20260421
-_VERDICTS = ("clean", "residual", "pipeline_bug", "undetermined")
 
 
 def main(argv=None):
@@ -133,6 +134,11 @@ def _verify(options):
     return int(verdict != "identical")
 
 
+def _show(options):
+    report = show(options.directory, options.json)
+    return int(report["verdict"] == options.fail_on)
+
+
 def _load(paths):
     with _progress(len(paths), "loaded "):
         data, wcs, coverage = load_master_tiles(paths)
@@ -230,10 +236,15 @@ def _parser():
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="where files go")
     verify = _command(commands, "verify", _verify, "bare and instrumented: is the mosaic the same to the byte?")
     verify.add_argument("tiles", nargs="*", type=Path, metavar="TILE.fits", help="default: the demo's tiles")
+    shown = commands.add_parser("show", help="a report on disk: verdict, findings and tiles")
+    shown.set_defaults(command=_show)
+    shown.add_argument("directory", type=Path, metavar="DIR", help="where the report was written")
+    shown.add_argument("--json", action="store_true", help="the report as one JSON object on standard output")
+    for command in (demo, run, shown):
+        command.add_argument("--fail-on", choices=VERDICTS, metavar="VERDICT", help="exit 1 if this is the verdict")
     for command in (demo, run):
         command.add_argument("--downsample", type=int, default=8, metavar="N", help="delta map reduction (default: 8)")
         command.add_argument("--cpu-workers", type=int, default=1, metavar="N", help="channels at a time (default: 1)")
-        command.add_argument("--fail-on", choices=_VERDICTS, metavar="VERDICT", help="exit 1 if this is the verdict")
     for command in (demo, verify):
         command.add_argument("--seed", type=int, default=1, help="of the synthetic sky (default: 1)")
     return parser
