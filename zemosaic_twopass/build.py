@@ -97,7 +97,7 @@ def settings_of(capture, downsample):
     dict
         Of sigma_px, gain_clip and shape_out those that the call has; downsample always.
     """
-    shape = {} if capture.shape_out is None else {"shape_out": tuple(capture.shape_out)}
+    shape = {} if capture.shape_out is None else {"shape_out": tuple(int(size) for size in capture.shape_out)}
     return {**capture.settings, **shape, "downsample": downsample}
 
 

@@ -122,11 +122,15 @@ def _content(report, directory):
             for name, text in _PICTURES.items()
             if (directory / name).is_file()
         ],
-        "columns": [(column.name, str(column.unit or ""), column.description) for column in table.itercols()],
+        # Long names may break after each underscore.
+        "columns": [
+            (column.name.replace("_", "_\N{ZERO WIDTH SPACE}"), str(column.unit or ""), column.description)
+            for column in table.itercols()
+        ],
         "rows": [[_cell(value) for value in row] for row in table],
         "flagged": {finding.tile for finding in report.findings},
         "made": _how_made(report),
-        "created": report.created,
+        "created": _moment(report),
     }
 
 
@@ -137,6 +141,10 @@ def _tile_text(report, tile):
     return f"tile {tile} ({name})" if name else f"tile {tile}"
 
 
+def _moment(report):
+    return report.created.replace("T", " ").replace("+00:00", " UTC")
+
+
 def _cell(value):
     if isinstance(value, float | np.floating):
         return f"{value:.5g}".replace("-", "−") if np.isfinite(value) else "–"
@@ -145,10 +153,10 @@ def _cell(value):
 
 def _how_made(report):
     """(name, value) pairs of what the run and its diagnostics were set to."""
-    yield "made", report.created
+    yield "made", _moment(report)
     yield "tiles", str(report.tile_count)
-    for name, value in report.settings.items():
-        yield name, str(value)
+    for name, value in report.to_dict()["settings"].items():
+        yield name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     if report.delta is not None:
         height, width = report.delta.delta.shape
         yield "delta map", f"{width} × {height} pixels, each {report.delta.downsample} × {report.delta.downsample}"

@@ -73,7 +73,7 @@ def findings_by_tile(findings):
 
 
 def short_table(table):
-    """The columns of a tile table that tell the story, minimum and mean left out.
+    """The columns of a tile table that tell the story, the telling ones first and names last.
 
     Parameters
     ----------
@@ -83,10 +83,11 @@ def short_table(table):
     Returns
     -------
     astropy.table.Table
-        A copy; numbers print with five digits.
+        A copy without minimum, mean, valid fraction and source; numbers print with five digits.
     """
-    wanted = [name for name in table.colnames if not ("_minimum_" in name or "_mean_" in name or name == "post_valid")]
-    short = table[wanted]
+    first = ("idx", "finding", "gain", "delta_pre", "delta_post")
+    medians = [name for name in table.colnames if "_median_" in name]
+    short = table[[name for name in (*first, *medians, "id") if name in table.colnames]]
     for column in short.itercols():
         if np.issubdtype(column.dtype, np.floating):
             column.format = ".5g"
