@@ -6,6 +6,7 @@ the global settings belong to the program we are a guest in.
 
 from __future__ import annotations
 
+import io
 import textwrap
 
 from .tables import findings_by_tile
@@ -27,6 +28,29 @@ def new_figure(height):
     from matplotlib.figure import Figure
 
     return Figure(figsize=(WIDTH, height), dpi=_DPI, facecolor="white")
+
+
+def save(figure, path):
+    """Write a figure as PNG with a palette: a third of the size, and nothing that the eye can tell.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : pathlib.Path
+        Overwritten.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    from PIL import Image
+
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", bbox_inches="tight")
+    with Image.open(drawn) as image:
+        palette = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        palette.save(path, optimize=True, dpi=(_DPI, _DPI))
 
 
 def finding_list(report):
