@@ -1,5 +1,8 @@
 """Small reports, made by hand, for the tests of what is written of them."""
 
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
 from astropy.wcs import WCS
 
@@ -29,11 +32,12 @@ def tangent_wcs(centre=CENTRE, crpix=(1.0, 1.0), angle=0.0):
     return wcs
 
 
-def make_report(*, rows=2, columns=2, channels=3, findings=(), names=None, verdict="residual", seed=5):
-    """A report of overlapping tiles of noise on a level, with delta maps and outlines."""
-    rng = np.random.default_rng(seed)
+@cache
+def _scene(rows, columns, channels):
+    """Overlapping tiles of noise on a level, the second one 20 higher: records, maps, outlines, settings."""
+    rng = np.random.default_rng(5)
     shape, step = (32, 40), np.array((20, 26))
-    out = tuple(step * (rows - 1, columns - 1) + shape)
+    out = tuple(int(size) for size in step * (rows - 1, columns - 1) + shape)
     mosaic = tangent_wcs(crpix=((out[1] + 1) / 2, (out[0] + 1) / 2))
     tiles, wcs, gains = [], [], []
     for index in range(rows * columns):
@@ -45,19 +49,25 @@ def make_report(*, rows=2, columns=2, channels=3, findings=(), names=None, verdi
     corrected = [tile * np.float32(gain) for tile, gain in zip(tiles, gains, strict=True)]
     reference = np.full(out, 1000.0)
     records = tuple(
-        TileRecord(i, None if names is None else names[i], gains[i], *map(tile_statistics, pair), "observed")
-        for i, pair in enumerate(zip(tiles, corrected, strict=True))
+        TileRecord(index, None, gains[index], *map(tile_statistics, pair), "observed")
+        for index, pair in enumerate(zip(tiles, corrected, strict=True))
     )
     return TwoPassReport(
         records,
         delta_map(corrected, wcs, reference, mosaic, out, downsample=4),
         delta_map(tiles, wcs, reference, mosaic, out, downsample=4),
-        findings=tuple(findings),
-        verdict=verdict,
-        summary="Tile 1 stands furthest from the first-pass mosaic.",
         outlines=tuple(tile_outline(shape, item) for item in wcs),
         settings={"sigma_px": 50, "gain_clip": (0.85, 1.18), "shape_out": out, "downsample": 4},
+        summary="Tile 1 stands furthest from the first-pass mosaic.",
     )
+
+
+def make_report(*, rows=2, columns=2, channels=3, findings=(), names=None, verdict="residual"):
+    """A report with records, delta maps and outlines of rows × columns tiles."""
+    report = _scene(rows, columns, channels)
+    names = names or [None] * len(report.tiles)
+    tiles = tuple(replace(tile, name=name) for tile, name in zip(report.tiles, names, strict=True))
+    return replace(report, tiles=tiles, findings=tuple(findings), verdict=verdict)
 
 
 def single_pixel_report():

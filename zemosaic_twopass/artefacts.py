@@ -61,7 +61,7 @@ def write_artefacts(report, directory, logger=None):
         return ()
     _make_directory(directory)
     written, failed, missing, cause = [], {}, {}, None
-    for name, (has, write) in _ARTEFACTS.items():
+    for name, (has, write) in ARTEFACTS.items():
         path = directory / name
         try:
             if has(report):
@@ -129,7 +129,7 @@ def _write_json(report, path):
 
 
 # In this order: the page last, because it takes in the pictures that lie beside it.
-_ARTEFACTS = {
+ARTEFACTS = {
     MAP_NAME: (_has_map, _write_array),
     FITS_NAME: (_has_map, write_map),
     JSON_NAME: (lambda report: True, _write_json),

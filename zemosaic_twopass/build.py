@@ -6,7 +6,7 @@ import numpy as np
 
 from .delta import CoarseGrid, compare_tiles, mean_of_tiles, project_tile
 from .grid import tile_outline
-from .report import TileRecord
+from .report import TileRecord, plain
 from .stats import TileStats, tile_statistics
 
 
@@ -95,10 +95,11 @@ def settings_of(capture, downsample):
     Returns
     -------
     dict
-        Of sigma_px, gain_clip and shape_out those that the call has; downsample always.
+        Of sigma_px, gain_clip and shape_out those that the call has; downsample always. Plain numbers,
+        strings and lists, whatever the call was given.
     """
-    shape = {} if capture.shape_out is None else {"shape_out": tuple(int(size) for size in capture.shape_out)}
-    return {**capture.settings, **shape, "downsample": downsample}
+    shape = {} if capture.shape_out is None else {"shape_out": capture.shape_out}
+    return plain({**capture.settings, **shape, "downsample": downsample})
 
 
 def summary_of(delta, before, ran):

@@ -112,7 +112,7 @@ def _provenance(report):
     yield "NTILES", len(delta.tile_medians), "number of tiles"
     yield "VERDICT", report.verdict, "of the diagnosis, see twopass_report.json"
     yield "CREATOR", f"zemosaic-instrument {__version__}", "software that made this file"
-    yield "DATE", report.created, "UTC, when the report was made"
+    yield "DATE", report.created[:19], "UTC, when the report was made"
     yield "HISTORY", f"Primary: mean over the tiles of |tile x gain - reference|, {UNIT}; NaN: not compared."
     yield "HISTORY", "SIGNED: mean of tile x gain - reference. COUNT: number of tiles compared."
     yield "HISTORY", "WORST: index of the tile furthest from the reference, -1 where none was compared."

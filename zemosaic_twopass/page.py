@@ -155,8 +155,8 @@ def _how_made(report):
     """(name, value) pairs of what the run and its diagnostics were set to."""
     yield "made", _moment(report)
     yield "tiles", str(report.tile_count)
-    for name, value in report.to_dict()["settings"].items():
-        yield name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    for name, value in report.settings.items():
+        yield name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     if report.delta is not None:
         height, width = report.delta.delta.shape
         yield "delta map", f"{width} × {height} pixels, each {report.delta.downsample} × {report.delta.downsample}"

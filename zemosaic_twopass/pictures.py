@@ -117,7 +117,7 @@ def _medians(tiles, when):
 
 def _draw_gains(axes, report, index, marker):
     axes.axhline(1.0, color="0.5", linewidth=0.8)
-    for limit in report.settings.get("gain_clip", ()):
+    for limit in report.settings.get("gain_clip") or ():
         axes.axhline(limit, color="0.5", linewidth=0.8, linestyle=(0, (4, 3)))
     axes.plot(index, [tile.gain for tile in report.tiles], "s", markersize=marker, color=AFTER)
     axes.set_ylabel("gain", fontsize=MEDIUM, **TEXT)

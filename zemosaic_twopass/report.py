@@ -136,7 +136,7 @@ class TwoPassReport:
                 "tile_medians": self.delta.tile_medians,
                 "tile_medians_before": self.before.tile_medians if self.before else None,
             }
-        return _plain(
+        return plain(
             {
                 "schema": SCHEMA,
                 "schema_version": SCHEMA_VERSION,
@@ -243,14 +243,14 @@ def _stats_text(stats):
     return f"valid={stats.valid_fraction:.6g} {lists}"
 
 
-def _plain(value):
+def plain(value):
     """A value with tuples and arrays as lists and numbers that JSON cannot hold as None."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value if value is None or isinstance(value, bool | int | str) else str(value)
