@@ -16,6 +16,8 @@ from astropy.utils.data import get_pkg_data_filename
 from astropy.wcs import WCS
 
 from zemosaic_twopass import cli
+from zemosaic_twopass.artefacts import ARTEFACTS
+from zemosaic_twopass.report import VERDICTS
 from zemosaic_twopass.tiles import MasterTile, write_master_tile
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,8 +60,9 @@ def test_demo(tmp_path, capsys):
     assert lines[-1].startswith("[TwoPassVerdict] ")
     assert "worst_idx=2 " in lines[-1]
     assert out.count("[TwoPassVerdict]") == 1
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["coverage.fits", "mosaic.fits", "tiles", "twopass_delta_map.npy"]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"coverage.fits", "mosaic.fits", "tiles", *ARTEFACTS}
+    assert f"page={tmp_path / 'twopass_report.html'} " in next(line for line in lines if "[TwoPassReport]" in line)
     assert len(list((tmp_path / "tiles").iterdir())) == 4
 
 
@@ -101,7 +104,7 @@ def test_fail_on(tmp_path, capsys):
     common = ["demo", "--out", str(tmp_path)]
     verdict = json.loads(_out(capsys, [*common, "--json"]))["verdict"]
     assert cli.main([*common, "--fail-on", verdict]) == 1
-    other = next(name for name in cli._VERDICTS if name != verdict)
+    other = next(name for name in VERDICTS if name != verdict)
     assert cli.main([*common, "--fail-on", other]) == 0
 
 

@@ -124,9 +124,9 @@ def test_logger_of_the_call_else_the_workers(tiny, tiles, debug_log):
     finally:
         worker_logger.removeHandler(handler)
         worker_logger.setLevel(before)
-    assert count == 8
+    assert count == 9
     assert len(handler.messages) == count
-    assert len(messages(debug_log)) == 15
+    assert len(messages(debug_log)) == 17
 
 
 def test_names(tiny, tiles, debug_log):

@@ -3,9 +3,10 @@
 Nothing here imports wrapt or a worker, except the command in `zemosaic_twopass.cli`.
 """
 
+__version__ = "0.1.0"
+
 from .delta import DeltaMap, delta_map
 from .report import Finding, TileRecord, TwoPassReport
 from .stats import TileStats, tile_statistics
 
-__version__ = "0.1.0"
 __all__ = ["DeltaMap", "Finding", "TileRecord", "TileStats", "TwoPassReport", "delta_map", "tile_statistics"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .delta import CoarseGrid, compare_tiles, mean_of_tiles, project_tile
-from .report import TileRecord
+from .grid import tile_outline
+from .report import TileRecord, plain
 from .stats import TileStats, tile_statistics
 
 
@@ -75,6 +76,30 @@ def delta_maps(capture, downsample):
         reference, base = "first_pass", grid.average(capture.first_pass)
     after = compare_tiles(projected(lambda index: capture.corrected(index)[0]), base, grid, reference)
     return after, compare_tiles(given, base, grid, reference)
+
+
+def tile_outlines(capture):
+    """Edge of each tile on the sky, as `grid.tile_outline` gives it; () for no tiles."""
+    pairs = zip(capture.tiles, capture.tiles_wcs, strict=True)
+    return tuple(tile_outline(np.shape(tile)[:2], wcs) for tile, wcs in pairs)
+
+
+def settings_of(capture, downsample):
+    """What a second pass and its diagnostics were set to, as far as the call says.
+
+    Parameters
+    ----------
+    capture : RunCapture
+    downsample : int
+
+    Returns
+    -------
+    dict
+        Of sigma_px, gain_clip and shape_out those that the call has; downsample always. Plain numbers,
+        strings and lists, whatever the call was given.
+    """
+    shape = {} if capture.shape_out is None else {"shape_out": capture.shape_out}
+    return plain({**capture.settings, **shape, "downsample": downsample})
 
 
 def summary_of(delta, before, ran):

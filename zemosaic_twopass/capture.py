@@ -23,6 +23,7 @@ class RunCapture:
         self.wcs = arguments.get("final_wcs_p1")
         self.shape_out = arguments.get("shape_out")
         self.logger = arguments.get("logger")
+        self.settings = {name: arguments[name] for name in ("sigma_px", "gain_clip") if name in arguments}
         self.first_pass = first_pass
         self.gains = None
         self.pre = ()

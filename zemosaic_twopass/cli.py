@@ -1,31 +1,31 @@
-"""The command ``zemosaic-twopass``: demo, run and verify."""
+"""The command ``zemosaic-twopass``: what each of its commands does."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import sys
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from tqdm import tqdm
 
 from zemosaic_instrument import TwoPassProbe
 
-from . import __version__
-from .demo import FAULTS, Fault, synthetic_tiles
-from .execute import environment_for, execute, split_command
+from .compare import compare, comparison_lines
+from .console import console, progress
+from .demo import synthetic_tiles
+from .execute import environment_for, execute
 from .files import whole_file
+from .options import read_options
+from .report import plain
 from .settings import LOGGER_NAME, Settings
+from .show import show
 from .tiles import MasterTile, TileError, load_master_tiles, write_master_tile
 from .workers import OURS, fingerprint, load_worker, run_second_pass
 
 _SEED = 20260421
-_VERDICTS = ("clean", "residual", "pipeline_bug", "undetermined")
 
 
 def main(argv=None):
@@ -41,17 +41,13 @@ def main(argv=None):
     int
         0 when done, 1 when `verify` differs or `--fail-on` is met, 2 for input that cannot be used.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
-    program = []
-    if argv[:1] == ["exec"]:
-        ours, program = split_command(argv[1:], valued=("--out", "--downsample"))
-        argv = ["exec", *ours]
-    options = _parser().parse_args(argv, argparse.Namespace(program=program))
+    options = read_options(list(sys.argv[1:] if argv is None else argv))
+    command = _COMMANDS[options.name]
     try:
-        if options.command is _exec:
+        if command is _exec:
             return _exec(options)
-        with _console(options.json):
-            return options.command(options)
+        with console(options.json):
+            return command(options)
     except (TileError, OSError, ValueError) as error:
         print(f"zemosaic-twopass: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -79,7 +75,7 @@ def _process(options, tiles, directory):
     names = [tile.name for tile in tiles]
     probe = TwoPassProbe(worker, downsample=options.downsample, directory=directory, logger=logger, names=names)
     np.random.seed(_SEED)
-    with _progress(2 * channels + 1, "coadd "), probe:
+    with progress(2 * channels + 1, "coadd "), probe:
         first = _first_pass(ours, tiles, options.cpu_workers)
         mosaic, coverage = run_second_pass(
             worker,
@@ -146,8 +142,26 @@ def _exec(options):
     return execute(options.program, environment_for(options.delta_map, options.out, options.downsample))
 
 
+def _show(options):
+    report = show(options.directory, options.json)
+    return int(report["verdict"] == options.fail_on)
+
+
+def _compare(options):
+    """Two reports side by side."""
+    found = compare(*options.directories)
+    if options.json:
+        rows = () if found["tiles"] is None else found["tiles"].iterrows()
+        tiles = [dict(zip(found["tiles"].colnames, row, strict=True)) for row in rows]
+        print(json.dumps(plain({**found, "tiles": tiles}), allow_nan=False))
+    else:
+        for line in comparison_lines(found):
+            print(line)
+    return 0
+
+
 def _load(paths):
-    with _progress(len(paths), "loaded "):
+    with progress(len(paths), "loaded "):
         data, wcs, coverage = load_master_tiles(paths)
     names = [Path(path).name for path in paths]
     return [MasterTile(*fields) for fields in zip(data, wcs, coverage, names, strict=True)]
@@ -177,103 +191,11 @@ def _write_mosaic(directory, mosaic, coverage, wcs):
         yield path
 
 
-class _Console(logging.StreamHandler):
-    """Writes above a progress bar; leaves the verdict to the end of the command."""
-
-    def emit(self, record):
-        try:
-            line = self.format(record)
-            if not line.startswith("[TwoPassVerdict]"):
-                tqdm.write(line, file=self.stream)
-        except Exception:
-            self.handleError(record)
-
-
-@contextmanager
-def _console(quiet):
-    """Show the worker's and our lines on standard output; only warnings, on standard error, if quiet."""
-    logger = logging.getLogger(LOGGER_NAME)
-    before = logger.level, logger.propagate
-    handler = _Console(sys.stderr if quiet else sys.stdout)
-    handler.setLevel(logging.WARNING if quiet else logging.DEBUG)
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
-
-
-@contextmanager
-def _progress(total, word):
-    """A bar on a terminal that moves on with each of the worker's lines that holds `word`."""
-    logger = logging.getLogger(LOGGER_NAME)
-    # disable=None: silent where standard error is not a terminal.
-    with tqdm(total=total, desc=word.strip(), disable=None, leave=False) as bar:
-        ticker = logging.Handler()
-        ticker.emit = lambda record: bar.update(word in record.getMessage())
-        logger.addHandler(ticker)
-        try:
-            yield
-        finally:
-            logger.removeHandler(ticker)
-
-
-def _parser():
-    parser = argparse.ArgumentParser(prog="zemosaic-twopass", description="Diagnostics for ZeMosaic's second pass.")
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    demo = _command(commands, "demo", _demo, "a synthetic mosaic through the worker, all diagnostics on")
-    kinds = ", ".join(f"{kind} ({size:g} {unit})" for kind, (size, unit) in FAULTS.items())
-    demo.add_argument(
-        "--fault",
-        action="append",
-        default=[],
-        type=_fault,
-        metavar="KIND[:TILE[:SIZE]]",
-        help=f"put a fault into a tile; kinds and their usual sizes: {kinds}",
-    )
-    demo.add_argument("--out", type=Path, metavar="DIR", help="where files go (default: the runtime folder)")
-    demo.add_argument("--write-tiles", action="store_true", help="also write the tiles, as FITS, to DIR/tiles")
-    run = _command(commands, "run", _run, "the same on master tiles from disk")
-    run.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits")
-    run.add_argument("--out", type=Path, required=True, metavar="DIR", help="where files go")
-    verify = _command(commands, "verify", _verify, "bare and instrumented: is the mosaic the same to the byte?")
-    verify.add_argument("tiles", nargs="*", type=Path, metavar="TILE.fits", help="default: the demo's tiles")
-    run_program = commands.add_parser(
-        "exec",
-        help="an unmodified ZeMosaic with the probe attached",
-        description="Run an unmodified program, the probe attached to any ZeMosaic worker it or its children import.",
-        usage="zemosaic-twopass exec [--delta-map] [--out DIR] [--downsample N] [--] SCRIPT.py|-m MODULE [ARGS ...]",
-    )
-    run_program.set_defaults(command=_exec)
-    run_program.add_argument("--delta-map", action="store_true", help="also build and save the delta map")
-    run_program.add_argument("--out", type=Path, metavar="DIR", help="where files go (default: the runtime folder)")
-    run_program.add_argument("--downsample", type=int, metavar="N", help="delta map reduction (default: 8)")
-    for command in (demo, run):
-        command.add_argument("--downsample", type=int, default=8, metavar="N", help="delta map reduction (default: 8)")
-        command.add_argument("--cpu-workers", type=int, default=1, metavar="N", help="channels at a time (default: 1)")
-        command.add_argument("--fail-on", choices=_VERDICTS, metavar="VERDICT", help="exit 1 if this is the verdict")
-    for command in (demo, verify):
-        command.add_argument("--seed", type=int, default=1, help="of the synthetic sky (default: 1)")
-    return parser
-
-
-def _command(commands, name, function, description):
-    command = commands.add_parser(name, help=description, description=description)
-    command.set_defaults(command=function)
-    command.add_argument("--worker", type=Path, default=OURS, metavar="PATH", help="use this worker's second pass")
-    command.add_argument("--sigma", type=float, default=50.0, metavar="PX", help="blur of the coverage (default: 50)")
-    command.add_argument("--clip", type=float, nargs=2, default=(0.85, 1.18), metavar=("LOW", "HIGH"), help="gains")
-    command.add_argument("--json", action="store_true", help="one JSON object on standard output instead of lines")
-    return command
-
-
-def _fault(text):
-    try:
-        return Fault.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+_COMMANDS = {
+    "demo": _demo,
+    "run": _run,
+    "verify": _verify,
+    "exec": _exec,
+    "show": _show,
+    "compare": _compare,
+}

@@ -26,6 +26,9 @@ class DeltaMap:
         Mean over the tiles of tile − reference in adu; 0 where `count` is 0.
     count : ndarray of int, shape (h, w)
         Number of tiles that were compared there.
+    worst : ndarray of int, shape (h, w)
+        Index of the tile with the largest \\|tile − reference\\|, the first of equals; −1 where
+        `count` is 0.
     wcs : astropy.wcs.WCS
         Celestial WCS of the coarse grid.
     downsample : int
@@ -40,6 +43,7 @@ class DeltaMap:
     delta: np.ndarray
     signed: np.ndarray
     count: np.ndarray
+    worst: np.ndarray
     wcs: WCS
     downsample: int
     reference: str
@@ -224,8 +228,10 @@ def compare_tiles(projected, base, grid, reference):
     delta = np.zeros(grid.shape)
     signed = np.zeros(grid.shape)
     count = np.zeros(grid.shape, dtype=np.int32)
+    worst = np.full(grid.shape, -1, dtype=np.int32)
+    largest = np.zeros(grid.shape)
     differences = []
-    for entry in projected:
+    for index, entry in enumerate(projected):
         if entry is None:
             differences.append(None)
             continue
@@ -233,13 +239,17 @@ def compare_tiles(projected, base, grid, reference):
         difference = values - base[box]
         finite = np.isfinite(difference)
         differences.append((box, difference, finite))
+        distance = np.abs(difference)
+        leads = finite & ((count[box] == 0) | (distance > largest[box]))
+        worst[box][leads] = index
+        largest[box][leads] = distance[leads]
         count[box] += finite
-        for total, part in ((delta, np.abs(difference)), (signed, difference)):
+        for total, part in ((delta, distance), (signed, difference)):
             np.add(total[box], part, out=total[box], where=finite)
     medians = [np.nan if entry is None else _tile_median(*entry, count, reference) for entry in differences]
     divisor = np.maximum(count, 1)
     maps = [(total / divisor).astype(np.float32) for total in (delta, signed)]
-    return DeltaMap(*maps, count, grid.wcs, grid.downsample, reference, tuple(medians))
+    return DeltaMap(*maps, count, worst, grid.wcs, grid.downsample, reference, tuple(medians))
 
 
 def _tile_median(box, difference, finite, count, reference):

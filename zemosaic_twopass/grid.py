@@ -12,6 +12,7 @@ from astropy.wcs.utils import pixel_to_pixel
 
 _BAND_ROWS = 1024
 _LATTICE_CELLS = 64
+_OUTLINE_STEPS = 8
 
 
 def luminance(image):
@@ -192,3 +193,29 @@ def pixel_box(shape, wcs, wcs_out, shape_out):
             return None
         box.append(slice(start, stop))
     return tuple(box)
+
+
+def tile_outline(shape, wcs):
+    """Sky positions along the outer edge of an image, where its outermost pixels end.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (H, W) of the image, in pixels.
+    wcs : astropy.wcs.WCS
+        Celestial WCS of the image.
+
+    Returns
+    -------
+    ndarray, shape (32, 2), float64
+        ICRS right ascension and declination in degrees, once round from the first pixel along the
+        first row; every eighth is a corner. NaN where the WCS has no position; for an image
+        without pixels the edge of nothing, a single point.
+    """
+    height, width = shape
+    ahead = np.arange(_OUTLINE_STEPS) / _OUTLINE_STEPS
+    none, full = np.zeros(_OUTLINE_STEPS), np.ones(_OUTLINE_STEPS)
+    x = np.concatenate((ahead, full, 1 - ahead, none)) * width - 0.5
+    y = np.concatenate((none, ahead, full, 1 - ahead)) * height - 0.5
+    sky = wcs.pixel_to_world(x, y).icrs
+    return np.column_stack((sky.ra.deg, sky.dec.deg))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import shutil
 
-from .build import delta_maps, summary_of, tile_records
+from .artefacts import MAP_NAME, ArtefactError
+from .build import delta_maps, settings_of, summary_of, tile_outlines, tile_records
 from .files import run_directory, whole_file
-from .report import TwoPassReport, delta_line, tile_lines
+from .report import TwoPassReport, file_lines, tile_lines
 from .settings import Settings
 
 
@@ -25,8 +26,8 @@ def publish(run, ran, probe):
 
     Raises
     ------
-    OSError
-        If a file cannot be written; the report is among the probe's by then.
+    ArtefactError
+        If a file cannot be written, after all were tried; the report is among the probe's by then.
     """
     logger = probe.logger_of(run.capture)
     records = tile_records(run.capture, probe.names) if logger.isEnabledFor(logging.DEBUG) else ()
@@ -34,19 +35,31 @@ def publish(run, ran, probe):
         run.say(logger, *tile_lines(record))
     maps = delta_maps(run.capture, probe.downsample) if probe.delta_map and ran else (None, None)
     summary, worst = summary_of(*maps, ran)
-    report = TwoPassReport(records, *maps, worst=worst, summary=summary)
+    report = TwoPassReport(
+        records,
+        *maps,
+        worst=worst,
+        summary=summary,
+        outlines=tile_outlines(run.capture) if maps[0] else (),
+        settings=settings_of(run.capture, probe.downsample),
+    )
     probe.reports.append(report)
-    if report.delta is not None:
-        run.say(logger, delta_line(report.delta, _write(report, probe.directory)[0]))
-    run.say(logger, report.verdict_line())
+    try:
+        files = _write(report, probe.directory, logger)
+    except ArtefactError as error:
+        run.say(logger, *file_lines(report, error.written), report.verdict_line())
+        raise
+    run.say(logger, *file_lines(report, files), report.verdict_line())
 
 
-def _write(report, directory):
+def _write(report, directory, logger):
     if directory is not None:
-        return report.write(directory)
+        return report.write(directory, logger)
     base = Settings.from_environment().directory
-    paths = report.write(run_directory(base))
-    # The fixed name is there for scripts; replaced whole, so two processes never mix.
-    with whole_file(base / paths[0].name) as temporary:
-        shutil.copyfile(paths[0], temporary)
+    paths = report.write(run_directory(base), logger)
+    for path in paths:
+        if path.name == MAP_NAME:
+            # The fixed name is there for scripts; replaced whole, so two processes never mix.
+            with whole_file(base / MAP_NAME) as temporary:
+                shutil.copyfile(path, temporary)
     return paths

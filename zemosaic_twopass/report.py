@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from astropy.table import Table
 
+from .artefacts import MAP_NAME, PAGE_NAME, write_artefacts
 from .delta import DeltaMap
-from .files import whole_file
 from .stats import TileStats
+from .tables import tile_table
+from .versions import package_versions
 
-MAP_NAME = "twopass_delta_map.npy"
-_CHANNEL_NAMES = {1: ("l",), 3: ("r", "g", "b")}
+SCHEMA = "zemosaic-twopass-report"
+SCHEMA_VERSION = 1
+VERDICTS = ("clean", "residual", "pipeline_bug", "undetermined")
+_CORNERS = slice(None, None, 8)
+
+
+def _now():
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,12 @@ class TwoPassReport:
         Tile to look at first; None where none stands out or nothing was compared.
     summary : str
         One sentence for the last line.
+    outlines : tuple of ndarray, shape (32, 2)
+        Edge of each tile on the sky, as `grid.tile_outline` gives it; empty where there is no map.
+    settings : dict
+        What the second pass and its diagnostics were set to.
+    created : str
+        When the report was made, UTC, ISO 8601.
     """
 
     tiles: tuple[TileRecord, ...] = ()
@@ -96,84 +111,82 @@ class TwoPassReport:
     verdict: str = "undetermined"
     worst: int | None = None
     summary: str = ""
+    outlines: tuple[np.ndarray, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    created: str = field(default_factory=_now)
+
+    @property
+    def tile_count(self):
+        """Number of tiles that the records or the map know of."""
+        return max(len(self.tiles), len(self.delta.tile_medians) if self.delta else 0)
 
     def to_table(self):
-        """The tile records as a table of scalar columns.
-
-        Returns
-        -------
-        astropy.table.Table
-            One row a tile: index, id, gain, post_source, then for `pre` and `post` the valid
-            fraction and minimum, mean and median of each channel (suffix r, g, b for three
-            channels, l for one, a number otherwise). No rows for a report without tiles.
-        """
-        rows = []
-        for tile in self.tiles:
-            row = {"idx": tile.index, "id": tile.name or "", "gain": tile.gain, "post_source": tile.post_source}
-            for when, stats in (("pre", tile.pre), ("post", tile.post)):
-                row[f"{when}_valid"] = stats.valid_fraction
-                channels = len(stats.median)
-                suffixes = _CHANNEL_NAMES.get(channels, range(channels))
-                for what in ("minimum", "mean", "median"):
-                    values = getattr(stats, what)
-                    row |= {f"{when}_{what}_{s}": v for s, v in zip(suffixes, values, strict=True)}
-            rows.append(row)
-        return Table(rows=rows) if rows else Table(names=("idx", "gain"), dtype=(int, float))
+        """The tiles as an `astropy.table.Table`; see `tables.tile_table`."""
+        return tile_table(self)
 
     def to_dict(self):
         """The report as plain numbers, strings, lists and dicts, ready for JSON; None for NaN."""
         delta = None
         if self.delta is not None:
             delta = {
-                "shape": list(self.delta.delta.shape),
+                "shape": self.delta.delta.shape,
                 "downsample": self.delta.downsample,
                 "reference": self.delta.reference,
+                "unit": "adu",
                 "tile_medians": self.delta.tile_medians,
-                "tile_medians_before": self.before.tile_medians,
+                "tile_medians_before": self.before.tile_medians if self.before else None,
             }
-        return _plain(
+        return plain(
             {
+                "schema": SCHEMA,
+                "schema_version": SCHEMA_VERSION,
+                "created": self.created,
                 "verdict": self.verdict,
                 "worst": self.worst,
                 "summary": self.summary,
                 "findings": [asdict(finding) for finding in self.findings],
                 "tiles": [asdict(tile) for tile in self.tiles],
+                "corners": [outline[_CORNERS].round(7) for outline in self.outlines],
                 "delta": delta,
+                "settings": self.settings,
+                "versions": package_versions(),
             }
         )
 
     def verdict_line(self):
         """The last log line of the report: the verdict and one sentence."""
-        count = max(len(self.tiles), len(self.delta.tile_medians) if self.delta else 0)
         return (
-            f"[TwoPassVerdict] {self.verdict} tiles={count} findings={len(self.findings)} "
+            f"[TwoPassVerdict] {self.verdict} tiles={self.tile_count} findings={len(self.findings)} "
             f"worst_idx={'-' if self.worst is None else self.worst} {self.summary}"
         )
 
-    def write(self, directory):
+    def write(self, directory, logger=None):
         """Write the artefacts of this report, each whole or not at all.
+
+        Files of an earlier report that this one does not replace are removed: what lies in
+        the directory afterwards belongs together.
 
         Parameters
         ----------
         directory : path-like
             Made if need be.
+        logger : logging.Logger, optional
+            Is told in one warning which files need an extra that is not installed; the worker's logger
+            by default.
 
         Returns
         -------
         tuple of pathlib.Path
-            The files written; empty for a report without a delta map.
+            The files written, in the order of the README; those of the map and the table
+            are missing where the report has none.
 
         Raises
         ------
-        OSError
-            If the directory or a file in it cannot be written.
+        ArtefactError
+            If any could not be written or removed, after all were tried; an `OSError` that names
+            each and has those written in `written`.
         """
-        if self.delta is None:
-            return ()
-        path = Path(directory) / MAP_NAME
-        with whole_file(path) as temporary:
-            np.save(temporary, self.delta.delta, allow_pickle=False)
-        return (path,)
+        return write_artefacts(self, Path(directory), logger)
 
 
 def tile_lines(record):
@@ -196,8 +209,29 @@ def delta_line(delta, path):
     )
 
 
+def file_lines(report, paths):
+    """The log lines of the files of a report: the map, then the directory and the page.
+
+    Parameters
+    ----------
+    report : TwoPassReport
+    paths : sequence of pathlib.Path
+        As `write` gives them; no line for none.
+
+    Returns
+    -------
+    list of str
+    """
+    names = {path.name: path for path in paths}
+    lines = [delta_line(report.delta, names[MAP_NAME])] if MAP_NAME in names else []
+    if paths:
+        page = _label(str(names.get(PAGE_NAME, "")))
+        lines.append(f"[TwoPassReport] dir={_label(str(paths[0].parent))} page={page} files={len(paths)}")
+    return lines
+
+
 def _label(name):
-    """A tile's name as one token of a key=value line."""
+    """A name as one token of a key=value line."""
     if not name:
         return "-"
     return json.dumps(name, ensure_ascii=False) if any(c.isspace() or c in '"\\' for c in name) else name
@@ -209,10 +243,14 @@ def _stats_text(stats):
     return f"valid={stats.valid_fraction:.6g} {lists}"
 
 
-def _plain(value):
-    """A value with tuples as lists and numbers that JSON cannot hold as None."""
+def plain(value):
+    """A value with tuples and arrays as lists and numbers that JSON cannot hold as None."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

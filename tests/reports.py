@@ -1,0 +1,78 @@
+"""Small reports, made by hand, for the tests of what is written of them."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+from astropy.wcs import WCS
+
+from zemosaic_instrument import DeltaMap, Finding, TileRecord, TwoPassReport, tile_statistics
+from zemosaic_twopass.delta import delta_map
+from zemosaic_twopass.grid import tile_outline
+
+SCALE = 4.0 / 3600
+CENTRE = (83.82, -5.39)
+
+OFFSET = Finding(
+    "offset", 1, 24.97, 61.3, "Its background is higher than its neighbours' say: look at its gradient fit."
+)
+SEAM = Finding("gain_seam", 0, -31.2, 12.0, "The gains make a step of this size to tile 1: compare the pedestal.")
+NOTE = Finding("undetermined", None, float("nan"), float("nan"), "Too little overlap to tell a shift.", unit="")
+
+
+def tangent_wcs(centre=CENTRE, crpix=(1.0, 1.0), angle=0.0):
+    """A TAN WCS with a CD matrix, in ICRS."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
+    wcs.wcs.crval = centre
+    wcs.wcs.crpix = crpix
+    cos, sin = np.cos(angle), np.sin(angle)
+    wcs.wcs.cd = SCALE * np.array([[-cos, sin], [sin, cos]])
+    wcs.wcs.set()
+    return wcs
+
+
+@cache
+def _scene(rows, columns, channels):
+    """Overlapping tiles of noise on a level, the second one 20 higher: records, maps, outlines, settings."""
+    rng = np.random.default_rng(5)
+    shape, step = (32, 40), np.array((20, 26))
+    out = tuple(int(size) for size in step * (rows - 1, columns - 1) + shape)
+    mosaic = tangent_wcs(crpix=((out[1] + 1) / 2, (out[0] + 1) / 2))
+    tiles, wcs, gains = [], [], []
+    for index in range(rows * columns):
+        corner = step * divmod(index, columns)
+        tiles.append(rng.normal(1000.0 + 20 * (index == 1), 8.0, (*shape, channels)).astype(np.float32))
+        wcs.append(mosaic.deepcopy())
+        wcs[-1].wcs.crpix -= corner[::-1]
+        gains.append(float(rng.uniform(0.97, 1.03)))
+    corrected = [tile * np.float32(gain) for tile, gain in zip(tiles, gains, strict=True)]
+    reference = np.full(out, 1000.0)
+    records = tuple(
+        TileRecord(index, None, gains[index], *map(tile_statistics, pair), "observed")
+        for index, pair in enumerate(zip(tiles, corrected, strict=True))
+    )
+    return TwoPassReport(
+        records,
+        delta_map(corrected, wcs, reference, mosaic, out, downsample=4),
+        delta_map(tiles, wcs, reference, mosaic, out, downsample=4),
+        outlines=tuple(tile_outline(shape, item) for item in wcs),
+        settings={"sigma_px": 50, "gain_clip": (0.85, 1.18), "shape_out": out, "downsample": 4},
+        summary="Tile 1 stands furthest from the first-pass mosaic.",
+    )
+
+
+def make_report(*, rows=2, columns=2, channels=3, findings=(), names=None, verdict="residual"):
+    """A report with records, delta maps and outlines of rows × columns tiles."""
+    report = _scene(rows, columns, channels)
+    names = names or [None] * len(report.tiles)
+    tiles = tuple(replace(tile, name=name) for tile, name in zip(report.tiles, names, strict=True))
+    return replace(report, tiles=tiles, findings=tuple(findings), verdict=verdict)
+
+
+def single_pixel_report():
+    """A report whose delta map is 1 × 1."""
+    wcs = tangent_wcs()
+    one = np.ones((1, 1), dtype=np.float32)
+    delta = DeltaMap(one, one, one.astype(int), np.zeros((1, 1), int), wcs, 8, "tiles", (1.0,))
+    return TwoPassReport((), delta, delta, outlines=(tile_outline((1, 1), wcs),))

@@ -1,0 +1,187 @@
+"""A report that lies on disk, read back as data from strangers and printed."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+
+from astropy.table import Table
+
+from .artefacts import JSON_NAME, TABLE_NAME
+from .page import VERDICT_TEXTS, finding_size
+from .report import SCHEMA, SCHEMA_VERSION, Finding
+from .tables import short_table
+
+_MAX_BYTES = 32 * 1024 * 1024
+
+
+def read_report(directory):
+    """Read the JSON of a report.
+
+    Parameters
+    ----------
+    directory : path-like
+        Where the report was written.
+
+    Returns
+    -------
+    dict
+        As in the file; its schema, verdict, summary and findings have the types they should.
+
+    Raises
+    ------
+    OSError
+        If the file is not there or cannot be read.
+    ValueError
+        If it is larger than 32 MiB, is not JSON or not a report of this schema version; names the file.
+    """
+    path = Path(directory) / JSON_NAME
+    text = _bounded_text(path)
+    try:
+        report = json.loads(text, parse_constant=_no_constant)
+        _check(report)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not a report: {error}") from None
+    return report
+
+
+def read_table(directory):
+    """Read the tile table of a report.
+
+    Parameters
+    ----------
+    directory : path-like
+
+    Returns
+    -------
+    astropy.table.Table or None
+        None where there is no such file: the report knew of no tile.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is larger than 32 MiB or is not ECSV; names the file.
+    """
+    path = Path(directory) / TABLE_NAME
+    if not path.exists():
+        return None
+    text = _bounded_text(path)
+    try:
+        return Table.read(text.splitlines(), format="ascii.ecsv")
+    except Exception as error:  # astropy and its YAML reader raise many kinds
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f"{path}: not an ECSV table: {reason}") from None
+
+
+def show(directory, as_json=False):
+    """Print a report: verdict, findings and tiles, or its JSON.
+
+    Parameters
+    ----------
+    directory : path-like
+    as_json : bool, optional
+
+    Returns
+    -------
+    dict
+        The report.
+
+    Raises
+    ------
+    OSError, ValueError
+        As `read_report` and `read_table`.
+    """
+    report = read_report(directory)
+    if as_json:
+        print(json.dumps(report, allow_nan=False))
+        return report
+    table = read_table(directory)
+    lines = list(report_lines(report))
+    lines += ["", *table_lines(table)] if table is not None else ["", "Tiles: none recorded."]
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        print(_printable(line).encode(encoding, "backslashreplace").decode(encoding))
+    return report
+
+
+def report_lines(report):
+    """Verdict and findings of a report as lines for a terminal.
+
+    Parameters
+    ----------
+    report : dict
+        As `read_report` gives it.
+
+    Yields
+    ------
+    str
+    """
+    title, meaning = VERDICT_TEXTS[report["verdict"]]
+    yield f"{title}. {meaning}"
+    yield report["summary"]
+    yield ""
+    yield f"Findings: {len(report['findings']) or 'none'}"
+    for number, finding in enumerate(map(_finding, report["findings"]), start=1):
+        where = "whole mosaic" if finding.tile is None else f"tile {finding.tile}"
+        yield f"{number:3d}. {where}: {finding.kind.replace('_', ' ')}  {finding_size(finding)}".rstrip()
+        yield f"     {finding.message}"
+
+
+def table_lines(table):
+    """The short form of a tile table as lines, every row and column of it."""
+    return short_table(table).pformat(max_lines=-1, max_width=-1, show_unit=True)
+
+
+def _finding(entry):
+    return Finding(**{name: entry.get(name) for name in ("kind", "tile", "value", "sigma", "message", "unit")})
+
+
+def _bounded_text(path):
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: is not a regular file")
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise ValueError(f"{path}: more than {_MAX_BYTES} bytes, a report has fewer")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: is not UTF-8: {error}") from None
+
+
+def _no_constant(token):
+    raise ValueError(f"{token} is not JSON")
+
+
+def _check(report):
+    """Hold what was read to the types that are used of it."""
+    if not isinstance(report, dict):
+        raise ValueError(f"{type(report).__name__}, an object is needed")
+    found = report.get("schema"), report.get("schema_version")
+    if found != (SCHEMA, SCHEMA_VERSION):
+        raise ValueError(f"schema {found!r:.100} != {(SCHEMA, SCHEMA_VERSION)}")
+    if not isinstance(report.get("verdict"), str) or report["verdict"] not in VERDICT_TEXTS:
+        raise ValueError(f"verdict {report.get('verdict')!r:.100} is not one of {', '.join(VERDICT_TEXTS)}")
+    if not isinstance(report.get("summary"), str):
+        raise ValueError("summary is not a text")
+    findings = report.get("findings")
+    if not isinstance(findings, list) or not all(isinstance(entry, dict) for entry in findings):
+        raise ValueError("findings are not a list of objects")
+    for number, entry in enumerate(findings):
+        texts = all(isinstance(entry.get(name), str) for name in ("kind", "message", "unit"))
+        numbers = all(_is_number(entry.get(name)) for name in ("tile", "value", "sigma"))
+        if not (texts and numbers):
+            raise ValueError(f"finding {number}: a field is missing or of another type")
+
+
+def _is_number(value):
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value))
+
+
+def _printable(text):
+    # A name can hold what moves the cursor or turns the writing direction.
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

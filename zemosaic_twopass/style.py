@@ -1,0 +1,80 @@
+"""What the two pictures have in common: size, colours, text, and the list of findings.
+
+matplotlib is imported only when a figure is made, and of it only the object-oriented part: pyplot and
+the global settings belong to the program we are a guest in.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+
+from .tables import findings_by_tile
+
+# Wong (2011), Nature Methods 8, 441: told apart with any colour vision.
+FLAGGED = "#D55E00"
+AFTER = "#0072B2"
+INK = "#1a1a1a"
+TEXT = {"color": INK, "parse_math": False}
+# In points and inches: on a phone, where the width is a third less, this can still be read.
+SMALL, MEDIUM = 8, 9
+WIDTH = 5.6
+_DPI = 180
+_NAMED = 8
+
+
+def new_figure(height):
+    """An empty white figure of the width that all have, `height` inches tall, not known to pyplot."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(WIDTH, height), dpi=_DPI, facecolor="white")
+
+
+def save(figure, path):
+    """Write a figure as PNG with a palette: a third of the size, and nothing that the eye can tell.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : pathlib.Path
+        Overwritten.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    from PIL import Image
+
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", bbox_inches="tight")
+    with Image.open(drawn) as image:
+        palette = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        palette.save(path, optimize=True, dpi=(_DPI, _DPI))
+
+
+def finding_list(report):
+    """The tiles with a finding, each with the worst of its kinds, as lines that fit a figure.
+
+    Parameters
+    ----------
+    report : TwoPassReport
+
+    Returns
+    -------
+    str
+        Eight at most, then how many more; empty for none.
+    """
+    kinds = findings_by_tile(report.findings)
+    entries = [f"tile {tile}: {names[0].replace('_', ' ')}" for tile, names in kinds.items()]
+    if len(entries) > _NAMED:
+        entries[_NAMED:] = [f"and {len(entries) - _NAMED} more"]
+    # Entries stay whole: their spaces are no place to break at.
+    text = "; ".join(entry.replace(" ", "\N{NO-BREAK SPACE}") for entry in entries)
+    return textwrap.fill(text, 78, break_long_words=False)
+
+
+def headline(report):
+    """Verdict and number of tiles, the first line of each picture."""
+    tiles = f"{report.tile_count} tile{'s' if report.tile_count != 1 else ''}"
+    return f"Two-pass coverage renorm: {report.verdict.replace('_', ' ')}, {tiles}"
