@@ -151,7 +151,7 @@ def synthetic_tiles(*, rows=3, columns=3, shape=(260, 340), overlap=0.55, noise=
     """
     rng = np.random.default_rng(seed)
     step = np.array(shape) * (1 - overlap)
-    sky = SyntheticSky(rng, 0.5 * max(step) * max(rows, columns) + max(shape), 40 * rows * columns + 60)
+    sky = SyntheticSky(rng, 0.5 * max(step) * max(rows, columns) + max(shape), 200 * rows * columns)
     fields = [(r - (rows - 1) / 2, c - (columns - 1) / 2) for r in range(rows) for c in range(columns)]
     shifts = _shifts_by_tile(faults, len(fields))
     tiles = []
