@@ -56,7 +56,7 @@ def check_inputs(before, after):
     for (what, index), value in before.items():
         if after.get((what, index)) != value:
             name = what if index is None else f"{what} {index}"
-            message = f"The {name} is not what it was before the call: the pipeline writes to its input; make it copy."
+            message = f"{name.capitalize()} is not what it was before the call: the pipeline writes to its input."
             findings.append(_exact("input_mutated", index, np.nan, message, unit=""))
     return findings
 
@@ -134,7 +134,7 @@ def check_corrected(index, tile, corrected, gains):
             f"Tile {index}: {share:.3%} of its pixels changed between finite and not while the gain was applied; "
             "the coadd sees another mask than the tile has."
         )
-        return _exact("mask_bug", index, share, message, unit="of its area")
+        return _exact("mask_bug", index, share, message, unit="fraction")
     given, seen, expected = given[known], seen[known], expected[known]
     if np.all(np.abs(seen - expected) <= _ROUNDING * np.abs(expected)):
         return None

@@ -17,9 +17,11 @@ from tqdm import tqdm
 from zemosaic_instrument import TwoPassProbe
 
 from . import __version__
-from .demo import FAULTS, Fault, synthetic_tiles
+from .demo import synthetic_tiles
 from .execute import environment_for, execute, split_command
+from .faults import FAULTS, PIPELINE_FAULTS, Fault, faulty_pass
 from .files import whole_file
+from .report import finding_line
 from .settings import LOGGER_NAME, Settings
 from .tiles import MasterTile, TileError, load_master_tiles, write_master_tile
 from .workers import OURS, fingerprint, load_worker, run_second_pass
@@ -64,14 +66,17 @@ def _demo(options):
         (directory / "tiles").mkdir(parents=True, exist_ok=True)
         for tile in tiles:
             write_master_tile(directory / "tiles" / tile.name, tile)
-    return _process(options, tiles, directory)
+    for fault in options.fault:
+        if fault.kind in PIPELINE_FAULTS:
+            fault.tile_of(len(tiles))
+    return _process(options, tiles, directory, options.fault)
 
 
 def _run(options):
     return _process(options, _load(options.tiles), options.out)
 
 
-def _process(options, tiles, directory):
+def _process(options, tiles, directory, faults=()):
     """First pass, watched second pass, files, verdict."""
     logger = logging.getLogger(LOGGER_NAME)
     channels = tiles[0].data.shape[2] if tiles[0].data.ndim == 3 else 1
@@ -79,17 +84,18 @@ def _process(options, tiles, directory):
     names = [tile.name for tile in tiles]
     probe = TwoPassProbe(worker, downsample=options.downsample, directory=directory, logger=logger, names=names)
     np.random.seed(_SEED)
-    with _progress(2 * channels + 1, "coadd "), probe:
+    with _progress(2 * channels + 1, "coadd "):
         first = _first_pass(ours, tiles, options.cpu_workers)
-        mosaic, coverage = run_second_pass(
-            worker,
-            first,
-            tiles,
-            sigma=options.sigma,
-            clip=options.clip,
-            cpu_workers=options.cpu_workers,
-            logger=logger,
-        )
+        with faulty_pass(worker, faults), probe:
+            mosaic, coverage = run_second_pass(
+                worker,
+                first,
+                tiles,
+                sigma=options.sigma,
+                clip=options.clip,
+                cpu_workers=options.cpu_workers,
+                logger=logger,
+            )
     if probe.failures or not probe.reports:
         raise TileError(f"{options.worker}: {next(iter(probe.failures), 'its second pass was not called')}")
     report = probe.reports[-1]
@@ -99,6 +105,8 @@ def _process(options, tiles, directory):
     else:
         for path in files:
             print(f"[TwoPassRun] wrote {path.stem}: {path}")
+        for finding in report.findings:
+            print(finding_line(finding))
         print(report.verdict_line())
     return int(report.verdict == options.fail_on)
 
@@ -178,12 +186,12 @@ def _write_mosaic(directory, mosaic, coverage, wcs):
 
 
 class _Console(logging.StreamHandler):
-    """Writes above a progress bar; leaves the verdict to the end of the command."""
+    """Writes above a progress bar; leaves findings and verdict to the end of the command."""
 
     def emit(self, record):
         try:
             line = self.format(record)
-            if not line.startswith("[TwoPassVerdict]"):
+            if not line.startswith(("[TwoPassFinding]", "[TwoPassVerdict]")):
                 tqdm.write(line, file=self.stream)
         except Exception:
             self.handleError(record)
@@ -227,14 +235,14 @@ def _parser():
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     demo = _command(commands, "demo", _demo, "a synthetic mosaic through the worker, all diagnostics on")
-    kinds = ", ".join(f"{kind} ({size:g} {unit})" for kind, (size, unit) in FAULTS.items())
+    kinds = ", ".join(f"{kind} ({size:g} {unit})" for kind, (size, unit) in (FAULTS | PIPELINE_FAULTS).items())
     demo.add_argument(
         "--fault",
         action="append",
         default=[],
         type=_fault,
         metavar="KIND[:TILE[:SIZE]]",
-        help=f"put a fault into a tile; kinds and their usual sizes: {kinds}",
+        help=f"put a fault into a tile or into the pass; kinds and their usual sizes: {kinds}",
     )
     demo.add_argument("--out", type=Path, metavar="DIR", help="where files go (default: the runtime folder)")
     demo.add_argument("--write-tiles", action="store_true", help="also write the tiles, as FITS, to DIR/tiles")

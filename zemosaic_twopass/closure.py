@@ -14,8 +14,9 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import lsqr
 
+from .checks import GAIN_TOLERANCE
 from .coarse import pixel_noise
-from .culprit import Culprit, describe
+from .culprit import Culprit, describe, explained
 from .sampling import draw_points, sample_tile
 
 _POINTS = 20_000
@@ -93,7 +94,7 @@ class System:
     odd: np.ndarray
 
 
-def close_mosaic(tiles, tiles_wcs, mosaic, coverage, wcs, *, tiles_coverage=None, tile_weights=None):
+def close_mosaic(tiles, tiles_wcs, mosaic, coverage, wcs, *, tiles_coverage=None, tile_weights=None, recorded=None):
     """Solve for the gains that made a mosaic, and say what does not fit.
 
     Parameters
@@ -110,6 +111,10 @@ def close_mosaic(tiles, tiles_wcs, mosaic, coverage, wcs, *, tiles_coverage=None
         A tile counts where it is positive.
     tile_weights : sequence of float, optional
         1 by default.
+    recorded : sequence of float, optional
+        Gains that were passed along. Nothing is solved with them; where the mosaic closes without one tile as
+        well as without another, that one is to blame that leaves fewer of the other gains off, or, if it is the
+        same, of whose own points more can be accounted for.
 
     Returns
     -------
@@ -128,16 +133,11 @@ def close_mosaic(tiles, tiles_wcs, mosaic, coverage, wcs, *, tiles_coverage=None
         if system.odd.any():
             closure.culprit = describe(system, closure, None, tiles, closure.rms)
         return closure
-    for suspect in _suspects(system, closure):
-        rest = system.usable.copy()
-        rest[system.samples[suspect].points] = False
-        if np.count_nonzero(rest) < _MIN_POINTS:
-            continue
-        without = _solve(system, rest)
-        if without.rms <= limit(system):
-            without.culprit = describe(system, without, int(suspect), tiles, closure.rms)
-            return without
-    return Closure(blank, blank, blank, closure.rms, Culprit("not_closed", None, closure.rms, "adu"))
+    suspect, without = _closed_without(system, closure, recorded)
+    if suspect is None:
+        return Closure(blank, blank, blank, closure.rms, Culprit("not_closed", None, closure.rms, "adu"))
+    without.culprit = describe(system, without, suspect, tiles, closure.rms)
+    return without
 
 
 def limit(system):
@@ -221,7 +221,32 @@ def _columns(system, inside, places, channel, count):
     return matrix, centres, spreads
 
 
-def _suspects(system, closure):
+def _closed_without(system, closure, recorded):
+    """The tile without which the mosaic closes, and that closure; (None, None) where there is none."""
+    best, most = (None, None), ()
+    for suspect in _suspects(closure):
+        rest = system.usable.copy()
+        rest[system.samples[suspect].points] = False
+        if np.count_nonzero(rest) < _MIN_POINTS:
+            continue
+        without = _solve(system, rest)
+        if without.rms > limit(system):
+            continue
+        off = 0 if recorded is None else _gains_off(without, recorded)
+        merit = -off, explained(system, without, suspect)
+        if merit > most:
+            best, most = (int(suspect), without), merit
+    return best
+
+
+def _gains_off(closure, recorded):
+    gains = np.asarray(recorded, dtype=float)[:, np.newaxis]
+    # A comparison with NaN is false: a gain that is not known is not off.
+    off = np.abs(closure.gains - gains) > np.fmax(GAIN_TOLERANCE * gains, 6 * closure.errors)
+    return np.count_nonzero(off.any(axis=1))
+
+
+def _suspects(closure):
     """Tiles in the order in which they are likely to be what does not close."""
     sizes = np.nan_to_num(closure.errors).max(axis=1)
     return np.argsort(-sizes, kind="stable")[:_MAX_SUSPECTS]

@@ -15,6 +15,8 @@ _REACH = 6
 _EXPLAINED = 0.25
 _MOST = 0.9
 _SOME = 0.01
+_LINE_ITERATIONS = 12
+_LINE_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,39 @@ def describe(system, closure, suspect, tiles, scatter):
     points, implied, absent = _implied(system, closure, suspect)
     if len(points) >= _MIN_POINTS:
         if np.mean(absent) >= _SOME and _closing(system, suspect, points, implied, absent) >= _MOST:
-            return Culprit("mask_bug", suspect, float(np.mean(absent)), "of its area")
+            return Culprit("mask_bug", suspect, float(np.mean(absent)), "fraction")
         shift, error = _best_shift(channels_last(tiles[suspect]), system.samples[suspect], points, implied)
         if shift is not None:
             return Culprit("misregistration", suspect, float(np.hypot(*shift)), "px", float(error))
     if masked is not None and masked.tile == suspect:
         return masked
     return Culprit("not_closed", suspect, scatter, "adu")
+
+
+def explained(system, closure, suspect):
+    """Share of a suspect's points that two gains, one here and one there, could account for.
+
+    Where only a part of a tile is wrong, and that part lies in another tile, the mosaic closes without either.
+
+    Parameters
+    ----------
+    system : System
+    closure : Closure
+        Without the suspect.
+    suspect : int
+
+    Returns
+    -------
+    float
+        0 where too few points are known.
+    """
+    points, implied, absent = _implied(system, closure, suspect)
+    left_over = ~absent
+    for _ in range(2):
+        if np.count_nonzero(left_over) >= _MIN_POINTS:
+            left = _left_of_line(system.samples[suspect].values[points[left_over], 0], implied[left_over, 0])
+            left_over[left_over] = np.abs(left) > _LINE_TOLERANCE * system.noise
+    return 1.0 - float(np.mean(left_over)) if len(points) else 0.0
 
 
 def _mask_culprit(system, closure):
@@ -92,7 +120,7 @@ def _mask_culprit(system, closure):
     if best is None or most < max(5, 0.001 * len(system.samples[best].points)):
         return None
     own = len(system.samples[best].points) + len(system.samples[best].masked)
-    return Culprit("mask_bug", best, most / own, "of its area")
+    return Culprit("mask_bug", best, most / own, "fraction")
 
 
 def _others(system, closure, index):
@@ -136,7 +164,7 @@ def _closing(system, suspect, points, implied, absent):
     present = ~absent
     if np.count_nonzero(present) >= _MIN_POINTS:
         left = _left_of_line(values[present, 0], implied[present, 0])
-        explained[present] = np.abs(left) <= 0.05 * system.noise
+        explained[present] = np.abs(left) <= _LINE_TOLERANCE * system.noise
     return float(np.mean(explained))
 
 
@@ -171,10 +199,12 @@ def _best_shift(planes, sample, points, implied):
 
 
 def _left_of_line(values, target):
-    """Residual of a straight line fitted twice, the second time without what lies far off."""
-    keep = np.ones(len(values), dtype=bool)
-    for _ in range(2):
-        slope, constant = np.polynomial.polynomial.polyfit(values[keep], target[keep], 1)[::-1]
-        left = target - slope * values - constant
-        keep = np.abs(left) <= 5 * np.median(np.abs(left))
+    """Residual of the straight line of least absolute deviation; it runs through most points exactly, if any does."""
+    centre = np.median(values)
+    design = np.stack([values - centre, np.ones(len(values))])
+    weight = np.ones(len(values))
+    for _ in range(_LINE_ITERATIONS):
+        terms = np.linalg.lstsq((design * weight) @ design.T, (design * weight) @ target)[0]
+        left = target - terms @ design
+        weight = 1 / np.maximum(np.abs(left), 1e-6 + 1e-3 * np.median(np.abs(left)))
     return left

@@ -99,7 +99,7 @@ def diagnose(
     mosaic = mosaic[..., np.newaxis] if mosaic.ndim == 2 else mosaic
     masks = {"tiles_coverage": tiles_coverage, "tile_weights": tile_weights}
     if combine == "mean" and len(tiles) > 1:
-        closure = close_mosaic(tiles, tiles_wcs, mosaic, coverage, wcs, **masks)
+        closure = close_mosaic(tiles, tiles_wcs, mosaic, coverage, wcs, **masks, recorded=known_gains)
         closed = _closure_findings(closure, known_gains)
     else:
         closure = None
@@ -247,14 +247,15 @@ def _of_a_pair(finding, index, states):
 
 def _seam(states, coarse, closure, gains):
     """The step that the second pass made or deepened most, as (effect, Finding); empty where it made none."""
-    count, channels = len(states), len(states[0].noise)
-    offsets = np.full((count, channels), np.nan) if closure is None else closure.offsets
-    recorded = np.full(count, np.nan) if gains is None else np.asarray(gains, dtype=float)
-    applied = recorded if closure is None else np.where(np.isfinite(closure.gains[:, 0]), closure.gains[:, 0], recorded)
+    recorded = np.full(len(states), np.nan) if gains is None else np.asarray(gains, dtype=float)
+    if closure is None or closure.reason:
+        applied, offsets = recorded, np.zeros((len(states), len(states[0].noise)))
+    else:
+        # A tile that did not close has no gain here: what became of its step is not known.
+        applied, offsets = closure.gains[:, 0], closure.offsets
     usable = [tile if np.isfinite(gain) else None for tile, gain in zip(coarse, applied, strict=True)]
-    steps = [
-        s for s in gain_steps(usable, applied, offsets, [state.noise for state in states]) if s.deepened > _SEAM_FLOOR
-    ]
+    steps = gain_steps(usable, applied, offsets, [state.noise for state in states])
+    steps = [step for step in steps if step.deepened > _SEAM_FLOOR]
     if not steps:
         return []
     worst = max(steps, key=lambda step: step.deepened)

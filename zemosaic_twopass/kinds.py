@@ -140,7 +140,7 @@ def _finding(index, candidate, channels):
     where = f" in channel {candidate.channel}" if channels > 1 else ""
     sizes = {
         "offset": f"lies {candidate.value:+.4g} adu",
-        "gain_residual": f"is scaled by 1{candidate.value:+.4g}",
+        "gain_residual": f"is scaled by {1 + candidate.value:.5g}",
         "gradient": f"slopes by {candidate.value:.4g} adu from end to end",
     }
     doubt = "" if candidate.told_apart else f"; this cannot be told from {candidate.runner_up}"

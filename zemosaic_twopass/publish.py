@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import shutil
 
-from .build import delta_maps, summary_of, tile_records
+from .build import delta_maps, findings_of, summary_of, tile_records
+from .diagnosis import verdict_of
 from .files import run_directory, whole_file
-from .report import TwoPassReport, delta_line, tile_lines
+from .report import TwoPassReport, delta_line, finding_line, tile_lines
 from .settings import Settings
 
 
@@ -33,11 +34,15 @@ def publish(run, ran, probe):
     for record in records:
         run.say(logger, *tile_lines(record))
     maps = delta_maps(run.capture, probe.downsample) if probe.delta_map and ran else (None, None)
-    summary, worst = summary_of(*maps, ran)
-    report = TwoPassReport(records, *maps, worst=worst, summary=summary)
+    findings = findings_of(run.capture) if probe.delta_map else ()
+    verdict = verdict_of(findings) if probe.delta_map and ran else "undetermined"
+    summary, worst = summary_of(findings, probe.delta_map, ran)
+    report = TwoPassReport(records, *maps, findings, verdict, worst, summary)
     probe.reports.append(report)
     if report.delta is not None:
         run.say(logger, delta_line(report.delta, _write(report, probe.directory)[0]))
+    for finding in report.findings:
+        run.say(logger, finding_line(finding))
     run.say(logger, report.verdict_line())
 
 

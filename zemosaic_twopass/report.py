@@ -118,13 +118,15 @@ class TwoPassReport:
         Returns
         -------
         astropy.table.Table
-            One row a tile: index, id, gain, post_source, then for `pre` and `post` the valid
+            One row a tile: index, id, gain, post_source, the number of its findings and the worst of them
+            (`finding_kind`, empty where there is none, `finding_value`, …), then for `pre` and `post` the valid
             fraction and minimum, mean and median of each channel (suffix r, g, b for three
             channels, l for one, a number otherwise). No rows for a report without tiles.
         """
         rows = []
         for tile in self.tiles:
             row = {"idx": tile.index, "id": tile.name or "", "gain": tile.gain, "post_source": tile.post_source}
+            row |= self._finding_cells(tile.index)
             for when, stats in (("pre", tile.pre), ("post", tile.post)):
                 row[f"{when}_valid"] = stats.valid_fraction
                 channels = len(stats.median)
@@ -134,6 +136,13 @@ class TwoPassReport:
                     row |= {f"{when}_{what}_{s}": v for s, v in zip(suffixes, values, strict=True)}
             rows.append(row)
         return Table(rows=rows) if rows else Table(names=("idx", "gain"), dtype=(int, float))
+
+    def _finding_cells(self, index):
+        """The worst finding of a tile as cells of a table."""
+        own = [finding for finding in self.findings if finding.tile == index]
+        worst = own[0] if own else Finding("", index, math.nan, math.nan, "", "")
+        names = ("kind", "value", "error", "unit", "sigma", "runner_up")
+        return {"findings": len(own)} | {f"finding_{name}": getattr(worst, name) for name in names}
 
     def to_dict(self):
         """The report as plain numbers, strings, lists and dicts, ready for JSON; None for NaN."""
@@ -197,6 +206,14 @@ def tile_lines(record):
     return (
         f"[TwoPassTile] pre_gain {head} {_stats_text(record.pre)}",
         f"[TwoPassTile] post_gain {head} {_stats_text(record.post)} source={record.post_source}",
+    )
+
+
+def finding_line(finding):
+    """The log line of a finding."""
+    return (
+        f"[TwoPassFinding] idx={'-' if finding.tile is None else finding.tile} kind={finding.kind} "
+        f"value={finding.value:.6g} unit={finding.unit or '-'} sigma={finding.sigma:.6g} {finding.message}"
     )
 
 

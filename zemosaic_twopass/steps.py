@@ -50,7 +50,7 @@ def gain_steps(coarse, gains, offsets, noise):
     gains : ndarray, shape (N,)
         As applied.
     offsets : ndarray, shape (N, C)
-        What background matching took from each tile, in adu; NaN where that is not known.
+        What background matching took from each tile, in adu.
     noise : sequence of ndarray, shape (C,)
         Of one pixel of each tile, in adu.
 
@@ -71,7 +71,7 @@ def gain_steps(coarse, gains, offsets, noise):
                 known = np.isfinite(one) & np.isfinite(other)
                 local = float(np.hypot(noise[i][channel], noise[j][channel]) / np.sqrt(2))
                 if np.count_nonzero(known) >= _MIN_BLOCKS and local > 0:
-                    taken = np.nan_to_num(offsets[i, channel] - offsets[j, channel])
+                    taken = offsets[i, channel] - offsets[j, channel]
                     found.append(_step((i, j), channel, one[known], other[known], gains, taken, local))
             if found:
                 steps.append(max(found, key=lambda step: step.deepened))
