@@ -119,12 +119,12 @@ class _Tap:
         try:
             result = wrapped(*run.args, **run.kwargs)
         except Exception:
-            quietly(run.close, False)
-            raise
-        except BaseException:
             quietly(run.close, None)
             raise
-        if error := quietly(run.close, result is not None):
+        except BaseException:
+            quietly(run.close, None, True)
+            raise
+        if error := quietly(run.close, result):
             raise error
         return result
 

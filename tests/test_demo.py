@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from zemosaic_twopass import tile_statistics
-from zemosaic_twopass.demo import FAULTS, Fault, synthetic_tiles
+from zemosaic_twopass.demo import synthetic_tiles
+from zemosaic_twopass.faults import FAULTS, Fault
 
 SMALL = {"rows": 2, "columns": 2, "shape": (80, 90)}
 

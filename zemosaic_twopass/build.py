@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .delta import CoarseGrid, compare_tiles, mean_of_tiles, project_tile
+from .diagnosis import diagnose, verdict_of
 from .grid import tile_outline
 from .report import TileRecord, plain
 from .stats import TileStats, tile_statistics
@@ -102,13 +103,46 @@ def settings_of(capture, downsample):
     return plain({**capture.settings, **shape, "downsample": downsample})
 
 
-def summary_of(delta, before, ran):
-    """One sentence on what the maps show, and the tile it is about.
+def findings_of(capture):
+    """What is wrong with a second pass, from everything that was seen of it.
 
     Parameters
     ----------
-    delta, before : DeltaMap or None
-        The maps after and before the gain.
+    capture : RunCapture
+        With the result of the pass, and the fingerprints of its inputs before it.
+
+    Returns
+    -------
+    tuple of Finding
+        Worst first, notes last.
+    """
+    mosaic, coverage = capture.result
+    return diagnose(
+        capture.tiles,
+        capture.tiles_wcs,
+        mosaic,
+        coverage,
+        capture.wcs,
+        capture.shape_out,
+        gains=capture.gains,
+        gain_clip=capture.gain_clip,
+        tiles_coverage=capture.tiles_coverage,
+        tile_weights=capture.tile_weights,
+        corrected=capture.observed,
+        combine=capture.combine,
+        fingerprints=(capture.fingerprints, capture.fingerprint()),
+    )
+
+
+def summary_of(findings, asked, ran):
+    """One sentence on what was found, and the tile it is about.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        Worst first.
+    asked : bool
+        Whether a diagnosis was asked for.
     ran : bool
         Whether the second pass gave a mosaic.
 
@@ -116,18 +150,18 @@ def summary_of(delta, before, ran):
     -------
     sentence : str
     worst : int or None
-        Tile that stands furthest from the reference before its gain; None where none was compared.
+        Tile to look at first; None where none stands out.
     """
+    verdict = verdict_of(findings)
+    if asked and verdict in ("pipeline_bug", "residual"):
+        return findings[0].message, findings[0].tile
     if not ran:
         return "The second pass gave no mosaic, the first pass stands: see the [TwoPass] lines above.", None
-    if before is None:
+    if not asked:
         return "No delta map, so nothing was compared: set ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP=1.", None
-    medians = np.array(before.tile_medians)
-    if not np.isfinite(medians).any():
-        return "No tile meets the reference, so nothing was compared: check the tiles' WCS.", None
-    worst = int(np.nanargmax(np.abs(medians)))
-    reference = "first-pass mosaic" if before.reference == "first_pass" else "mean of the tiles"
-    return (
-        f"Tile {worst} stands furthest from the {reference}: median {medians[worst]:+.4g} adu as given, "
-        f"{delta.tile_medians[worst]:+.4g} adu after its gain; look there first."
-    ), worst
+    open_questions = [finding for finding in findings if finding.kind == "undetermined"]
+    if verdict == "undetermined":
+        return next(f.message for f in open_questions if f.tile is None and f.test == "residual"), None
+    if open_questions:
+        return f"No fault found, as far as it could be tested: {open_questions[0].message}", None
+    return "Every tile agrees with the others, and the mosaic is what the recorded gains make of them.", None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .checks import fingerprints
+
 
 class RunCapture:
     """Observations of one call, filled from the seams and emptied when the report is made.
@@ -22,10 +24,16 @@ class RunCapture:
         self.tiles_coverage = arguments.get("tiles_coverage")
         self.wcs = arguments.get("final_wcs_p1")
         self.shape_out = arguments.get("shape_out")
+        self.coverage = arguments.get("coverage_p1")
+        self.tile_weights = arguments.get("tile_weights")
+        self.gain_clip = arguments.get("gain_clip")
         self.logger = arguments.get("logger")
         self.settings = {name: arguments[name] for name in ("sigma_px", "gain_clip") if name in arguments}
         self.first_pass = first_pass
         self.gains = None
+        self.combine = "mean"
+        self.result = (None, None)
+        self.fingerprints = None
         self.pre = ()
         self._planes = {}
 
@@ -33,12 +41,13 @@ class RunCapture:
         """Keep a copy of the gain list, whatever its length."""
         self.gains = tuple(float(gain) for gain in gains)
 
-    def observe_planes(self, planes):
-        """Keep the planes that go into one channel's coadd.
+    def observe_coadd(self, planes, combine):
+        """Keep the planes that go into one channel's coadd, and how it combines them.
 
         Keyed by tile and channel, so a channel that is coadded again after a failure
         replaces itself; planes whose channel cannot be told are passed over.
         """
+        self.combine = combine
         for index, plane in enumerate(planes):
             channel = _channel_of(plane)
             if channel is not None:
@@ -69,6 +78,15 @@ class RunCapture:
         if whole and all(plane.base is base for plane in planes):
             return base, "observed"
         return np.stack(planes, axis=-1), "observed"
+
+    def observed(self, index):
+        """The array of a tile that the coadd was given; None where it was not seen."""
+        corrected, source = self.corrected(index)
+        return corrected if source == "observed" else None
+
+    def fingerprint(self):
+        """Fingerprints of the inputs as they are now."""
+        return fingerprints(self.tiles, self.tiles_coverage, self.coverage)
 
     def close(self):
         """Let go of every array and list of the call."""

@@ -17,9 +17,10 @@ from .compare import compare, comparison_lines
 from .console import console, progress
 from .demo import synthetic_tiles
 from .execute import environment_for, execute
+from .faults import PIPELINE_FAULTS, faulty_pass
 from .files import whole_file
 from .options import read_options
-from .report import plain
+from .report import finding_line, plain
 from .settings import LOGGER_NAME, Settings
 from .show import show
 from .tiles import MasterTile, TileError, load_master_tiles, write_master_tile
@@ -60,14 +61,17 @@ def _demo(options):
         (directory / "tiles").mkdir(parents=True, exist_ok=True)
         for tile in tiles:
             write_master_tile(directory / "tiles" / tile.name, tile)
-    return _process(options, tiles, directory)
+    for fault in options.fault:
+        if fault.kind in PIPELINE_FAULTS:
+            fault.tile_of(len(tiles))
+    return _process(options, tiles, directory, options.fault)
 
 
 def _run(options):
     return _process(options, _load(options.tiles), options.out)
 
 
-def _process(options, tiles, directory):
+def _process(options, tiles, directory, faults=()):
     """First pass, watched second pass, files, verdict."""
     logger = logging.getLogger(LOGGER_NAME)
     channels = tiles[0].data.shape[2] if tiles[0].data.ndim == 3 else 1
@@ -75,17 +79,18 @@ def _process(options, tiles, directory):
     names = [tile.name for tile in tiles]
     probe = TwoPassProbe(worker, downsample=options.downsample, directory=directory, logger=logger, names=names)
     np.random.seed(_SEED)
-    with progress(2 * channels + 1, "coadd "), probe:
+    with progress(2 * channels + 1, "coadd "):
         first = _first_pass(ours, tiles, options.cpu_workers)
-        mosaic, coverage = run_second_pass(
-            worker,
-            first,
-            tiles,
-            sigma=options.sigma,
-            clip=options.clip,
-            cpu_workers=options.cpu_workers,
-            logger=logger,
-        )
+        with faulty_pass(worker, faults), probe:
+            mosaic, coverage = run_second_pass(
+                worker,
+                first,
+                tiles,
+                sigma=options.sigma,
+                clip=options.clip,
+                cpu_workers=options.cpu_workers,
+                logger=logger,
+            )
     if probe.failures or not probe.reports:
         raise TileError(f"{options.worker}: {next(iter(probe.failures), 'its second pass was not called')}")
     report = probe.reports[-1]
@@ -95,6 +100,8 @@ def _process(options, tiles, directory):
     else:
         for path in files:
             print(f"[TwoPassRun] wrote {path.stem}: {path}")
+        for finding in report.findings:
+            print(finding_line(finding))
         print(report.verdict_line())
     return int(report.verdict == options.fail_on)
 

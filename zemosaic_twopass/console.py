@@ -12,12 +12,12 @@ from .settings import LOGGER_NAME
 
 
 class _Console(logging.StreamHandler):
-    """Writes above a progress bar; leaves the verdict to the end of the command."""
+    """Writes above a progress bar; leaves findings and verdict to the end of the command."""
 
     def emit(self, record):
         try:
             line = self.format(record)
-            if not line.startswith("[TwoPassVerdict]"):
+            if not line.startswith(("[TwoPassFinding]", "[TwoPassVerdict]")):
                 tqdm.write(line, file=self.stream)
         except Exception:
             self.handleError(record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from astropy.wcs import WCS
@@ -13,47 +13,6 @@ _CENTRE = (83.82, -5.39)
 _SCALE_DEG = 2.4 / 3600
 _PSF_SIGMA = 1.7
 _COLOURS = np.array([1.0, 0.85, 0.7])
-
-# Size used when a fault is ordered without one, and what it is measured in.
-FAULTS = {"offset": (25.0, "adu"), "gain": (0.03, "relative"), "gradient": (60.0, "adu"), "shift": (2.0, "px")}
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A fault to put into one tile.
-
-    Attributes
-    ----------
-    kind : {"offset", "gain", "gradient", "shift"}
-    tile : int or None
-        None is the tile in the middle of the list.
-    size : float
-        Added level in adu; relative change of scale; end-to-end rise in adu; pixels to the right.
-    """
-
-    kind: str
-    tile: int | None
-    size: float
-
-    @classmethod
-    def parse(cls, text):
-        """Read ``KIND[:TILE[:SIZE]]``.
-
-        Raises
-        ------
-        ValueError
-            If the kind is not known or a part is not a number.
-        """
-        kind, _, rest = text.partition(":")
-        tile, _, size = rest.partition(":")
-        if kind not in FAULTS:
-            raise ValueError(f"fault {text!r}: kind {kind!r} is not one of {', '.join(FAULTS)}")
-        try:
-            return cls(kind, int(tile) if tile else None, float(size) if size else FAULTS[kind][0])
-        except ValueError:
-            raise ValueError(
-                f"fault {text!r}: KIND[:TILE[:SIZE]] is needed, such as {kind}:4:{FAULTS[kind][0]:g}"
-            ) from None
 
 
 class SyntheticSky:
@@ -118,7 +77,7 @@ class SyntheticSky:
                 image[top:bottom, left:right] += flux * profile[..., np.newaxis] * colour
 
 
-def synthetic_tiles(*, rows=3, columns=3, shape=(260, 340), overlap=0.55, noise=8.0, seed=1, faults=()):
+def synthetic_tiles(*, rows=3, columns=3, shape=(400, 520), overlap=0.55, noise=8.0, seed=1, faults=()):
     """Cut a synthetic sky into master tiles.
 
     Tiles are turned by up to 4°, shifted by up to 8 px and have ragged NaN borders, so that the coverage is
@@ -137,7 +96,7 @@ def synthetic_tiles(*, rows=3, columns=3, shape=(260, 340), overlap=0.55, noise=
     seed : int
         Of the private generator; the global one is not touched.
     faults : sequence of Fault
-        Put in after everything else, so that all else stays the same.
+        Of the kinds in `FAULTS`, put in after everything else, so that all else stays the same.
 
     Returns
     -------
@@ -151,7 +110,7 @@ def synthetic_tiles(*, rows=3, columns=3, shape=(260, 340), overlap=0.55, noise=
     """
     rng = np.random.default_rng(seed)
     step = np.array(shape) * (1 - overlap)
-    sky = SyntheticSky(rng, 0.5 * max(step) * max(rows, columns) + max(shape), 40 * rows * columns + 60)
+    sky = SyntheticSky(rng, 0.5 * max(step) * max(rows, columns) + max(shape), 200 * rows * columns)
     fields = [(r - (rows - 1) / 2, c - (columns - 1) / 2) for r in range(rows) for c in range(columns)]
     shifts = _shifts_by_tile(faults, len(fields))
     tiles = []
@@ -167,8 +126,11 @@ def synthetic_tiles(*, rows=3, columns=3, shape=(260, 340), overlap=0.55, noise=
         image[~good] = np.nan
         tiles.append(MasterTile(image.astype(np.float32), wcs, good.astype(np.float32), f"tile_{index:02d}.fits"))
     for fault in faults:
-        index = _tile_of(fault, len(tiles))
+        index = fault.tile_of(len(tiles))
         tiles[index] = replace(tiles[index], data=_with_fault(tiles[index].data, fault))
+    if any(fault.kind == "undetermined" for fault in faults):
+        # Without others to compare it with nothing can be said of a tile.
+        return tiles[:1]
     return tiles
 
 
@@ -195,25 +157,18 @@ def _ragged_mask(rng, shape):
     return good
 
 
-def _tile_of(fault, count):
-    index = (count - 1) // 2 if fault.tile is None else fault.tile
-    if not 0 <= index < count:
-        raise ValueError(f"fault {fault.kind}: tile {index} is not one of 0 to {count - 1}")
-    return index
-
-
 def _shifts_by_tile(faults, count):
     shifts = np.zeros(count)
     for fault in faults:
-        if fault.kind == "shift":
-            shifts[_tile_of(fault, count)] += fault.size
+        if fault.kind == "misregistration":
+            shifts[fault.tile_of(count)] += fault.size
     return shifts
 
 
 def _with_fault(data, fault):
     if fault.kind == "offset":
         return data + np.float32(fault.size)
-    if fault.kind == "gain":
+    if fault.kind == "gain_residual":
         return data * np.float32(1 + fault.size)
     if fault.kind == "gradient":
         ramp = np.linspace(-0.5, 0.5, data.shape[1], dtype=np.float32) * np.float32(fault.size)

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from . import __version__
-from .demo import FAULTS, Fault
 from .execute import split_command
+from .faults import FAULTS, PIPELINE_FAULTS, Fault
 from .report import VERDICTS
 from .workers import OURS
 
@@ -74,14 +74,14 @@ def _second_pass(commands, name, description):
 
 
 def _add_demo(demo):
-    kinds = ", ".join(f"{kind} ({size:g} {unit})" for kind, (size, unit) in FAULTS.items())
+    kinds = ", ".join(f"{kind} ({size:g} {unit})" for kind, (size, unit) in (FAULTS | PIPELINE_FAULTS).items())
     demo.add_argument(
         "--fault",
         action="append",
         default=[],
         type=_fault,
         metavar="KIND[:TILE[:SIZE]]",
-        help=f"put a fault into a tile; kinds and their usual sizes: {kinds}",
+        help=f"put a fault into a tile or into the pass; kinds and their usual sizes: {kinds}",
     )
     demo.add_argument("--out", type=Path, metavar="DIR", help="where files go (default: the runtime folder)")
     demo.add_argument("--write-tiles", action="store_true", help="also write the tiles, as FITS, to DIR/tiles")

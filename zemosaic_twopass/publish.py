@@ -6,9 +6,10 @@ import logging
 import shutil
 
 from .artefacts import MAP_NAME, ArtefactError
-from .build import delta_maps, settings_of, summary_of, tile_outlines, tile_records
+from .build import delta_maps, findings_of, settings_of, summary_of, tile_outlines, tile_records
+from .diagnosis import verdict_of
 from .files import run_directory, whole_file
-from .report import TwoPassReport, file_lines, tile_lines
+from .report import TwoPassReport, file_lines, finding_line, tile_lines
 from .settings import Settings
 
 
@@ -34,22 +35,26 @@ def publish(run, ran, probe):
     for record in records:
         run.say(logger, *tile_lines(record))
     maps = delta_maps(run.capture, probe.downsample) if probe.delta_map and ran else (None, None)
-    summary, worst = summary_of(*maps, ran)
+    findings = findings_of(run.capture) if probe.delta_map else ()
+    summary, worst = summary_of(findings, probe.delta_map, ran)
     report = TwoPassReport(
         records,
         *maps,
-        worst=worst,
-        summary=summary,
+        findings,
+        verdict_of(findings) if probe.delta_map and ran else "undetermined",
+        worst,
+        summary,
         outlines=tile_outlines(run.capture) if maps[0] else (),
         settings=settings_of(run.capture, probe.downsample),
     )
     probe.reports.append(report)
+    last = (*map(finding_line, report.findings), report.verdict_line())
     try:
         files = _write(report, probe.directory, logger)
     except ArtefactError as error:
-        run.say(logger, *file_lines(report, error.written), report.verdict_line())
+        run.say(logger, *file_lines(report, error.written), *last)
         raise
-    run.say(logger, *file_lines(report, files), report.verdict_line())
+    run.say(logger, *file_lines(report, files), *last)
 
 
 def _write(report, directory, logger):

@@ -61,12 +61,23 @@ class Finding:
     ----------
     kind : str
     tile : int or None
-    value, sigma : float
-        Size of the effect, and how many standard errors it is from none.
+        None where it is about the run, or where two tiles differ and no third says which is wrong.
+    value : float
+        Size of the effect; NaN where it has none.
+    sigma : float
+        How many standard errors it is from none; infinite for what was compared exactly.
     message : str
         One sentence: what it means and what to look at.
     unit : str
         Unit of `value`.
+    error : float
+        Standard error of `value`, in the same unit.
+    channel : int or None
+        Channel in which it is largest; None where it is not about one.
+    runner_up : str
+        The next best explanation and how many standard errors speak for it; empty where there is none.
+    test : {"contract", "closure", "residual", "seam"}
+        What it was found by.
     """
 
     kind: str
@@ -75,6 +86,10 @@ class Finding:
     sigma: float
     message: str
     unit: str = "adu"
+    error: float = math.nan
+    channel: int | None = None
+    runner_up: str = ""
+    test: str = "contract"
 
 
 @dataclass(frozen=True)
@@ -195,6 +210,14 @@ def tile_lines(record):
     return (
         f"[TwoPassTile] pre_gain {head} {_stats_text(record.pre)}",
         f"[TwoPassTile] post_gain {head} {_stats_text(record.post)} source={record.post_source}",
+    )
+
+
+def finding_line(finding):
+    """The log line of a finding."""
+    return (
+        f"[TwoPassFinding] idx={'-' if finding.tile is None else finding.tile} kind={finding.kind} "
+        f"value={finding.value:.6g} unit={finding.unit or '-'} sigma={finding.sigma:.6g} {finding.message}"
     )
 
 

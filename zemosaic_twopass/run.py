@@ -104,15 +104,19 @@ class Run:
             run.capture = RunCapture(arguments, first_pass)
             if any(probe.logger_of(run.capture).isEnabledFor(logging.DEBUG) for probe in probes):
                 run.capture.pre = tuple(tile_statistics(tile) for tile in run.capture.tiles)
+            if any(probe.delta_map for probe in probes):
+                run.capture.fingerprints = run.capture.fingerprint()
         return run
 
-    def close(self, ran):
+    def close(self, result, interrupted=False):
         """After the body: one report a probe, then let go of everything.
 
         Parameters
         ----------
-        ran : bool or None
-            Whether the body gave a mosaic; None where it was interrupted and no report is due.
+        result : object
+            What the body gave; None where it gave no mosaic.
+        interrupted : bool, optional
+            Whether the body was interrupted, so that no report is due.
 
         Returns
         -------
@@ -120,12 +124,15 @@ class Run:
             The first error of the diagnostics if a probe is strict, to be raised by the caller.
         """
         try:
-            if ran is not None:
+            if not interrupted:
                 with self.guard():
                     self._check()
+                # A worker that gives something else than a pair gave no mosaic that could be looked at.
+                if isinstance(result, tuple) and len(result) == 2:
+                    self.capture.result = result
                 for probe in self.probes:
                     with self.guard():
-                        publish(self, ran, probe)
+                        publish(self, result is not None, probe)
         finally:
             _running.pop(self._key, None)
             self.capture.close()

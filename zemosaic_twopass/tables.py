@@ -19,6 +19,11 @@ _DESCRIPTIONS = {
     "delta_pre": "median of tile - reference, tile as given; NaN where the two do not meet",
     "delta_post": "median of tile - reference, tile after its gain; NaN where the two do not meet",
     "finding": "kinds of the findings about this tile, worst first; - for none",
+    "finding_value": "size of the worst of them, in finding_unit",
+    "finding_error": "its standard error, in finding_unit",
+    "finding_unit": "unit of finding_value; - for none",
+    "finding_sigma": "how many standard errors it is from none",
+    "runner_up": "the next best explanation; - for none",
 }
 _WHEN = {"pre": "tile as given", "post": "tile after its gain"}
 
@@ -53,6 +58,7 @@ def tile_table(report):
             if maps is not None:
                 row[name] = maps.tile_medians[index]
         row["finding"] = " ".join(kinds.get(index, (MISSING,)))
+        row |= _finding_cells(next((finding for finding in report.findings if finding.tile == index), None))
         rows.append(row)
     table = Table(rows=rows) if rows else Table(names=("idx", "finding"), dtype=(int, str))
     for column in table.itercols():
@@ -123,6 +129,16 @@ def _record_cells(tile):
             names = channel_names(len(values))
             cells |= {f"{when}_{what}_{name}": value for name, value in zip(names, values, strict=True)}
     return cells
+
+
+def _finding_cells(finding):
+    """The worst finding of a tile as cells; NaN and - where there is none."""
+    numbers = {f"finding_{name}": getattr(finding, name, np.nan) for name in ("value", "error", "sigma")}
+    return {
+        **numbers,
+        "finding_unit": getattr(finding, "unit", "") or MISSING,
+        "runner_up": getattr(finding, "runner_up", "") or MISSING,
+    }
 
 
 def _unit_and_description(name):

@@ -1,0 +1,196 @@
+"""How often is a fault named rightly? Run: python benchmarks/diagnosis.py [--runs N] [--seed N]
+
+Scenes of 9 to 36 tiles of 700 × 1000 pixels; noise, tile, size and fault are drawn anew for each run. Faults are put
+into the tile, into the pass before the probe looks, and after. One run in twenty goes through
+`reproject_and_coadd` itself, the others through the same sums with the positions kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter, defaultdict
+
+import numpy as np
+from scenes import CLIP, NOISE, Injection, Scene
+
+from zemosaic_twopass.checks import fingerprints
+from zemosaic_twopass.diagnosis import NOTES, diagnose
+from zemosaic_twopass.faults import Fault
+from zemosaic_twopass.survey import survey
+
+GRIDS = ((3, 3), (3, 4), (4, 4), (3, 3), (4, 5), (6, 6))
+# Well above the limit: smallest and largest size.
+LARGE = {
+    ("offset", "tile"): (3 * NOISE, 8 * NOISE),
+    ("gain_residual", "tile"): (0.03, 0.1),
+    ("gradient", "tile"): (2 * NOISE, 10 * NOISE),
+    ("misregistration", "tile"): (0.5, 3.0),
+    ("misregistration", "after"): (0.2, 4.0),
+    ("mask_bug", "before"): (0.2, 0.6),
+    ("mask_bug", "after"): (0.2, 0.6),
+    ("gain_not_applied", "before"): (1, 1),
+    ("gain_not_applied", "after"): (1, 1),
+    ("gain_swapped", "before"): (1, 1),
+    ("gain_swapped", "after"): (1, 1),
+    ("gain_mismatch", "before"): (1.002, 1.05),
+    ("gain_mismatch", "after"): (1.002, 1.05),
+    ("not_closed", "after"): (1.005, 1.05),
+    ("gain_invalid", "before"): (0, 0),
+    ("input_mutated", "before"): (0, 0),
+    ("gain_seam", "after"): (1, 1),
+    ("clip_saturated", "before"): (0, 0),
+    ("gain_guard", "before"): (0, 0),
+}
+# Near the limit: sizes in units of the noise of a pixel (of a pixel, for a shift).
+SMALL = {
+    "offset": (0.02, 0.05, 0.1, 0.2, 0.5),
+    "gain_residual": (0.05, 0.1, 0.2, 0.5, 1.0),
+    "gradient": (0.05, 0.1, 0.2, 0.4),
+    "misregistration": (0.03, 0.06, 0.1, 0.2, 0.4),
+}
+
+
+def injection_of(scene, key, rng):
+    """A fault of a kind, in a tile where it can do something, of a size in its range."""
+    kind, when = key
+    gains = np.array(scene.gains)
+    candidates = np.arange(len(gains))
+    if kind == "gain_not_applied":
+        candidates = np.flatnonzero(np.abs(gains - 1) > 1e-3)
+    tile = int(rng.choice(candidates))
+    size = float(rng.uniform(*LARGE[key]))
+    if kind == "gain_swapped":
+        size = float(rng.choice(np.flatnonzero(np.abs(gains - gains[tile]) > 1e-3)))
+    return Injection(Fault(kind, tile, size), when)
+
+
+def findings_of(scene, run, mutated=None):
+    """What is said of a run."""
+    before = fingerprints(run.tiles, scene.coverage)
+    if mutated is not None:
+        run.tiles[mutated][350, 500] += 1
+    return diagnose(
+        run.tiles,
+        scene.wcs,
+        run.mosaic,
+        run.coverage,
+        scene.out,
+        scene.shape,
+        gains=run.gains,
+        gain_clip=CLIP,
+        tiles_coverage=scene.coverage,
+        corrected=lambda index: run.corrected[index],
+        fingerprints=(before, fingerprints(run.tiles, scene.coverage)),
+    )
+
+
+def told(findings, kind, scene):
+    """The finding that a run is judged by: the first that the scene did not have by itself."""
+    skip = {"gain_seam", *NOTES} - {kind}
+    named = [finding for finding in findings if finding.kind not in skip]
+    if kind in NOTES:
+        own = {"gain_guard": lambda g: g == 1.0, "clip_saturated": lambda g: min(abs(g - c) for c in CLIP) < 1e-6}
+        named = [f for f in named if f.kind != kind or not own[kind](scene.gains[f.tile])] or named
+    return named[0] if named else None
+
+
+def is_right(finding, fault):
+    """Kind and tile; a swap is one of two, a seam is not in one tile."""
+    if finding is None or finding.kind != fault.kind:
+        return False
+    if fault.kind == "gain_seam":
+        return True
+    return finding.tile in ((fault.tile, int(fault.size)) if fault.kind == "gain_swapped" else (fault.tile,))
+
+
+def z_of(scene, run):
+    """All z values of a scene without a fault, by term."""
+    states, _ = survey(run.tiles, scene.wcs, run.mosaic[..., np.newaxis], scene.out, tiles_coverage=scene.coverage)
+    for state in states:
+        if state.tested:
+            yield from zip(("offset", "gain_residual", "gradient", "gradient"), state.fits[0].z[:4], strict=True)
+        if state.shift is not None:
+            yield from zip(("misregistration",) * 2, state.shift.z, strict=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=12, help="of each fault (default: 12)")
+    parser.add_argument("--clean", type=int, default=72, help="runs without a fault (default: 72)")
+    parser.add_argument("--small", type=int, default=10, help="runs of each small size (default: 10)")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    started = time.time()
+    rng = np.random.default_rng(options.seed)
+    np.random.seed(options.seed)
+    matrix, wrong, z, alarms = defaultdict(Counter), [], defaultdict(list), 0
+    detected = defaultdict(Counter)
+    number = 0
+    for scene_number, grid in enumerate(GRIDS):
+        scene = Scene.make(*grid, seed=100 + scene_number)
+        share = [len(range(scene_number, n, len(GRIDS))) for n in (options.clean, options.runs, options.small)]
+        for _ in range(share[0]):
+            number += 1
+            run = scene.run(rng, exact=number % 20 == 0)
+            finding = told(findings_of(scene, run), "clean", scene)
+            matrix["clean"][finding.kind if finding else "clean"] += 1
+            if finding:
+                alarms += 1
+                wrong.append(("clean", grid, finding))
+            for kind, value in z_of(scene, run):
+                z[kind].append(value)
+        for key in LARGE:
+            for _ in range(share[1]):
+                number += 1
+                injection = injection_of(scene, key, rng)
+                run = scene.run(rng, injection, exact=number % 20 == 0)
+                mutated = injection.fault.tile if key[0] == "input_mutated" else None
+                finding = told(findings_of(scene, run, mutated), key[0], scene)
+                right = is_right(finding, injection.fault)
+                label = finding.kind if finding else "clean"
+                if finding and not right and label == key[0]:
+                    label += " (other tile)"
+                matrix[f"{key[0]} ({key[1]})"][label] += 1
+                if not right:
+                    wrong.append((injection, grid, finding))
+        for kind, sizes in SMALL.items():
+            for size in sizes:
+                for _ in range(share[2]):
+                    number += 1
+                    tile = int(rng.integers(len(scene.tiles)))
+                    level = float(np.nanmedian(scene.tiles[tile]))
+                    actual = {"gain_residual": size * NOISE / level, "misregistration": size}.get(kind, size * NOISE)
+                    run = scene.run(rng, Injection(Fault(kind, tile, actual), "tile"))
+                    findings = findings_of(scene, run)
+                    kinds = {f.kind for f in findings if f.tile == tile} - {"gain_seam", *NOTES}
+                    detected[kind, size]["named" if kind in kinds else "seen" if kinds else "missed"] += 1
+        print(f"# {grid[0] * grid[1]} tiles done, {number} runs, {time.time() - started:.0f} s", flush=True)
+    report(matrix, wrong, z, detected, alarms, number)
+
+
+def report(matrix, wrong, z, detected, alarms, number):
+    """Print everything."""
+    print(f"\n{number} runs\n\n## Well above the limit: what was injected (when) → first finding")
+    total, right = 0, 0
+    for injected, found in matrix.items():
+        hits = found[injected.split(" (")[0]]
+        print(f"{injected:28s} {hits:3d}/{sum(found.values()):3d}  " + ", ".join(f"{k} {n}" for k, n in found.items()))
+        if injected != "clean":
+            total, right = total + sum(found.values()), right + hits
+    clean = sum(matrix["clean"].values())
+    print(f"\nnamed rightly, at the right tile: {right}/{total} = {right / max(total, 1):.1%}")
+    print(f"false alarms in clean scenes: {alarms}/{clean} = {alarms / max(clean, 1):.1%}")
+    print("\n## Spread of z in clean scenes (standard deviation; largest)")
+    for kind, values in z.items():
+        print(f"{kind:16s} {np.std(values):.2f}  {np.max(np.abs(values)):.1f}  n={len(values)}")
+    print("\n## Near the limit: size in units of the noise (px for a shift) → named, seen under another name, missed")
+    for (kind, size), counts in detected.items():
+        print(f"{kind:16s} {size:5g}  {counts['named']:3d} {counts['seen']:3d} {counts['missed']:3d}")
+    print("\n## Wrong")
+    for injection, grid, finding in wrong:
+        print(grid, injection, "→", finding)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""Large synthetic scenes whose second pass can be made over and over: geometry once, noise and fault each time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from astropy.wcs.utils import pixel_to_pixel
+from reproject import reproject_interp
+from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd, solve_corrections_sgd
+from scipy.ndimage import map_coordinates
+
+from zemosaic_twopass.demo import synthetic_tiles
+from zemosaic_twopass.faults import Fault, faulty_plane
+from zemosaic_twopass.grid import pixel_box
+from zemosaic_twopass.renorm import coverage_scale, tile_gain
+
+NOISE = 8.0
+SHAPE = (700, 1000)
+CLIP = (0.85, 1.18)
+
+
+@dataclass
+class Run:
+    """One second pass: what went in, what was seen of it, what came out."""
+
+    tiles: list
+    gains: list
+    corrected: list
+    mosaic: np.ndarray
+    coverage: np.ndarray
+    fingerprints: tuple | None = None
+
+
+@dataclass
+class Injection:
+    """A fault, and when it is put in: into the tile, before the probe looks, or after."""
+
+    fault: Fault
+    when: str
+
+
+@dataclass
+class Scene:
+    """Tiles without noise, and where each of their pixels goes."""
+
+    tiles: list
+    wcs: list
+    coverage: list
+    out: object
+    shape: tuple
+    gains: list
+    places: list = field(default_factory=list)
+
+    @classmethod
+    def make(cls, rows, columns, seed):
+        """A scene of rows × columns tiles of 700 × 1000 pixels, one channel."""
+        masters = synthetic_tiles(rows=rows, columns=columns, shape=SHAPE, noise=0.0, seed=seed)
+        wcs, coverage = [m.wcs for m in masters], [m.coverage for m in masters]
+        out, shape = find_optimal_celestial_wcs([(SHAPE, w) for w in wcs])
+        scene = cls([m.data[..., 0].copy() for m in masters], wcs, coverage, out, shape, [])
+        scene.places = [scene._place(w) for w in wcs]
+        total = np.zeros(shape)
+        for mask, (box, positions) in zip(coverage, scene.places, strict=True):
+            total[box] += map_coordinates(mask, positions, order=1, cval=0.0, prefilter=False)
+        scale, usable = coverage_scale(total, 50.0)
+        scene.gains = [tile_gain(SHAPE, m, w, out, scale, usable, CLIP) for m, w in zip(coverage, wcs, strict=True)]
+        return scene
+
+    def _place(self, wcs):
+        box = pixel_box(SHAPE, wcs, self.out, self.shape)
+        rows, columns = np.meshgrid(*(np.arange(part.start, part.stop) for part in box), indexing="ij")
+        return box, np.stack(pixel_to_pixel(self.out, wcs, columns, rows)[::-1])
+
+    def run(self, rng, injection=None, exact=False):
+        """A second pass with noise of its own and, perhaps, a fault."""
+        tiles = [(tile + rng.normal(0, NOISE, SHAPE)).astype(np.float32) for tile in self.tiles]
+        gains, wcs = list(self.gains), list(self.wcs)
+        fault = injection.fault if injection else Fault("none", 0, 0.0)
+        if injection and injection.when == "tile":
+            tiles[fault.tile] = self._faulty_tile(tiles[fault.tile], fault, rng)
+        if fault.kind in ("gain_invalid", "clip_saturated", "gain_guard"):
+            gains[fault.tile] = {"gain_invalid": 0.0, "clip_saturated": CLIP[1], "gain_guard": 1.0}[fault.kind]
+        planes = [tile * np.float32(gain) for tile, gain in zip(tiles, gains, strict=True)]
+        seen = list(planes)
+        if injection and injection.when != "tile":
+            self._put_into_pass(planes, wcs, gains, fault)
+            if injection.when == "before":
+                seen = list(planes)
+        matched = fault.kind != "gain_seam"
+        mosaic, coverage = self._reproject(planes, wcs, matched) if exact else self._coadd(planes, wcs, matched)
+        return Run(tiles, gains, seen, mosaic, coverage)
+
+    def _faulty_tile(self, tile, fault, rng):
+        if fault.kind == "misregistration":
+            # Read the noiseless sky beside the place, so that the noise stays white.
+            rows, columns = np.indices(SHAPE, dtype=float)
+            clean = np.nan_to_num(self.tiles[fault.tile], nan=float(np.nanmedian(tile)))
+            moved = map_coordinates(clean, (rows, columns - fault.size), order=3, mode="nearest")
+            moved[~(self.coverage[fault.tile] > 0)] = np.nan
+            return (moved + rng.normal(0, NOISE, SHAPE)).astype(np.float32)
+        ramp = np.linspace(-0.5, 0.5, SHAPE[1])
+        change = {"offset": fault.size, "gain_residual": fault.size * tile, "gradient": fault.size * ramp}
+        return (tile + change[fault.kind]).astype(np.float32)
+
+    def _put_into_pass(self, planes, wcs, gains, fault):
+        index = fault.tile
+        if fault.kind == "misregistration":
+            wcs[index] = wcs[index].deepcopy()
+            wcs[index].wcs.crpix += (fault.size, 0.0)
+        elif fault.kind == "gain_swapped":
+            other = int(fault.size)
+            for here, there in ((index, other), (other, index)):
+                planes[here] = (planes[here] / np.float32(gains[here])) * np.float32(gains[there])
+        else:
+            planes[index] = faulty_plane(planes[index], fault, gains[index])
+
+    def _coadd(self, planes, wcs, matched):
+        """What `reproject_and_coadd` makes of them, with the positions that are known already."""
+        projected = []
+        for index, plane in enumerate(planes):
+            box, positions = self.places[index] if wcs[index] is self.wcs[index] else self._place(wcs[index])
+            values = map_coordinates(plane, positions, order=1, cval=np.nan, prefilter=False, output=np.float64)
+            weight = map_coordinates(self.coverage[index], positions, order=1, cval=0.0, prefilter=False)
+            good = np.isfinite(values)
+            projected.append((box, np.where(good, values, 0.0), np.where(good, weight, 0.0)))
+        taken = solve_corrections_sgd(self._steps(projected)) if matched else np.zeros(len(planes))
+        total, weights = np.zeros(self.shape), np.zeros(self.shape)
+        for (box, values, weight), correction in zip(projected, taken, strict=True):
+            total[box] += (values - correction) * weight
+            weights[box] += weight
+        mosaic = np.full(self.shape, np.nan, dtype=np.float32)
+        np.divide(total, weights, out=mosaic, where=weights > 0, casting="same_kind")
+        return mosaic, weights.astype(np.float32)
+
+    def _steps(self, projected):
+        """Median difference of every pair of tiles, from every fourth row and column."""
+        canvas = []
+        for box, values, weight in projected:
+            full = np.full(tuple(-(-n // 4) for n in self.shape), np.nan, dtype=np.float32)
+            start = [-part.start % 4 for part in box]
+            part = tuple(slice(-(-p.start // 4), -(-p.stop // 4)) for p in box)
+            thin = np.where(weight > 0, values, np.nan)[start[0] :: 4, start[1] :: 4]
+            full[part] = thin
+            canvas.append((part, full))
+        count = len(projected)
+        steps = np.full((count, count), np.nan)
+        for i in range(count):
+            part, one = canvas[i]
+            for j in range(i + 1, count):
+                difference = one[part] - canvas[j][1][part]
+                known = difference[np.isfinite(difference)]
+                if known.size:
+                    steps[i, j] = np.median(known)
+                    steps[j, i] = -steps[i, j]
+        return steps
+
+    def _reproject(self, planes, wcs, matched):
+        mosaic, coverage = reproject_and_coadd(
+            list(zip(planes, wcs, strict=True)),
+            self.out,
+            shape_out=self.shape,
+            input_weights=self.coverage,
+            reproject_function=reproject_interp,
+            combine_function="mean",
+            match_background=matched,
+        )
+        mosaic, coverage = mosaic.astype(np.float32), coverage.astype(np.float32)
+        mosaic[~(coverage > 0)] = np.nan
+        return mosaic, coverage

@@ -1,0 +1,292 @@
+"""What is wrong with a second pass, in which tile, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .checks import GAIN_TOLERANCE, check_corrected, check_gains, check_inputs, gain_finding
+from .closure import close_mosaic
+from .kinds import tile_findings
+from .report import Finding
+from .steps import gain_steps
+from .survey import survey
+from .tiles import TileError, check_tiles
+
+PIPELINE = (
+    "input_mutated",
+    "gain_invalid",
+    "gain_not_applied",
+    "gain_swapped",
+    "gain_mismatch",
+    "mask_bug",
+    "misregistration",
+    "not_closed",
+)
+RESIDUAL = ("offset", "gain_residual", "gradient", "gain_seam")
+NOTES = ("clip_saturated", "gain_guard", "undetermined")
+_SEAM_FLOOR = 0.5
+_CULPRITS = {
+    "mask_bug": "the coadd used another mask for tile {tile} than it has, over {value:.3%} of its area",
+    "misregistration": "the coadd put tile {tile} {value:.3g} px from where its WCS says",
+    "not_closed": "what the coadd did to tile {tile} is neither gain nor offset nor shift ({value:.3g} adu is left)",
+}
+
+
+def diagnose(
+    tiles,
+    tiles_wcs,
+    mosaic,
+    coverage,
+    wcs,
+    shape_out,
+    *,
+    gains=None,
+    gain_clip=None,
+    tiles_coverage=None,
+    tile_weights=None,
+    corrected=None,
+    combine="mean",
+    fingerprints=None,
+):
+    """Find what went wrong in a second pass.
+
+    First the contract (were the recorded gains applied to the bit, are they sound, are the inputs as they
+    were), then the closure of the mosaic on the tiles, then every tile as given against the others, then the
+    steps that the gains made.
+
+    Parameters
+    ----------
+    tiles : sequence of array_like, shape (h, w) or (h, w, C)
+        As given to the pass, in adu; NaN where there is nothing.
+    tiles_wcs : sequence of astropy.wcs.WCS
+    mosaic : array_like, shape (H, W) or (H, W, C)
+        Output of the pass; NaN where nothing covers it.
+    coverage : array_like, shape (H, W)
+        Output of the pass.
+    wcs : astropy.wcs.WCS
+        Of the mosaic.
+    shape_out : tuple of int
+        (H, W).
+    gains : sequence of float, optional
+        As the pipeline computed them.
+    gain_clip : (float, float), optional
+        Smallest and largest gain.
+    tiles_coverage : sequence of (array_like, shape (h, w), or None), optional
+        A tile counts where it is positive.
+    tile_weights : sequence of float, optional
+    corrected : callable, optional
+        From the index of a tile to the array that went into the coadd, None where that was not seen.
+    combine : str, optional
+        How the coadd combines; the closure needs "mean".
+    fingerprints : (dict, dict), optional
+        Of the inputs before and after the call, from `zemosaic_twopass.checks.fingerprints`.
+
+    Returns
+    -------
+    tuple of Finding
+        Worst first, notes last. Input that cannot be tested gives `undetermined` with the reason, never an
+        exception.
+    """
+    found = [] if fingerprints is None else check_inputs(*fingerprints)
+    found += check_gains(gains, len(tiles), gain_clip)
+    sound = gains is not None and len(gains) == len(tiles) and all(np.isfinite(g) and g > 0 for g in gains)
+    known_gains = gains if sound else None
+    reason = _unfit(tiles, tiles_wcs, tiles_coverage, tile_weights, mosaic, coverage, shape_out)
+    if reason:
+        return _ordered([(0.0, finding) for finding in [*found, _untested(None, reason, "residual")]])
+    contract = _contract(tiles, corrected, known_gains)
+    mosaic, coverage = np.asarray(mosaic), np.asarray(coverage)
+    mosaic = mosaic[..., np.newaxis] if mosaic.ndim == 2 else mosaic
+    masks = {"tiles_coverage": tiles_coverage, "tile_weights": tile_weights}
+    if combine == "mean" and len(tiles) > 1:
+        closure = close_mosaic(tiles, tiles_wcs, mosaic, coverage, wcs, **masks, recorded=known_gains)
+        closed = _closure_findings(closure, known_gains)
+    else:
+        closure = None
+        why = f"the coadd combines by {combine} != mean" if combine != "mean" else "there is but 1 tile"
+        closed = [_untested(None, f"The applied gains were not read off the mosaic: {why}.", "closure")]
+    states, coarse = survey(tiles, tiles_wcs, mosaic, wcs, **masks)
+    trusted = closure is None or closure.culprit is None
+    residual = _residual_findings(states, trusted)
+    exact = [(0.0, finding) for finding in [*found, *_merged(contract, closed)]]
+    return _ordered([*exact, *residual, *_seam(states, coarse, closure, known_gains)])
+
+
+def verdict_of(findings):
+    """The verdict that findings add up to.
+
+    Returns
+    -------
+    {"pipeline_bug", "residual", "undetermined", "clean"}
+        The first that applies: any pipeline kind; any residual kind; no tile could be compared with the others;
+        none of these.
+    """
+    kinds = {finding.kind for finding in findings}
+    if kinds & set(PIPELINE):
+        return "pipeline_bug"
+    if kinds & set(RESIDUAL):
+        return "residual"
+    untested = any(f.kind == "undetermined" and f.tile is None and f.test == "residual" for f in findings)
+    return "undetermined" if untested else "clean"
+
+
+def _unfit(tiles, tiles_wcs, tiles_coverage, tile_weights, mosaic, coverage, shape_out):
+    """Why nothing can be tested; empty where it can."""
+    if not len(tiles):
+        return "There are no tiles."
+    try:
+        channels = check_tiles(tiles, tiles_wcs, tiles_coverage)
+    except TileError as error:
+        return f"The tiles do not fit together: {error}."
+    shape_out = tuple(int(n) for n in shape_out)
+    shape = np.shape(mosaic)
+    own = shape[2] if len(shape) == 3 else 1
+    reason = ""
+    if shape[:2] != shape_out or len(shape) not in (2, 3):
+        reason = f"The mosaic has shape {shape}, its WCS is for {shape_out}."
+    elif np.shape(coverage) != shape_out:
+        reason = f"The coverage has shape {np.shape(coverage)} != {shape_out}."
+    elif own != channels:
+        reason = f"The mosaic has {own} channels != {channels} of the tiles."
+    elif tile_weights is not None and len(tile_weights) != len(tiles):
+        reason = f"{len(tile_weights)} tile weights != {len(tiles)} tiles."
+    elif not np.any(np.asarray(coverage) > 0):
+        reason = "The coverage is 0 everywhere: no tile is in the mosaic."
+    return reason
+
+
+def _contract(tiles, corrected, gains):
+    findings = []
+    if corrected is not None and gains is not None:
+        for index, tile in enumerate(tiles):
+            seen = corrected(index)
+            finding = None if seen is None else check_corrected(index, tile, seen, gains)
+            if finding is not None:
+                findings.append(finding)
+    return findings
+
+
+def _closure_findings(closure, gains):
+    if closure.reason:
+        return [_untested(None, f"The applied gains were not read off the mosaic: {closure.reason}.", "closure")]
+    findings = []
+    culprit = closure.culprit
+    if culprit is not None:
+        text = _CULPRITS[culprit.kind].format(tile=culprit.tile, value=culprit.value)
+        if culprit.tile is None:
+            text = f"the mosaic is no weighted mean of the tiles: {culprit.value:.3g} adu is left"
+        message = f"After the gains {text}; see the arguments and the result of the coadd."
+        sigma = culprit.value / culprit.error if culprit.error > 0 else np.inf
+        findings.append(
+            Finding(
+                culprit.kind, culprit.tile, culprit.value, sigma, message, culprit.unit, culprit.error, test="closure"
+            )
+        )
+    if gains is None:
+        return findings
+    for index, recorded in enumerate(gains):
+        # The channel that is furthest off: a fault may be in one plane only.
+        applied, error = closure.gains[index], closure.errors[index]
+        known = np.flatnonzero(np.isfinite(applied) & np.isfinite(error))
+        if not known.size:
+            continue
+        channel = int(known[np.argmax(np.abs(applied[known] - recorded))])
+        off = abs(applied[channel] - recorded)
+        if off > max(GAIN_TOLERANCE * recorded, 6 * error[channel]):
+            sigma = off / max(error[channel], np.finfo(float).tiny)
+            findings.append(gain_finding(index, float(applied[channel]), gains, "closure", sigma, error[channel]))
+    return findings
+
+
+def _merged(contract, closed):
+    """Both tests' findings, each fault once: the exact one, unless it could not name what the closure can."""
+    named = {finding.tile for finding in closed if finding.kind in PIPELINE}
+    kept = [finding for finding in contract if not (finding.kind == "not_closed" and finding.tile in named)]
+    seen = {finding.tile for finding in kept}
+    return kept + [finding for finding in closed if finding.tile is None or finding.tile not in seen]
+
+
+def _residual_findings(states, trusted):
+    """(effect, Finding) of every tile as given; what could not be tested, as notes."""
+    found, untested = [], []
+    for index, state in enumerate(states):
+        if not state.tested:
+            untested.append(index)
+            continue
+        for effect, finding in tile_findings(index, state, name_shift=trusted):
+            found.append((effect, _of_a_pair(finding, index, states)))
+    # Of a pair of tiles each sees the other: one finding is enough.
+    pairs = {}
+    for effect, finding in found:
+        key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
+        pairs.setdefault(key, (effect, finding))
+    if len(untested) == len(states):
+        reason = "No tile meets the others in enough places to be compared with them."
+        return [(0.0, _untested(None, reason, "residual"))]
+    notes = [
+        (0.0, _untested(index, f"Tile {index} meets the others in too few places to be tested.", "residual"))
+        for index in untested
+    ]
+    return [*pairs.values(), *notes]
+
+
+def _of_a_pair(finding, index, states):
+    """Where two tiles only meet each other nobody can say which of them is wrong."""
+    partners = states[index].partners
+    if len(partners) != 1 or states[partners[0]].partners != (index,):
+        return finding
+    first, second = sorted((index, partners[0]))
+    size = abs(finding.value)
+    message = (
+        f"Tiles {first} and {second} differ by {size:.4g} {finding.unit}; no third tile says which of them is wrong: "
+        "look at both."
+    )
+    fields = {**vars(finding), "tile": None, "value": size, "message": message}
+    return Finding(**fields)
+
+
+def _seam(states, coarse, closure, gains):
+    """The step that the second pass made or deepened most, as (effect, Finding); empty where it made none."""
+    recorded = np.full(len(states), np.nan) if gains is None else np.asarray(gains, dtype=float)
+    if closure is None or closure.reason:
+        applied, offsets = recorded, np.zeros((len(states), len(states[0].noise)))
+    else:
+        # A tile that did not close has no gain here: what became of its step is not known.
+        applied, offsets = closure.gains[:, 0], closure.offsets
+    usable = [tile if np.isfinite(gain) else None for tile, gain in zip(coarse, applied, strict=True)]
+    steps = gain_steps(usable, applied, offsets, [state.noise for state in states])
+    steps = [step for step in steps if step.deepened > _SEAM_FLOOR]
+    if not steps:
+        return []
+    worst = max(steps, key=lambda step: step.deepened)
+    usual = np.nanmedian(applied)
+    tile = max(worst.tiles, key=lambda index: abs(applied[index] - usual))
+    i, j = worst.tiles
+    message = (
+        f"The second pass made the step between tiles {i} and {j} worse, {worst.before:+.4g} adu before and "
+        f"{worst.after:+.4g} after ({worst.deepened:.2g} times the noise of a pixel more): gains {applied[i]:.4g} and "
+        f"{applied[j]:.4g} on the pedestal put in {worst.added:+.4g}; {len(steps)} pairs like it. Subtract "
+        "the pedestal before Phase 5, or narrow the gain clip."
+    )
+    finding = Finding(
+        "gain_seam", tile, worst.after, worst.deepened, message, "adu", worst.noise, worst.channel, test="seam"
+    )
+    return [(worst.deepened, finding)]
+
+
+def _untested(tile, reason, test):
+    return Finding("undetermined", tile, np.nan, 0.0, reason, "", test=test)
+
+
+def _ordered(found):
+    """Pipeline kinds in their order, then residual ones by size, then notes."""
+
+    def rank(item):
+        effect, finding = item
+        if finding.kind in PIPELINE:
+            return 0, PIPELINE.index(finding.kind), -effect
+        if finding.kind in RESIDUAL:
+            return 1, 0, -effect
+        return 2, NOTES.index(finding.kind), 0.0
+
+    return tuple(finding for _, finding in sorted(found, key=rank))
