@@ -50,7 +50,7 @@ def save(figure, path):
     figure.savefig(drawn, format="png", bbox_inches="tight")
     with Image.open(drawn) as image:
         palette = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-        palette.save(path, optimize=True, dpi=(_DPI, _DPI))
+        palette.save(path, dpi=(_DPI, _DPI))
 
 
 def finding_list(report):
