@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import logging
 import sys
+import tempfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,6 +114,12 @@ def quiet_environment(monkeypatch):
     """No switch of the developer's own shell reaches a test."""
     for suffix in ("", "_DELTA_MAP", "_DOWNSAMPLE", "_DIR"):
         monkeypatch.delenv("ZEMOSAIC_TWO_PASS_DEBUG" + suffix, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(monkeypatch, tmp_path_factory):
+    """Files that go to the default folder go to one that pytest clears away."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.getbasetemp()))
 
 
 @pytest.fixture

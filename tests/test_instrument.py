@@ -15,9 +15,18 @@ from conftest import ListHandler, load_copy, messages
 import zemosaic_instrument
 from zemosaic_instrument import AttachError, TwoPassProbe, attach, detach
 from zemosaic_twopass import tile_statistics
+from zemosaic_twopass.artefacts import ARTEFACTS
 from zemosaic_twopass.capture import RunCapture
+from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
 from zemosaic_twopass.run import Run
 from zemosaic_twopass.settings import LOGGER_NAME, Settings
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """They take a second each and are not the subject here."""
+    for name in (MAP_PICTURE, TILES_PICTURE):
+        monkeypatch.setitem(ARTEFACTS, name, (lambda report: False, None))
 
 
 @pytest.fixture

@@ -218,6 +218,22 @@ def test_one_that_fails_does_not_lose_the_others(tmp_path, monkeypatch, lost):
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
+def test_interrupted_half_way(tmp_path, monkeypatch):
+    """Whoever looks meanwhile, or after a kill, sees the old file or the new one, never half of one."""
+
+    def interrupted(report, path):
+        path.write_bytes(b"half")
+        assert (tmp_path / PAGE_NAME).read_bytes() == b"old"
+        raise KeyboardInterrupt
+
+    (tmp_path / PAGE_NAME).write_bytes(b"old")
+    monkeypatch.setitem(ARTEFACTS, PAGE_NAME, (ARTEFACTS[PAGE_NAME][0], interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        TwoPassReport(findings=(NOTE,)).write(tmp_path)
+    assert names(tmp_path) == {JSON_NAME, PAGE_NAME}
+    assert (tmp_path / PAGE_NAME).read_bytes() == b"old"
+
+
 @pytest.mark.parametrize(
     ("blocked", "lost", "extra"),
     [

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from .maps import UNIT, blank_uncompared, reference_text
 from .style import FLAGGED, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, headline, new_figure
-from .tables import findings_by_tile
+from .tables import flagged_tiles
 
 # In inches: the panels' width, and what lies left of, above, between and below them.
 _PANEL, _LEFT, _TOP, _GAP, _BOTTOM = 4.05, 0.8, 0.85, 0.9, 0.55
@@ -139,7 +139,7 @@ def _draw_layer(axes, layer, colours, limits):
         vmax=limits[1],
         interpolation="nearest",
     )
-    axes.patch.set(facecolor="0.88", edgecolor="0.6", hatch="//////", linewidth=0)
+    axes.patch.set(facecolor="0.88", edgecolor="0.6", hatch="///", linewidth=0)
     finite = layer[np.isfinite(layer)]
     low, high = (finite.min(), finite.max()) if finite.size else limits
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
@@ -168,7 +168,7 @@ def _draw_outlines(axes, report, points):
     ]
     places = label_places(edges, points)
     size = label_size(places * points)
-    kinds = findings_by_tile(report.findings)
+    kinds = flagged_tiles(report.findings)
     for index, edge in enumerate(edges):
         colour, width = (FLAGGED, 1.8) if index in kinds else (INK, 0.7 if size >= 7 else 0.4)
         _draw_edge(axes, edge, colour, width, zorder=3 + (index in kinds))
@@ -223,7 +223,8 @@ def label_places(edges, points):
 def _draw_edge(axes, edge, colour, width, zorder):
     from matplotlib.patheffects import withStroke
 
-    halo = [withStroke(linewidth=2 * width, foreground="white")]
+    # Thin lines do without: a halo round each would double the size of the file.
+    halo = [withStroke(linewidth=2 * width, foreground="white")] if colour == FLAGGED else []
     x, y = np.vstack((edge, edge[:1])).T
     # Without `scale`, a tile beyond the map would widen the axes.
     axes.plot(x, y, color=colour, linewidth=width, path_effects=halo, zorder=zorder, scalex=False, scaley=False)

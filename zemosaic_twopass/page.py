@@ -9,7 +9,7 @@ import numpy as np
 
 from .maps import UNIT, reference_text
 from .pictures import MAP_PICTURE, TILES_PICTURE
-from .tables import short_table, tile_table
+from .tables import flagged_tiles, short_table, tile_table
 from .versions import package_versions
 
 # What each verdict means for somebody who has to decide what to do next.
@@ -128,7 +128,7 @@ def _content(report, directory):
             for column in table.itercols()
         ],
         "rows": [[_cell(value) for value in row] for row in table],
-        "flagged": {finding.tile for finding in report.findings},
+        "flagged": flagged_tiles(report.findings),
         "made": _how_made(report),
         "created": _moment(report),
     }

@@ -6,8 +6,8 @@ import numpy as np
 
 from .map_picture import draw_map
 from .maps import UNIT
-from .style import AFTER, FLAGGED, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, headline, new_figure, save
-from .tables import channel_names, findings_by_tile
+from .style import AFTER, FLAGGED, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, headline, new_figure
+from .tables import channel_names, flagged_tiles
 
 MAP_PICTURE = "twopass_delta_map.png"
 TILES_PICTURE = "twopass_tiles.png"
@@ -32,7 +32,7 @@ def write_map_picture(report, path):
     OSError
         If the file cannot be written.
     """
-    save(draw_map(report), path)
+    draw_map(report).savefig(path, bbox_inches="tight")
 
 
 def write_tiles_picture(report, path):
@@ -52,7 +52,7 @@ def write_tiles_picture(report, path):
     OSError
         If the file cannot be written.
     """
-    save(draw_tiles(report), path)
+    draw_tiles(report).savefig(path, bbox_inches="tight")
 
 
 def draw_tiles(report):
@@ -86,11 +86,11 @@ def draw_tiles(report):
         label = f"median {name}" if channels > 1 else "median"
         _draw_medians(panels[1 + channel], index, pre[:, channel], post[:, channel], marker, f"{label}\n({UNIT})")
     for axes in panels:
-        _finish(axes, findings_by_tile(report.findings))
+        _finish(axes, flagged_tiles(report.findings))
     panels[-1].set_xlabel("tile", fontsize=MEDIUM, **TEXT)
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[-1].set_xlim(index.min() - 0.7, index.max() + 0.7)
-    _number_flagged(panels[0], findings_by_tile(report.findings))
+    _number_flagged(panels[0], flagged_tiles(report.findings))
     handles = panels[-1].get_legend_handles_labels()
     figure.legend(
         *handles,

@@ -6,10 +6,9 @@ the global settings belong to the program we are a guest in.
 
 from __future__ import annotations
 
-import io
 import textwrap
 
-from .tables import findings_by_tile
+from .tables import flagged_tiles
 
 # Wong (2011), Nature Methods 8, 441: told apart with any colour vision.
 FLAGGED = "#D55E00"
@@ -19,7 +18,7 @@ TEXT = {"color": INK, "parse_math": False}
 # In points and inches: on a phone, where the width is a third less, this can still be read.
 SMALL, MEDIUM = 8, 9
 WIDTH = 5.6
-_DPI = 180
+_DPI = 130
 _NAMED = 8
 
 
@@ -30,31 +29,8 @@ def new_figure(height):
     return Figure(figsize=(WIDTH, height), dpi=_DPI, facecolor="white")
 
 
-def save(figure, path):
-    """Write a figure as PNG with a palette: a third of the size, and nothing that the eye can tell.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    path : pathlib.Path
-        Overwritten.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
-    from PIL import Image
-
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", bbox_inches="tight")
-    with Image.open(drawn) as image:
-        palette = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-        palette.save(path, optimize=True, dpi=(_DPI, _DPI))
-
-
 def finding_list(report):
-    """The tiles with a finding, each with the worst of its kinds, as lines that fit a figure.
+    """The tiles that something is wrong with, each with the worst of its kinds, as lines that fit a figure.
 
     Parameters
     ----------
@@ -65,7 +41,7 @@ def finding_list(report):
     str
         Eight at most, then how many more; empty for none.
     """
-    kinds = findings_by_tile(report.findings)
+    kinds = flagged_tiles(report.findings)
     entries = [f"tile {tile}: {names[0].replace('_', ' ')}" for tile, names in kinds.items()]
     if len(entries) > _NAMED:
         entries[_NAMED:] = [f"and {len(entries) - _NAMED} more"]

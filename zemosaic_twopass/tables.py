@@ -9,6 +9,8 @@ from astropy.table import Table
 
 CHANNEL_NAMES = {1: ("l",), 3: ("r", "g", "b")}
 MISSING = "-"
+# Kinds that tell what could not be tested or what the second pass did by rule: nothing is wrong with the tile.
+NOTE_KINDS = frozenset(("clip_saturated", "gain_guard", "undetermined"))
 
 _UNIT = "adu"
 _DESCRIPTIONS = {
@@ -76,6 +78,11 @@ def findings_by_tile(findings):
             if finding.kind not in known:
                 known.append(finding.kind)
     return kinds
+
+
+def flagged_tiles(findings):
+    """As `findings_by_tile`, without the notes: the tiles that something is wrong with."""
+    return findings_by_tile(finding for finding in findings if finding.kind not in NOTE_KINDS)
 
 
 def short_table(table):
