@@ -48,7 +48,7 @@ def real_sky(tmp_path_factory):
 
 
 def test_demo(tmp_path, capsys):
-    assert cli.main(["demo", "--fault", "offset:2:40", "--out", str(tmp_path), "--write-tiles"]) == 0
+    assert cli.main(["demo", "--fault", "input_mutated:2", "--out", str(tmp_path), "--write-tiles"]) == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert not err, "no progress bar where there is no terminal"
@@ -57,8 +57,9 @@ def test_demo(tmp_path, capsys):
     (written,) = [line for line in lines if line.startswith("[TwoPassDelta] wrote delta map: ")]
     assert str(tmp_path / "twopass_delta_map.npy") in written
     assert "reference=first_pass" in written
-    assert lines[-1].startswith("[TwoPassVerdict] ")
+    assert lines[-1].startswith("[TwoPassVerdict] pipeline_bug tiles=4 ")
     assert "worst_idx=2 " in lines[-1]
+    assert any(line.startswith("[TwoPassFinding] idx=2 kind=input_mutated ") for line in lines[-9:-1])
     assert out.count("[TwoPassVerdict]") == 1
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"coverage.fits", "mosaic.fits", "tiles", *ARTEFACTS}
