@@ -203,19 +203,30 @@ def test_signals(tmp_path, number, code):
             sys.exit(5)
         """)
     )
-    with subprocess.Popen(
-        [sys.executable, "-m", "zemosaic_twopass", "exec", "program.py"],
+    # A test run that was started in the background has Ctrl-C ignored, and its children inherit that.
+    command_line = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from zemosaic_twopass.cli import main; sys.exit(main(['exec', 'program.py']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", command_line],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         start_new_session=True,
-    ) as process:
+    )
+    try:
         assert process.stdout.readline() == b"ready\n"
         if number == signal.SIGINT:
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
         assert process.wait(timeout=60) == code
+    finally:
+        process.stdout.close()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def test_autowrapt_entry_points():
