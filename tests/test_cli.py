@@ -56,7 +56,7 @@ def test_demo(tmp_path, capsys):
     assert str(tmp_path / "twopass_delta_map.npy") in written
     assert "reference=first_pass" in written
     assert lines[-1].startswith("[TwoPassVerdict] ")
-    assert "worst_idx=2 " in lines[-1]
+    assert lines[-2].startswith("[TwoPassFinding] ")
     assert out.count("[TwoPassVerdict]") == 1
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["coverage.fits", "mosaic.fits", "tiles", "twopass_delta_map.npy"]
@@ -224,7 +224,7 @@ def test_a_worker_in_the_current_folder_is_not_taken(tmp_path):
     (tmp_path / "zemosaic_worker.py").write_text("raise SystemExit('the wrong worker')\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ZEMOSAIC_TWO_PASS_DEBUG": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "zemosaic_twopass", "demo", "--out", "out", "--json"],
+        [sys.executable, "-m", "zemosaic_twopass", "demo", "--fault", "undetermined", "--out", "out", "--json"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -232,7 +232,7 @@ def test_a_worker_in_the_current_folder_is_not_taken(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert len(json.loads(done.stdout)["tiles"]) == 9
+    assert len(json.loads(done.stdout)["tiles"]) == 1
 
 
 def test_progress_bar_on_a_terminal(tmp_path, capsys, monkeypatch):
