@@ -13,7 +13,7 @@ GAINS = [1.05, 0.93, 1.0, 1.11]
 @pytest.fixture
 def tile():
     found = np.random.default_rng(4).normal(1000, 30, (40, 50, 3)).astype(np.float32)
-    found[:3] = np.nan
+    found[3:6] = np.nan
     return found
 
 
@@ -36,7 +36,7 @@ def test_views_and_odd_layouts(tile, view):
     before = fingerprints([part], [np.asfortranarray(part)])
     assert before == fingerprints([part], [np.asfortranarray(part)])
     if part.size:
-        part[(-1,) * part.ndim] += 1
+        part[(0,) * part.ndim] = 7
         assert kinds(check_inputs(before, fingerprints([part], [part]))) == [("input_mutated", 0), ("input_mutated", 0)]
 
 
