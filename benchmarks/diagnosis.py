@@ -19,7 +19,7 @@ from zemosaic_twopass.diagnosis import NOTES, diagnose
 from zemosaic_twopass.faults import Fault
 from zemosaic_twopass.survey import survey
 
-GRIDS = ((3, 3), (3, 4), (4, 4), (3, 3), (4, 5), (6, 6))
+GRIDS = ((3, 3), (3, 4), (4, 4), (3, 3), (6, 6), (3, 4), (4, 5), (3, 3))
 # Well above the limit: smallest and largest size.
 LARGE = {
     ("offset", "tile"): (3 * NOISE, 8 * NOISE),

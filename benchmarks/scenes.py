@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from astropy.wcs.utils import pixel_to_pixel
 from reproject import reproject_interp
-from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd, solve_corrections_sgd
+from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 from scipy.ndimage import map_coordinates
 
 from zemosaic_twopass.demo import synthetic_tiles
@@ -59,18 +59,20 @@ class Scene:
         wcs, coverage = [m.wcs for m in masters], [m.coverage for m in masters]
         out, shape = find_optimal_celestial_wcs([(SHAPE, w) for w in wcs])
         scene = cls([m.data[..., 0].copy() for m in masters], wcs, coverage, out, shape, [])
-        scene.places = [scene._place(w) for w in wcs]
+        scene.places = [scene._place(index, w) for index, w in enumerate(wcs)]
         total = np.zeros(shape)
-        for mask, (box, positions) in zip(coverage, scene.places, strict=True):
-            total[box] += map_coordinates(mask, positions, order=1, cval=0.0, prefilter=False)
+        for box, _, weight in scene.places:
+            total[box] += weight
         scale, usable = coverage_scale(total, 50.0)
         scene.gains = [tile_gain(SHAPE, m, w, out, scale, usable, CLIP) for m, w in zip(coverage, wcs, strict=True)]
         return scene
 
-    def _place(self, wcs):
+    def _place(self, index, wcs):
+        """Box of a tile in the mosaic, positions of its pixels in the tile, and the weights there."""
         box = pixel_box(SHAPE, wcs, self.out, self.shape)
         rows, columns = np.meshgrid(*(np.arange(part.start, part.stop) for part in box), indexing="ij")
-        return box, np.stack(pixel_to_pixel(self.out, wcs, columns, rows)[::-1])
+        positions = np.stack(pixel_to_pixel(self.out, wcs, columns, rows)[::-1])
+        return box, positions, map_coordinates(self.coverage[index], positions, order=1, cval=0.0, prefilter=False)
 
     def run(self, rng, injection=None, exact=False):
         """A second pass with noise of its own and, perhaps, a fault."""
@@ -119,12 +121,12 @@ class Scene:
         """What `reproject_and_coadd` makes of them, with the positions that are known already."""
         projected = []
         for index, plane in enumerate(planes):
-            box, positions = self.places[index] if wcs[index] is self.wcs[index] else self._place(wcs[index])
+            moved = wcs[index] is not self.wcs[index]
+            box, positions, weight = self._place(index, wcs[index]) if moved else self.places[index]
             values = map_coordinates(plane, positions, order=1, cval=np.nan, prefilter=False, output=np.float64)
-            weight = map_coordinates(self.coverage[index], positions, order=1, cval=0.0, prefilter=False)
             good = np.isfinite(values)
             projected.append((box, np.where(good, values, 0.0), np.where(good, weight, 0.0)))
-        taken = solve_corrections_sgd(self._steps(projected)) if matched else np.zeros(len(planes))
+        taken = _levels(self._steps(projected)) if matched else np.zeros(len(planes))
         total, weights = np.zeros(self.shape), np.zeros(self.shape)
         for (box, values, weight), correction in zip(projected, taken, strict=True):
             total[box] += (values - correction) * weight
@@ -168,3 +170,14 @@ class Scene:
         mosaic, coverage = mosaic.astype(np.float32), coverage.astype(np.float32)
         mosaic[~(coverage > 0)] = np.nan
         return mosaic, coverage
+
+
+def _levels(steps):
+    """Levels whose differences are closest to the steps, NaN where two tiles do not meet; their mean is 0."""
+    count = len(steps)
+    first, second = np.nonzero(np.isfinite(steps))
+    design = np.zeros((len(first) + 1, count))
+    design[np.arange(len(first)), first] = 1
+    design[np.arange(len(first)), second] = -1
+    design[-1] = 1
+    return np.linalg.lstsq(design, np.append(steps[first, second], 0.0))[0]

@@ -48,19 +48,23 @@ def test_sky_is_the_same_in_every_tile():
     assert np.ptp(seen) < 1.0
 
 
-@pytest.mark.parametrize(("kind", "size"), [("offset", 20.0), ("gain", 0.05), ("gradient", 30.0)])
+@pytest.mark.parametrize(("kind", "size"), [("offset", 20.0), ("gain_residual", 0.05), ("gradient", 30.0)])
 def test_fault_is_where_and_what_was_ordered(clean, kind, size):
     faulty = synthetic_tiles(**SMALL, faults=[Fault(kind, 2, size)])
     for index in (0, 1, 3):
         assert faulty[index].data.tobytes() == clean[index].data.tobytes()
     change = faulty[2].data - clean[2].data
-    expected = {"offset": size, "gain": size * clean[2].data, "gradient": np.linspace(-15, 15, 90)[:, np.newaxis]}
+    expected = {
+        "offset": size,
+        "gain_residual": size * clean[2].data,
+        "gradient": np.linspace(-15, 15, 90)[:, np.newaxis],
+    }
     good = clean[2].coverage > 0
     np.testing.assert_allclose(change[good], np.broadcast_to(expected[kind], change.shape)[good], atol=1e-3)
 
 
 def test_shift_moves_the_stars():
-    clean, moved = (synthetic_tiles(**SMALL, noise=0.0, faults=f)[1] for f in ((), [Fault("shift", 1, 3.0)]))
+    clean, moved = (synthetic_tiles(**SMALL, noise=0.0, faults=f)[1] for f in ((), [Fault("misregistration", 1, 3.0)]))
     assert moved.wcs.to_header_string() == clean.wcs.to_header_string()
     here, there = clean.data[30:60, 30:60, 0], moved.data[30:60, 33:63, 0]
     np.testing.assert_allclose(here, there, atol=0.5)
@@ -69,9 +73,9 @@ def test_shift_moves_the_stars():
 
 def test_parse():
     assert Fault.parse("offset") == Fault("offset", None, FAULTS["offset"][0])
-    assert Fault.parse("gain:3") == Fault("gain", 3, FAULTS["gain"][0])
-    assert Fault.parse("shift:3:1.5") == Fault("shift", 3, 1.5)
-    assert Fault.parse("shift::1.5") == Fault("shift", None, 1.5)
+    assert Fault.parse("gain_residual:3") == Fault("gain_residual", 3, FAULTS["gain_residual"][0])
+    assert Fault.parse("misregistration:3:1.5") == Fault("misregistration", 3, 1.5)
+    assert Fault.parse("misregistration::1.5") == Fault("misregistration", None, 1.5)
 
 
 @pytest.mark.parametrize("text", ["blur", "offset:two", "offset:1:big", "offset:1:2:3", ""])
@@ -80,7 +84,7 @@ def test_parse_bad_input(text):
         Fault.parse(text)
 
 
-@pytest.mark.parametrize("kind", ["offset", "shift"])
+@pytest.mark.parametrize("kind", ["offset", "misregistration"])
 def test_tile_that_is_not_there(kind):
     with pytest.raises(ValueError, match="tile 4 is not one of 0 to 3"):
         synthetic_tiles(**SMALL, faults=[Fault(kind, 4, 1.0)])

@@ -8,7 +8,7 @@ import numpy as np
 from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport
 from zemosaic_twopass.build import summary_of
 from zemosaic_twopass.files import whole_file
-from zemosaic_twopass.report import delta_line, tile_lines
+from zemosaic_twopass.report import delta_line, finding_line, tile_lines
 
 
 def stats(*medians):
@@ -88,15 +88,34 @@ def test_whole_file_respects_the_umask(tmp_path):
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
 
 
-def test_summary_names_the_worst_tile_before_its_gain():
-    before, after = delta([[1.0]], [[1]], (1.0, -9.0, np.nan)), delta([[1.0]], [[1]], (50.0, -2.0, 0.0))
-    sentence, worst = summary_of(after, before, True)
-    assert worst == 1
-    assert "Tile 1" in sentence
-    assert "-9 adu as given, -2 adu after" in sentence
-    assert "first-pass mosaic" in sentence
-    assert "mean of the tiles" in summary_of(after, delta([[1.0]], [[1]], (1.0,), "tiles"), True)[0]
-    assert summary_of(None, None, True)[1] is None
-    assert "gave no mosaic" in summary_of(None, None, False)[0]
-    nowhere = delta([[0.0]], [[0]], (np.nan,))
-    assert "check the tiles' WCS" in summary_of(nowhere, nowhere, True)[0]
+def test_finding_line():
+    finding = Finding("offset", 3, 4.2101, 8.14159265, "Level it.")
+    assert finding_line(finding) == "[TwoPassFinding] idx=3 kind=offset value=4.2101 unit=adu sigma=8.14159 Level it."
+    nowhere = Finding("undetermined", None, np.nan, 0.0, "Why.", "")
+    assert finding_line(nowhere) == "[TwoPassFinding] idx=- kind=undetermined value=nan unit=- sigma=0 Why."
+
+
+def test_table_has_the_worst_finding_of_each_tile():
+    findings = (
+        Finding("mask_bug", 1, 0.25, np.inf, "a", "fraction"),
+        Finding("offset", 1, 9.0, 7.0, "b", error=1.2, runner_up="gradient 2.0 sigma"),
+        Finding("undetermined", None, np.nan, 0.0, "c", ""),
+    )
+    table = TwoPassReport((record(), record(1)), findings=findings).to_table()
+    assert list(table["finding"]) == ["-", "mask_bug offset"]
+    assert table["finding_value"][1] == 0.25
+    assert np.isnan(table["finding_value"][0])
+    assert list(table["finding_unit"]) == ["-", "fraction"]
+    assert list(table["runner_up"]) == ["-", "-"]
+
+
+def test_summary_says_what_the_verdict_rests_on():
+    found = Finding("offset", 1, 9.0, 7.0, "Tile 1 is off.", test="residual")
+    closure_off = Finding("undetermined", None, np.nan, 0.0, "It is a median.", "", test="closure")
+    untested = Finding("undetermined", None, np.nan, 0.0, "No overlap.", "", test="residual")
+    assert summary_of((found, untested), True, True) == ("Tile 1 is off.", 1)
+    assert summary_of((closure_off, untested), True, True) == ("No overlap.", None)
+    assert summary_of((closure_off,), True, True)[0].endswith("as it could be tested: It is a median.")
+    assert "agrees with the others" in summary_of((), True, True)[0]
+    assert "gave no mosaic" in summary_of((), True, False)[0]
+    assert "DELTA_MAP=1" in summary_of((), False, True)[0]

@@ -116,7 +116,7 @@ def findings_of(capture):
     tuple of Finding
         Worst first, notes last.
     """
-    mosaic, coverage = capture.result
+    mosaic, coverage = capture.result or (None, None)
     return diagnose(
         capture.tiles,
         capture.tiles_wcs,
@@ -129,7 +129,7 @@ def findings_of(capture):
         tiles_coverage=capture.tiles_coverage,
         tile_weights=capture.tile_weights,
         corrected=capture.observed,
-        combine=capture.combine,
+        combine=capture.combine or "mean",
         fingerprints=(capture.fingerprints, capture.fingerprint()),
     )
 

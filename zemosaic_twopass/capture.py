@@ -31,8 +31,8 @@ class RunCapture:
         self.settings = {name: arguments[name] for name in ("sigma_px", "gain_clip") if name in arguments}
         self.first_pass = first_pass
         self.gains = None
-        self.combine = "mean"
-        self.result = (None, None)
+        self.combine = None
+        self.result = None
         self.fingerprints = None
         self.pre = ()
         self._planes = {}
@@ -41,13 +41,12 @@ class RunCapture:
         """Keep a copy of the gain list, whatever its length."""
         self.gains = tuple(float(gain) for gain in gains)
 
-    def observe_coadd(self, planes, combine):
-        """Keep the planes that go into one channel's coadd, and how it combines them.
+    def observe_planes(self, planes):
+        """Keep the planes that go into one channel's coadd.
 
         Keyed by tile and channel, so a channel that is coadded again after a failure
         replaces itself; planes whose channel cannot be told are passed over.
         """
-        self.combine = combine
         for index, plane in enumerate(planes):
             channel = _channel_of(plane)
             if channel is not None:

@@ -113,8 +113,8 @@ def close_mosaic(tiles, tiles_wcs, mosaic, coverage, wcs, *, tiles_coverage=None
         1 by default.
     recorded : sequence of float, optional
         Gains that were passed along. Nothing is solved with them; where the mosaic closes without one tile as
-        well as without another, that one is to blame that leaves fewer of the other gains off, or, if it is the
-        same, of whose own points more can be accounted for.
+        well as without another, that one is to blame that leaves fewer of the other gains off, then less that
+        does not close, then fewer of its own points that cannot be accounted for.
 
     Returns
     -------
@@ -233,7 +233,8 @@ def _closed_without(system, closure, recorded):
         if without.rms > limit(system):
             continue
         off = 0 if recorded is None else _gains_off(without, recorded)
-        merit = -off, explained(system, without, suspect)
+        # Rounding is about the same for every tile: another power of ten means that something is left.
+        merit = -off, -round(np.log10(max(without.rms, np.finfo(float).tiny))), explained(system, without, suspect)
         if merit > most:
             best, most = (int(suspect), without), merit
     return best

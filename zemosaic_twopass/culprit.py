@@ -16,7 +16,9 @@ _EXPLAINED = 0.25
 _MOST = 0.9
 _SOME = 0.01
 _LINE_ITERATIONS = 12
-_LINE_TOLERANCE = 0.05
+_LINE_TOLERANCE = 0.005
+_LINES = 100
+_SEED = 20260421
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,8 @@ def explained(system, closure, suspect):
     left_over = ~absent
     for _ in range(2):
         if np.count_nonzero(left_over) >= _MIN_POINTS:
-            left = _left_of_line(system.samples[suspect].values[points[left_over], 0], implied[left_over, 0])
-            left_over[left_over] = np.abs(left) > _LINE_TOLERANCE * system.noise
+            values = system.samples[suspect].values[points[left_over], 0]
+            left_over[left_over] = ~_on_best_line(values, implied[left_over, 0], _LINE_TOLERANCE * system.noise)
     return 1.0 - float(np.mean(left_over)) if len(points) else 0.0
 
 
@@ -163,9 +165,22 @@ def _closing(system, suspect, points, implied, absent):
     explained = absent.copy()
     present = ~absent
     if np.count_nonzero(present) >= _MIN_POINTS:
-        left = _left_of_line(values[present, 0], implied[present, 0])
-        explained[present] = np.abs(left) <= _LINE_TOLERANCE * system.noise
+        explained[present] = _on_best_line(values[present, 0], implied[present, 0], _LINE_TOLERANCE * system.noise)
     return float(np.mean(explained))
+
+
+def _on_best_line(values, target, tolerance):
+    """Which points lie on the straight line that most of them lie on (Fischler & Bolles 1981, RANSAC)."""
+    rng = np.random.default_rng(_SEED)
+    first, second = rng.integers(0, len(values), (2, _LINES))
+    step = values[second] - values[first]
+    # Two points that are close together give no direction.
+    apart = np.abs(step) >= np.median(np.abs(step))
+    first, second, step = first[apart], second[apart], step[apart]
+    slopes = np.divide(target[second] - target[first], step, out=np.zeros(len(step)), where=step != 0)
+    left = target - target[first, np.newaxis] - slopes[:, np.newaxis] * (values - values[first, np.newaxis])
+    near = np.abs(left) <= tolerance
+    return near[np.argmax(np.count_nonzero(near, axis=1))]
 
 
 def _best_shift(planes, sample, points, implied):

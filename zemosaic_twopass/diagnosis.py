@@ -109,7 +109,7 @@ def diagnose(
     trusted = closure is None or closure.culprit is None
     residual = _residual_findings(states, trusted)
     exact = [(0.0, finding) for finding in [*found, *_merged(contract, closed)]]
-    return _ordered([*exact, *residual, *_seam(states, coarse, closure, known_gains)])
+    return _ordered([*exact, *residual, *_seam(states, coarse, closure)])
 
 
 def verdict_of(findings):
@@ -134,6 +134,8 @@ def _unfit(tiles, tiles_wcs, tiles_coverage, tile_weights, mosaic, coverage, sha
     """Why nothing can be tested; empty where it can."""
     if not len(tiles):
         return "There are no tiles."
+    if mosaic is None:
+        return "The second pass gave no mosaic."
     try:
         channels = check_tiles(tiles, tiles_wcs, tiles_coverage)
     except TileError as error:
@@ -245,16 +247,14 @@ def _of_a_pair(finding, index, states):
     return Finding(**fields)
 
 
-def _seam(states, coarse, closure, gains):
+def _seam(states, coarse, closure):
     """The step that the second pass made or deepened most, as (effect, Finding); empty where it made none."""
-    recorded = np.full(len(states), np.nan) if gains is None else np.asarray(gains, dtype=float)
-    if closure is None or closure.reason:
-        applied, offsets = recorded, np.zeros((len(states), len(states[0].noise)))
-    else:
-        # A tile that did not close has no gain here: what became of its step is not known.
-        applied, offsets = closure.gains[:, 0], closure.offsets
+    if closure is None:
+        return []
+    # A tile that did not close has no gain here: what became of its step is not known.
+    applied = closure.gains[:, 0]
     usable = [tile if np.isfinite(gain) else None for tile, gain in zip(coarse, applied, strict=True)]
-    steps = gain_steps(usable, applied, offsets, [state.noise for state in states])
+    steps = gain_steps(usable, applied, closure.offsets, [state.noise for state in states])
     steps = [step for step in steps if step.deepened > _SEAM_FLOOR]
     if not steps:
         return []

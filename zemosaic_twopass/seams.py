@@ -68,7 +68,8 @@ def _note_planes(wrapped, args, kwargs):
     run, arguments = _run_of(wrapped, args, kwargs, "wcs_list")
     if run is not None:
         with run.guard():
-            run.capture.observe_coadd(arguments["data_list"], arguments.get("combine_function", "mean"))
+            run.capture.observe_planes(arguments["data_list"])
+            run.capture.combine = arguments.get("combine_function")
 
 
 def _run_of(wrapped, args, kwargs, key):

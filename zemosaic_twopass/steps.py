@@ -22,7 +22,7 @@ class Step:
     added : float
         (g_i − g_j) × pedestal: what the gains add to it.
     after : float
-        What is left of both once background matching took its part; without a closure, their sum.
+        What is left of both once background matching took its part.
     noise : float
         Of one pixel.
     """

@@ -1,0 +1,70 @@
+"""Second passes made to order for the tests of the numerics: tiles, gains, coadd, faults at any point."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from reproject import reproject_interp
+from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
+
+from zemosaic_twopass.demo import synthetic_tiles
+from zemosaic_twopass.diagnosis import diagnose
+
+NOISE = 8.0
+
+
+@dataclass
+class Pass:
+    """What goes into `diagnose`; lists may be changed before `coadd` is called."""
+
+    tiles: list
+    wcs: list
+    coverage: list
+    out: object
+    shape: tuple
+    gains: list
+    mosaic: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+    @classmethod
+    def make(cls, rows=2, columns=3, shape=(150, 190), channels=1, seed=3, overlap=0.55, gains=None):
+        masters = synthetic_tiles(rows=rows, columns=columns, shape=shape, overlap=overlap, seed=seed, noise=NOISE)
+        tiles = [m.data if channels == 3 else m.data[..., 0].copy() for m in masters]
+        wcs = [m.wcs for m in masters]
+        out, size = find_optimal_celestial_wcs([(shape, w) for w in wcs])
+        if gains is None:
+            gains = np.random.default_rng(seed).uniform(0.9, 1.1, len(tiles))
+        return cls(tiles, wcs, [m.coverage for m in masters], out, size, [float(g) for g in gains])
+
+    def planes(self):
+        """Tiles as they should go into the coadd."""
+        return [tile * np.float32(gain) for tile, gain in zip(self.tiles, self.gains, strict=True)]
+
+    def coadd(self, planes=None, wcs=None, coverage=None, match=True):
+        """Make mosaic and weights of this pass."""
+        planes, wcs, coverage = planes or self.planes(), wcs or self.wcs, coverage or self.coverage
+        planes = [plane if plane.ndim == 3 else plane[..., None] for plane in planes]
+        np.random.seed(2)
+        layers = []
+        for channel in range(planes[0].shape[2]):
+            mosaic, weights = reproject_and_coadd(
+                [(plane[..., channel], w) for plane, w in zip(planes, wcs, strict=True)],
+                self.out,
+                shape_out=self.shape,
+                input_weights=coverage,
+                reproject_function=reproject_interp,
+                combine_function="mean",
+                match_background=match,
+            )
+            layers.append(np.where(weights > 0, mosaic, np.nan))
+        self.mosaic, self.weights = np.stack(layers, axis=-1).astype(np.float32), weights.astype(np.float32)
+        return self
+
+    def diagnose(self, **kwargs):
+        """Findings of this pass."""
+        known = {"gains": self.gains, "gain_clip": (0.5, 2.0), "tiles_coverage": self.coverage}
+        return diagnose(self.tiles, self.wcs, self.mosaic, self.weights, self.out, self.shape, **{**known, **kwargs})
+
+
+def named(findings):
+    """(kind, tile) of every finding."""
+    return [(finding.kind, finding.tile) for finding in findings]
