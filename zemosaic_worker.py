@@ -139,9 +139,10 @@ def reproject_and_coadd_wrapper(data_list, wcs_list, shape_out, *, output_projec
     ValueError
         If the lists differ in length.
     """
+    # Copies: a WCS that two threads use at a time gives wrong positions in older astropy.
     return reproject_and_coadd(
-        list(zip(data_list, wcs_list, strict=True)),
-        output_projection,
+        [(data, wcs.deepcopy()) for data, wcs in zip(data_list, wcs_list, strict=True)],
+        output_projection.deepcopy(),
         shape_out=tuple(shape_out),
         input_weights=input_weights,
         reproject_function=reproject_interp,

@@ -220,7 +220,7 @@ def test_bad_tiles_are_one_warning(tiny, tiles, debug_log, spoil, words):
 
 def test_failure_is_logged_once_and_does_not_get_out(tiny, tiles, debug_log, monkeypatch):
     monkeypatch.setattr("zemosaic_twopass.capture.RunCapture.observe_gains", lambda *a: 1 / 0)
-    monkeypatch.setattr("zemosaic_twopass.capture.RunCapture.observe_coadd", lambda *a: 1 / 0)
+    monkeypatch.setattr("zemosaic_twopass.capture.RunCapture.observe_planes", lambda *a: 1 / 0)
     bare = mini.call(tiny, tiles)
     with probe_of(tiny, strict=False) as probe:
         result = mini.call(tiny, tiles, logger=debug_log)
@@ -511,14 +511,14 @@ def test_corrected_tile_is_the_coadds_own_array():
     capture = RunCapture({"tiles": [tile, tile[..., 0], tile]})
     for channel in (2, 0, 1):
         planes = [whole[..., channel], whole[..., 1].copy(), np.moveaxis(whole, 2, 0)[channel].copy()]
-        capture.observe_coadd(planes, "mean")
+        capture.observe_planes(planes)
     assert capture.corrected(0)[0] is whole
     assert capture.corrected(1)[1] == "observed"
     assert capture.corrected(2)[1] == "derived", "copies of planes do not say which channel they are"
     apart = RunCapture({"tiles": [tile]})
     two = whole.copy()
     for channel, source in enumerate((whole, two, whole)):
-        apart.observe_coadd([source[..., channel]], "mean")
+        apart.observe_planes([source[..., channel]])
     found, source = apart.corrected(0)
     assert source == "observed"
     assert found is not whole

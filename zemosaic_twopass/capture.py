@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from astropy.wcs import WCS
 
 from .checks import fingerprints
 
@@ -20,9 +21,10 @@ class RunCapture:
 
     def __init__(self, arguments, first_pass=None):
         self.tiles = _or_empty(arguments.get("tiles"))
-        self.tiles_wcs = _or_empty(arguments.get("tiles_wcs"))
+        # Copies: a WCS that two threads use at a time gives wrong positions in older astropy, theirs too.
+        self.tiles_wcs = tuple(_copied(wcs) for wcs in _or_empty(arguments.get("tiles_wcs")))
         self.tiles_coverage = arguments.get("tiles_coverage")
-        self.wcs = arguments.get("final_wcs_p1")
+        self.wcs = _copied(arguments.get("final_wcs_p1"))
         self.shape_out = arguments.get("shape_out")
         self.coverage = arguments.get("coverage_p1")
         self.tile_weights = arguments.get("tile_weights")
@@ -95,6 +97,10 @@ class RunCapture:
 def _or_empty(sequence):
     # Not `or ()`: a stack of tiles in one array has no truth value.
     return () if sequence is None else sequence
+
+
+def _copied(wcs):
+    return wcs.deepcopy() if isinstance(wcs, WCS) else wcs
 
 
 def _channel_of(plane):
