@@ -30,7 +30,16 @@ from pathlib import Path
 
 import wrapt
 
-from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport, delta_map, tile_statistics
+from zemosaic_twopass import (
+    DeltaMap,
+    Finding,
+    TileRecord,
+    TileStats,
+    TwoPassReport,
+    delta_map,
+    diagnose,
+    tile_statistics,
+)
 from zemosaic_twopass.capture import RunCapture
 from zemosaic_twopass.run import Run, log_failure, quietly
 from zemosaic_twopass.seams import SECOND_PASS, description_of, first_pass, home_of, open_probes, seams_of
@@ -48,6 +57,7 @@ __all__ = [
     "attach_on_import",
     "delta_map",
     "detach",
+    "diagnose",
     "tile_statistics",
     "two_pass_diagnostics",
 ]

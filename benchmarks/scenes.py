@@ -180,4 +180,4 @@ def _levels(steps):
     design[np.arange(len(first)), first] = 1
     design[np.arange(len(first)), second] = -1
     design[-1] = 1
-    return np.linalg.lstsq(design, np.append(steps[first, second], 0.0))[0]
+    return np.linalg.lstsq(design, np.append(steps[first, second], 0.0), rcond=None)[0]

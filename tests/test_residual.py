@@ -8,6 +8,7 @@ from scenes import NOISE, Pass
 
 from zemosaic_twopass.coarse import FACTOR, pixel_noise, project_blocks
 from zemosaic_twopass.kinds import tile_findings
+from zemosaic_twopass.levels import joint_planes
 from zemosaic_twopass.residual import huber_fit
 from zemosaic_twopass.survey import survey
 
@@ -131,3 +132,34 @@ def test_tile_off_the_mosaic(scene):
     far = scene.wcs[0].deepcopy()
     far.wcs.crval = far.wcs.crval + [20, 0]
     assert project_blocks(scene.tiles[0], far, scene.mosaic, scene.out) is None
+
+
+def test_every_tile_with_a_level_of_its_own():
+    scene = Pass.make(rows=3, columns=3, shape=(340, 430), overlap=0.7, seed=5)
+    levels = np.random.default_rng(9).normal(0, 15, 9)
+    scene.tiles = [(tile + level).astype(np.float32) for tile, level in zip(scene.tiles, levels, strict=True)]
+    scene.mosaic = np.zeros((*scene.shape, 1), np.float32)
+    states, _ = survey(scene.tiles, scene.wcs, scene.mosaic, scene.out, tiles_coverage=scene.coverage)
+    found = np.array([state.terms(0)[0] for state in states])
+    assert np.std(found - found.mean() - levels + levels.mean()) < 0.05 * NOISE
+
+
+@pytest.mark.parametrize("index", [0, 4])
+def test_joint_planes_leave_the_fault_where_it_is(index):
+    rng = np.random.default_rng(3)
+    boxes = [(slice(r, r + 40), slice(c, c + 60)) for r in (0, 18, 36) for c in (0, 27, 54)]
+    sky = rng.normal(1000, 5, (80, 120))
+    maps = [sky[box] + rng.normal(0, 1, (40, 60)) for box in boxes]
+    assert np.abs(joint_planes(maps, boxes, 8.0)).max() < 0.5
+    v, u = np.meshgrid(np.linspace(-0.5, 0.5, 40), np.linspace(-0.5, 0.5, 60), indexing="ij")
+    maps[index] = maps[index] + 20 + 7 * u - 3 * v
+    planes = joint_planes(maps, boxes, 8.0)
+    np.testing.assert_allclose(planes[index], [20, 7, -3], atol=0.6)
+    assert np.abs(np.delete(planes, index, axis=0)).max() < 0.5
+
+
+def test_joint_planes_of_too_few_tiles():
+    boxes = [(slice(0, 30), slice(0, 30)), (slice(0, 30), slice(10, 40)), None]
+    maps = [np.zeros((30, 30)), np.full((30, 30), 5.0), None]
+    assert (joint_planes(maps, boxes, 1.0) == 0).all()
+    assert (joint_planes([None], [None], 1.0) == 0).all()

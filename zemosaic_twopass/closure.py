@@ -150,9 +150,10 @@ def _sample(tiles, tiles_wcs, mosaic, coverage, wcs, tiles_coverage, tile_weight
     count = len(tiles)
     weights = np.ones(count) if tile_weights is None else np.asarray(tile_weights, dtype=float)
     rows, columns = draw_points(coverage, max(_POINTS, _POINTS_PER_TILE * count), np.random.default_rng(_SEED))
+    masks = [None] * count if tiles_coverage is None else tiles_coverage
     samples = [
         sample_tile(tile, tile_wcs, wcs, coverage.shape, rows, columns, mask)
-        for tile, tile_wcs, mask in zip(tiles, tiles_wcs, tiles_coverage or [None] * count, strict=True)
+        for tile, tile_wcs, mask in zip(tiles, tiles_wcs, masks, strict=True)
     ]
     predicted = np.zeros(len(rows))
     clear = np.ones(len(rows), dtype=bool)

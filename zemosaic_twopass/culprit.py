@@ -219,7 +219,7 @@ def _left_of_line(values, target):
     design = np.stack([values - centre, np.ones(len(values))])
     weight = np.ones(len(values))
     for _ in range(_LINE_ITERATIONS):
-        terms = np.linalg.lstsq((design * weight) @ design.T, (design * weight) @ target)[0]
+        terms = np.linalg.lstsq((design * weight) @ design.T, (design * weight) @ target, rcond=None)[0]
         left = target - terms @ design
         weight = 1 / np.maximum(np.abs(left), 1e-6 + 1e-3 * np.median(np.abs(left)))
     return left

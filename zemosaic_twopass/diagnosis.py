@@ -97,7 +97,7 @@ def diagnose(
     contract = _contract(tiles, corrected, known_gains)
     mosaic, coverage = np.asarray(mosaic), np.asarray(coverage)
     mosaic = mosaic[..., np.newaxis] if mosaic.ndim == 2 else mosaic
-    masks = {"tiles_coverage": tiles_coverage, "tile_weights": tile_weights}
+    masks = {"tiles_coverage": tiles_coverage, "tile_weights": _weights(tile_weights)}
     if combine == "mean" and len(tiles) > 1:
         closure = close_mosaic(tiles, tiles_wcs, mosaic, coverage, wcs, **masks, recorded=known_gains)
         closed = _closure_findings(closure, known_gains)
@@ -155,6 +155,14 @@ def _unfit(tiles, tiles_wcs, tiles_coverage, tile_weights, mosaic, coverage, sha
     elif not np.any(np.asarray(coverage) > 0):
         reason = "The coverage is 0 everywhere: no tile is in the mosaic."
     return reason
+
+
+def _weights(tile_weights):
+    """Weights with 1 for what is no weight, as the newest public pipeline takes them."""
+    if tile_weights is None:
+        return None
+    weights = np.asarray(tile_weights, dtype=float)
+    return np.where(np.isfinite(weights) & (weights > 0), weights, 1.0)
 
 
 def _contract(tiles, corrected, gains):

@@ -196,7 +196,7 @@ def huber_fit(design, values, clusters):
     terms = np.zeros(x.shape[1])
     for _ in range(_ITERATIONS):
         before = terms
-        terms = np.linalg.lstsq((x.T * weight) @ x, (x.T * weight) @ values)[0]
+        terms = np.linalg.lstsq((x.T * weight) @ x, (x.T * weight) @ values, rcond=None)[0]
         residual = values - x @ terms
         scale = _GAUSSIAN_MAD * np.median(np.abs(residual))
         limit = max(_HUBER * scale, np.finfo(float).tiny)

@@ -69,7 +69,8 @@ def _note_planes(wrapped, args, kwargs):
     if run is not None:
         with run.guard():
             run.capture.observe_planes(arguments["data_list"])
-            run.capture.combine = arguments.get("combine_function")
+            on_gpu = arguments.get("use_gpu")
+            run.capture.combine = "GPU code of its own" if on_gpu else arguments.get("combine_function")
 
 
 def _run_of(wrapped, args, kwargs, key):

@@ -1,4 +1,4 @@
-"""All tiles against one another: fit each, take the worst fault out of the coadd, fit its neighbours again.
+"""All tiles against one another: level them, fit each, take the worst fault out, fit its neighbours again.
 
 A fault in one tile leans on everything that overlaps it. Taking the largest one out first, and with it what
 it did to the others, is coordinate descent on the joint least-squares problem; it leaves a
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .coarse import channels_last, pixel_noise, project_blocks
+from .levels import joint_planes
 from .registration import Shift, ShiftField
 from .residual import TERMS, Coadd, TileFit, fit_tile
 
@@ -21,6 +22,8 @@ OFFSET_FLOOR = 0.05
 GRADIENT_FLOOR = 0.1
 SHIFT_FLOOR = 0.05
 _ROUNDS_PER_TILE = 2
+_CERTAIN = 2.0
+_MAX_ROUNDS = 64
 _RESOLUTION = 64 * np.finfo(np.float32).eps
 
 
@@ -97,9 +100,10 @@ def survey(tiles, tiles_wcs, mosaic, wcs, *, tiles_coverage=None, tile_weights=N
     for index, tile in enumerate(tiles):
         partners = () if coarse[index] is None else coadds[0].partners(index)
         states.append(TileState([], np.zeros((channels, len(TERMS))), None, False, _noise(tile), partners))
+    _level(coarse, states, coadds)
     for index in range(count):
         _refit(index, states[index], coadds, field)
-    for _ in range(_ROUNDS_PER_TILE * count):
+    for _ in range(min(_ROUNDS_PER_TILE * count, _MAX_ROUNDS)):
         sizes = [_excess(state) for state in states]
         worst = int(np.argmax(sizes))
         if sizes[worst] == 0:
@@ -114,6 +118,24 @@ def _noise(tile):
     planes = channels_last(tile)[::7, ::7]
     level = np.max(np.abs(planes), initial=0.0, where=np.isfinite(planes))
     return np.fmax(pixel_noise(tile), _RESOLUTION * level)
+
+
+def _level(coarse, states, coadds):
+    """Take out of each tile the level and slope that all pairs together give it, where they are large enough."""
+    boxes = [None if tile is None else tile.box for tile in coarse]
+    for channel, coadd in enumerate(coadds):
+        maps = [None if tile is None else tile.value[channel] for tile in coarse]
+        noises = [state.noise[channel] for state in states if np.isfinite(state.noise[channel])]
+        if not noises:
+            continue
+        noise = float(np.median(noises))
+        for index, plane in enumerate(joint_planes(maps, boxes, noise)):
+            plane[0] *= abs(plane[0]) > _CERTAIN * OFFSET_FLOOR * noise
+            plane[1:] *= np.hypot(*plane[1:]) > _CERTAIN * GRADIENT_FLOOR * noise
+            if plane.any():
+                v, u = (np.linspace(-0.5, 0.5, n) for n in maps[index].shape)
+                coadd.correct(index, plane[0] + plane[1] * u + plane[2] * v[:, np.newaxis])
+                states[index].taken[channel, [0, 2, 3]] += plane
 
 
 def _refit(index, state, coadds, field):
