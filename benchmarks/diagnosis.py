@@ -15,9 +15,10 @@ import numpy as np
 from scenes import CLIP, NOISE, Injection, Scene
 
 from zemosaic_twopass.checks import fingerprints
-from zemosaic_twopass.diagnosis import NOTES, diagnose
+from zemosaic_twopass.diagnosis import diagnose
 from zemosaic_twopass.faults import Fault
 from zemosaic_twopass.survey import survey
+from zemosaic_twopass.vocabulary import NOTES
 
 GRIDS = ((3, 3), (3, 4), (4, 4), (3, 3), (6, 6), (3, 4), (4, 5), (3, 3))
 # Well above the limit: smallest and largest size.

@@ -17,8 +17,8 @@ from astropy.wcs import WCS
 
 from zemosaic_twopass import cli
 from zemosaic_twopass.artefacts import ARTEFACTS
-from zemosaic_twopass.report import VERDICTS
 from zemosaic_twopass.tiles import MasterTile, write_master_tile
+from zemosaic_twopass.vocabulary import VERDICTS
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,8 +9,9 @@ from reproject.mosaicking import find_optimal_celestial_wcs
 from scenes import NOISE, Pass, named
 
 from zemosaic_twopass.checks import fingerprints
-from zemosaic_twopass.diagnosis import NOTES, PIPELINE, RESIDUAL, verdict_of
+from zemosaic_twopass.diagnosis import verdict_of
 from zemosaic_twopass.report import Finding
+from zemosaic_twopass.vocabulary import NOTES, PIPELINE, RESIDUAL
 
 LARGE = {"rows": 2, "columns": 2, "shape": (340, 430), "overlap": 0.7}
 

@@ -5,8 +5,8 @@ import pytest
 
 import zemosaic_instrument
 from zemosaic_twopass import cli
-from zemosaic_twopass.diagnosis import NOTES, PIPELINE, RESIDUAL
 from zemosaic_twopass.faults import FAULTS, PIPELINE_FAULTS, Fault, faulty_pass
+from zemosaic_twopass.vocabulary import NOTES, PIPELINE, RESIDUAL
 
 CLOSURE_ONLY = {"gain_not_applied", "gain_swapped", "gain_mismatch", "mask_bug", "not_closed"}
 

@@ -11,7 +11,7 @@ from reports import NOTE, OFFSET, SEAM, make_report
 from zemosaic_twopass import Finding, TwoPassReport
 from zemosaic_twopass.page import VERDICT_TEXTS, finding_size, write_page
 from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
-from zemosaic_twopass.report import VERDICTS
+from zemosaic_twopass.vocabulary import VERDICTS
 
 
 class Page(HTMLParser):

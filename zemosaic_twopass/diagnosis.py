@@ -11,19 +11,8 @@ from .report import Finding
 from .steps import gain_steps
 from .survey import survey
 from .tiles import TileError, check_tiles
+from .vocabulary import NOTES, PIPELINE, RESIDUAL
 
-PIPELINE = (
-    "input_mutated",
-    "gain_invalid",
-    "gain_not_applied",
-    "gain_swapped",
-    "gain_mismatch",
-    "mask_bug",
-    "misregistration",
-    "not_closed",
-)
-RESIDUAL = ("offset", "gain_residual", "gradient", "gain_seam")
-NOTES = ("clip_saturated", "gain_guard", "undetermined")
 _SEAM_FLOOR = 0.5
 _CULPRITS = {
     "mask_bug": "the coadd used another mask for tile {tile} than it has, over {value:.3%} of its area",

@@ -8,7 +8,7 @@ from pathlib import Path
 from . import __version__
 from .execute import split_command
 from .faults import FAULTS, PIPELINE_FAULTS, Fault
-from .report import VERDICTS
+from .vocabulary import VERDICTS
 from .workers import OURS
 
 

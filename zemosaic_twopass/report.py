@@ -19,7 +19,6 @@ from .versions import package_versions
 
 SCHEMA = "zemosaic-twopass-report"
 SCHEMA_VERSION = 1
-VERDICTS = ("clean", "residual", "pipeline_bug", "undetermined")
 _CORNERS = slice(None, None, 8)
 
 

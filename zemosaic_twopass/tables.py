@@ -7,10 +7,10 @@ import io
 import numpy as np
 from astropy.table import Table
 
+from .vocabulary import NOTES
+
 CHANNEL_NAMES = {1: ("l",), 3: ("r", "g", "b")}
 MISSING = "-"
-# Kinds that tell what could not be tested or what the second pass did by rule: nothing is wrong with the tile.
-NOTE_KINDS = frozenset(("clip_saturated", "gain_guard", "undetermined"))
 
 _UNIT = "adu"
 _DESCRIPTIONS = {
@@ -82,7 +82,7 @@ def findings_by_tile(findings):
 
 def flagged_tiles(findings):
     """As `findings_by_tile`, without the notes: the tiles that something is wrong with."""
-    return findings_by_tile(finding for finding in findings if finding.kind not in NOTE_KINDS)
+    return findings_by_tile(finding for finding in findings if finding.kind not in NOTES)
 
 
 def short_table(table):
