@@ -191,3 +191,20 @@ def test_reload_of_the_inner_functions_only(monkeypatch, masters, debug_log):
         call(module, masters, logger=debug_log)
     assert [tile.gain for tile in probe.reports[0].tiles] == [2.0] * 4
     assert module.compute_per_tile_gains_from_coverage is fresh
+
+
+def test_inner_function_replaced_under_two_probes(monkeypatch, masters, debug_log):
+    (module,) = load(monkeypatch, "2025-12-23")
+
+    def fresh(tiles, tiles_wcs, *args, **kwargs):
+        return [2.0] * len(tiles)
+
+    with (
+        TwoPassProbe(module, delta_map=False, strict=True) as first,
+        TwoPassProbe(module, delta_map=False, strict=True) as second,
+    ):
+        module.compute_per_tile_gains_from_coverage = fresh
+        call(module, masters, logger=debug_log)
+        assert module.compute_per_tile_gains_from_coverage is not fresh
+    assert [probe.reports[0].tiles[3].gain for probe in (first, second)] == [2.0, 2.0]
+    assert module.compute_per_tile_gains_from_coverage is fresh
