@@ -1,52 +1,97 @@
-"""Tile statistics against numpy on the same finite values."""
+"""Tile statistics against numpy and `math.fsum` on the same finite values, to the bit."""
+
+import contextvars
+import math
+import threading
+import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from zemosaic_twopass import TileStats, tile_statistics
+from zemosaic_twopass import TileStats, scan, stats, tile_statistics
 
-DTYPES = ["<f4", ">f4", "<f8", "f2", "u1", ">i2", "i4", "u2"]
+DTYPES = ["<f4", ">f4", "<f8", ">f8", "f2", ">f2", "u1", ">i2", "i4", "u2", "i8", "?"]
+ORDERS = {
+    "as it is": lambda a: a,
+    "reversed": lambda a: a[::-1],
+    "every other": lambda a: a[:, ::2],
+    "backwards": lambda a: a[::-1, ::-1],
+    "fortran": np.asfortranarray,
+    "channels first": lambda a: np.moveaxis(np.ascontiguousarray(np.moveaxis(a, -1, 0)), 0, -1),
+    "sorted": lambda a: np.sort(a, axis=None).reshape(a.shape),
+    "sorted down": lambda a: np.sort(a, axis=None)[::-1].reshape(a.shape),
+    "constant": lambda a: np.broadcast_to(a.reshape(-1)[:1], a.shape),
+    "two values": lambda a: np.resize(a.reshape(-1)[:2], a.shape),
+}
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Pieces and samples so small that a tile of a few hundred pixels has many, and samples that often mislead."""
+    monkeypatch.setattr(scan, "_PIECE", 32)
+    monkeypatch.setattr(scan, "_SAMPLE", 16)
+    monkeypatch.setattr(scan, "_THIN", 4)
+    monkeypatch.setattr(scan, "_REACH", 0.5)
 
 
 def oracle(array):
-    """(valid fraction, min, mean, median) by numpy, channel by channel, in float64."""
+    """(valid fraction, min, mean, median), channel by channel, of the values in float64."""
     array = array[..., np.newaxis] if array.ndim == 2 else array
     columns = []
     for channel in range(array.shape[2]):
-        values = array[..., channel].astype(np.float64)
-        values = values[np.isfinite(values)]
-        columns.append((values.min(), values.mean(), np.median(values)) if values.size else (np.nan,) * 3)
-    valid = np.isfinite(array.astype(np.float64)).all(axis=2).mean() if array.size else 0.0
+        plane = array[..., channel]
+        values = plane[np.isfinite(plane)].astype(np.float64)
+        middle = np.sort(values)[[(values.size - 1) // 2, values.size // 2]].tolist() if values.size else ()
+        median = float(sum(map(Fraction, middle)) / 2)
+        columns.append((values.min(), exact_mean(values), median) if values.size else (np.nan,) * 3)
+    valid = np.isfinite(array).all(axis=2).mean() if array.size else 0.0
     return valid, *zip(*columns, strict=True)
+
+
+def exact_mean(values):
+    try:
+        return math.fsum(values.tolist()) / values.size
+    except OverflowError:
+        return math.ldexp(math.fsum(math.ldexp(v, -128) for v in values.tolist()) / values.size, 128)
+
+
+def assert_equals_oracle(array):
+    found, expected = tile_statistics(array), oracle(array)
+    for value, name in zip(expected, ("valid_fraction", "minimum", "mean", "median"), strict=True):
+        np.testing.assert_array_equal(getattr(found, name), value, err_msg=name)
+    return found
 
 
 def elements(dtype):
     if np.dtype(dtype).kind != "f":
         return None
     width = 8 * np.dtype(dtype).itemsize
-    # numpy's own mean warns of overflow where the sum of a channel leaves float64.
-    bound = min(float(np.finfo(dtype).max) / 4, 1e300)
-    return st.one_of(st.floats(-bound, bound, width=width), st.sampled_from([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0]))
+    info = np.finfo(dtype)
+    special = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, float(info.max), float(info.smallest_subnormal)]
+    return st.one_of(st.floats(width=width), st.sampled_from(special), st.integers(-3, 3))
 
 
-@settings(deadline=None, max_examples=300)
-@given(st.data())
-def test_equal_to_numpy(data):
+@pytest.mark.parametrize("size", ["one piece", "many pieces"])
+@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_equal_to_the_oracle(data, size, request):
+    if size == "many pieces":
+        request.getfixturevalue("small_pieces")
     dtype = data.draw(st.sampled_from(DTYPES))
-    shape = data.draw(hnp.array_shapes(min_dims=2, max_dims=3, max_side=9))
+    shape = data.draw(hnp.array_shapes(min_dims=2, max_dims=3, max_side=13))
     array = data.draw(hnp.arrays(dtype, shape, elements=elements(dtype)))
-    array = data.draw(st.sampled_from([array, array[::-1], array[:, ::2], np.asfortranarray(array)]))
+    array = ORDERS[data.draw(st.sampled_from(sorted(ORDERS)))](array)
     before = array.tobytes()
-    found = tile_statistics(array)
-    valid, minimum, mean, median = oracle(array)
-    assert found.valid_fraction == valid
-    np.testing.assert_array_equal(found.minimum, minimum)
-    np.testing.assert_array_equal(found.median, median)
-    np.testing.assert_allclose(found.mean, mean, rtol=1e-12, atol=1e-300)
+    with np.errstate(all="raise"):
+        found = assert_equals_oracle(array)
+    array = array[..., np.newaxis] if array.ndim == 2 else array
+    assert all(scan.scan_tile(array.view("u1") if dtype == "?" else array, n)[1:] for n in (2, 3))
     assert array.tobytes() == before
+    assert not any(math.copysign(1, v) < 0 for v in found.minimum + found.median if v == 0)
 
 
 def test_known_values():
@@ -90,3 +135,93 @@ def test_all_nan():
 def test_bad_input(array, error, words):
     with pytest.raises(error, match=words):
         tile_statistics(array)
+
+
+def large(order, dtype="f4"):
+    """A tile of several pieces; every value in the bracket's sample may lie."""
+    rng = np.random.default_rng(7)
+    tile = rng.normal(1000, 30, (420, 510, 3))
+    if order == "sample deceives":
+        # What a grid of every second row and column sees is not what is there.
+        tile[::2, ::2] = 5
+    elif order == "zero in the middle":
+        tile -= 1000
+    elif order == "all magnitudes":
+        tile = np.exp(rng.uniform(-80, 80, tile.shape)) * rng.choice([-1, 1], tile.shape)
+    elif order == "gaps":
+        tile[rng.random(tile.shape) < 0.3] = np.nan
+        tile[5, 5], tile[6, 6] = np.inf, -np.inf
+        tile[..., 2] = np.nan
+    elif order == "cancels":
+        tile[1::2] = -tile[::2]
+    return tile.astype(dtype)
+
+
+FLOATS_ONLY = ("all magnitudes", "gaps")
+LARGE = ["plain", "sample deceives", "zero in the middle", *FLOATS_ONLY, "cancels", *sorted(ORDERS)]
+
+
+@pytest.mark.parametrize(
+    ("order", "dtype"),
+    [(order, dtype) for order in LARGE for dtype in ("f4", ">f8", "i2") if dtype != "i2" or order not in FLOATS_ONLY],
+)
+def test_large_tiles_and_any_number_of_workers(order, dtype):
+    tile = ORDERS.get(order, lambda a: a)(large(order, dtype))
+    assert_equals_oracle(tile)
+    assert len({repr(scan.scan_tile(tile, workers)) for workers in (1, 2, 3, 40)}) == 1
+
+
+def test_medians_just_beside_the_bracket(small_pieces):
+    rng = np.random.default_rng(11)
+    for _ in range(500):
+        assert_equals_oracle(rng.permutation(99 * 2).reshape(9, 11, 2).astype(np.float32))
+
+
+def test_random_bits():
+    """Any bit pattern is a number or not one, signalling NaN among them; nothing warns or raises."""
+    bits = np.random.default_rng(3).bytes(300 * 500 * 3 * 8)
+    for dtype in ("<f2", ">f4", "<f4", "<f8"):
+        tile = np.frombuffer(bits, dtype, 300 * 500 * 3).reshape(300, 500, 3)
+        with np.errstate(all="raise"):
+            found = tile_statistics(tile)
+        assert found == TileStats(*oracle(tile))
+
+
+def test_mean_near_the_end_of_float64():
+    tile = np.full((20, 20, 2), 1.7e308)
+    tile[..., 1] *= -1
+    assert tile_statistics(tile).mean == (1.7e308, -1.7e308)
+
+
+def test_mean_where_the_least_bit_decides():
+    """Half a last place and hardly more: lost in any sum that is rounded on the way."""
+    tile = np.array([[1.0, 2.0**-53, 2.0**-200, 0.0]])
+    assert tile_statistics(tile).mean == ((1 + 2.0**-52) / 4,)
+
+
+def test_extra_memory_is_less_than_a_channel(monkeypatch):
+    monkeypatch.setattr(stats, "worker_count", lambda: 2)
+    tile = large("plain").repeat(3, axis=0).repeat(3, axis=1)
+    deceiving = np.sort(tile.reshape(-1, 3), axis=0).reshape(tile.shape)
+    deceiving[:: scan.math.isqrt(tile[..., 0].size // scan._SAMPLE)] = 1
+    for array in (tile, deceiving):
+        tile_statistics(array)
+        tracemalloc.start()
+        tile_statistics(array)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 1.35 * array[..., 0].nbytes
+
+
+def test_threads_end_and_the_callers_context_is_its_own(monkeypatch):
+    monkeypatch.setattr(stats, "worker_count", lambda: 3)
+    variable = contextvars.ContextVar("ours", default=None)
+    variable.set("kept")
+    before = threading.active_count()
+    tile = large("plain").repeat(2, axis=0)
+    with np.errstate(all="raise", under="warn"):
+        errors = np.geterr()
+        tile_statistics(tile)
+        assert np.geterr() == errors
+    assert threading.active_count() == before
+    assert variable.get() == "kept"

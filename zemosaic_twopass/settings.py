@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +38,11 @@ class Settings:
     @classmethod
     def from_environment(cls):
         """Read the environment; a value that cannot be read is named in one warning a process."""
+        # As slow to import as all of this module's imports together, and not needed with the switch off.
+        import tempfile
+
         return cls(
-            _read("", _flag, False),
+            switched_on(),
             _read("_DELTA_MAP", _flag, False),
             _read("_DOWNSAMPLE", _factor, 8),
             _read("_DIR", Path, Path(tempfile.gettempdir()) / "zemosaic_runtime"),
@@ -49,6 +51,23 @@ class Settings:
     def for_probe(self):
         """The keyword arguments of `TwoPassProbe` that these settings stand for."""
         return {"delta_map": self.delta_map, "downsample": self.downsample}
+
+
+def switched_on():
+    """Whether ``ZEMOSAIC_TWO_PASS_DEBUG`` is on."""
+    return _read("", _flag, False)
+
+
+def worker_count():
+    """How many threads the diagnostics may use at a time.
+
+    Returns
+    -------
+    int
+        ``ZEMOSAIC_TWO_PASS_DEBUG_WORKERS``, 4 by default, but no more than the cores this process may use.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(_read("_WORKERS", _factor, 4), cores)
 
 
 def _flag(text):

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .scan import scan_tile
+from .settings import worker_count
+
+# Smaller tiles are done before a thread has started.
+_WORTH_THREADS = 1 << 19
+
 
 @dataclass(frozen=True)
 class TileStats:
@@ -35,9 +41,10 @@ class TileStats:
 def tile_statistics(array):
     """Minimum, mean and median of each channel of a tile, over its finite pixels.
 
-    The minimum is exact in the tile's own dtype; the mean is accumulated in float64; the
-    median is the middle value, or for an even count the mean of the two middle values taken in
-    float64, as `numpy.median` gives it for the same values in float64.
+    All are exact, whatever the order of the values in memory: the minimum is the least value as it stands; the mean
+    is the sum, rounded to float64 once as `math.fsum` has it, over the number of values; the median is the
+    middle value, or for an even count the mean of the two middle ones taken in float64. Up to
+    ``ZEMOSAIC_TWO_PASS_DEBUG_WORKERS`` threads work on a large tile, with the same result for any number.
 
     Parameters
     ----------
@@ -64,26 +71,10 @@ def tile_statistics(array):
         raise TypeError(f"tile of dtype {array.dtype}: real numbers are needed")
     if array.ndim == 2:
         array = array[..., np.newaxis]
-    valid = np.ones(array.shape[:2], dtype=bool)
-    columns = []
-    for channel in range(array.shape[2]):
-        plane = array[..., channel]
-        finite = np.isfinite(plane)
-        valid &= finite
-        columns.append(_describe(plane[finite]))
-    minimum, mean, median = zip(*columns, strict=True) if columns else ((), (), ())
-    fraction = np.count_nonzero(valid) / valid.size if valid.size and columns else 0.0
-    return TileStats(fraction, minimum, mean, median)
-
-
-def _describe(values):
-    """(minimum, mean, median) of a one-dimensional array of finite values, in any order."""
-    if values.size == 0:
-        return np.nan, np.nan, np.nan
-    mean = values.mean(dtype=np.float64)
-    upper = values.size // 2
-    lower = (values.size - 1) // 2
-    # The array is our own copy, so it may be partitioned in place.
-    values.partition((lower, upper) if lower != upper else upper)
-    median = (float(values[lower]) + float(values[upper])) / 2
-    return float(values[: upper + 1].min()), float(mean), median
+    if array.dtype.kind == "b":
+        array = array.view(np.uint8)
+    if array.size == 0:
+        return TileStats(0.0, *((np.nan,) * array.shape[2],) * 3)
+    workers = worker_count() if array.size >= _WORTH_THREADS else 1
+    valid, *columns = scan_tile(array, workers)
+    return TileStats(valid / (array.shape[0] * array.shape[1]), *columns)

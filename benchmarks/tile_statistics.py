@@ -1,0 +1,101 @@
+"""Statistics of a 1550 × 1080 × 3 float32 tile, before and after its gain, against NumPy and Bottleneck.
+
+Run: python benchmarks/tile_statistics.py [--rounds N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import warnings
+
+import numpy as np
+from measure import in_turn, ratio, table
+
+from zemosaic_twopass.scan import scan_tile
+from zemosaic_twopass.settings import worker_count
+
+SHAPE = (1550, 1080, 3)
+
+
+def tiles():
+    """Name to (before, after)."""
+    rng = np.random.default_rng(1)
+    sky = rng.normal(1000, 30, SHAPE)
+    ragged = sky.copy()
+    ragged[:9], ragged[:, :7], ragged[:, -12:] = np.nan, np.nan, np.nan
+    kinds = {
+        "sky of 1000 adu": sky,
+        "the same, NaN borders": ragged,
+        "sky at zero": sky - 1000,
+        "numbers in [0, 1)": rng.random(SHAPE),
+        "sorted": np.sort(sky.reshape(-1, 3), axis=0).reshape(SHAPE),
+        "constant": np.full(SHAPE, 7.0),
+        "two values": np.where(rng.random(SHAPE) < 0.5, -1.0, 1.0),
+        "all magnitudes": np.exp(rng.uniform(-80, 80, SHAPE)),
+        # What every sample of a regular grid misses.
+        "deceiving": np.where(np.indices(SHAPE[:2]).sum(axis=0)[..., np.newaxis] % 2, sky, -sky),
+    }
+    return {name: (tile.astype("f4"), tile.astype("f4") * np.float32(0.9)) for name, tile in kinds.items()}
+
+
+def plain(tile):
+    """As anybody would write it: channel by channel."""
+    found = []
+    for channel in range(3):
+        plane = tile[..., channel]
+        values = plane[np.isfinite(plane)]
+        found.append((values.min(), values.mean(dtype=np.float64), np.median(values)))
+    return found
+
+
+def bottlenecked(tile):
+    """The same with Bottleneck's functions that pass over NaN."""
+    return [
+        (bn.nanmin(plane), bn.nanmean(plane.astype(np.float64)), bn.nanmedian(plane))
+        for plane in (tile[..., channel] for channel in range(3))
+    ]
+
+
+def check(tile):
+    """Equal to NumPy on the same values in float64, the mean to `math.fsum`, all to the bit."""
+    valid, minima, means, medians = scan_tile(tile, worker_count())
+    assert valid == np.isfinite(tile).all(axis=2).sum()
+    for channel in range(3):
+        values = tile[..., channel][np.isfinite(tile[..., channel])].astype(np.float64)
+        assert minima[channel] == values.min()
+        assert means[channel] == math.fsum(values.tolist()) / values.size
+        assert medians[channel] == np.median(values)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    rounds = parser.parse_args().rounds
+    rows = []
+    for name, pair in tiles().items():
+        for tile in pair:
+            check(tile)
+        functions = {
+            "numpy": lambda pair=pair: [plain(tile) for tile in pair],
+            "one thread": lambda pair=pair: [scan_tile(tile) for tile in pair],
+            "threads": lambda pair=pair: [scan_tile(tile, worker_count()) for tile in pair],
+        }
+        if bn is not None:
+            functions["bottleneck"] = lambda pair=pair: [bottlenecked(tile) for tile in pair]
+        seconds = in_turn(functions, rounds)
+        others = [f"{ratio(seconds, 'bottleneck', 'threads'):.1f} ×" if bn else "-"]
+        rows.append(
+            [name, *(f"{ratio(seconds, 'numpy', own):.1f} ×" for own in ("one thread", "threads")), *others, "exact"]
+        )
+    header = ["tile", "faster than NumPy, 1 thread", f"{worker_count()} threads", "than Bottleneck", "result"]
+    table("Statistics of a tile before and after its gain", header, rows)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    try:
+        import bottleneck as bn
+    except ModuleNotFoundError:
+        bn = None
+    main()

@@ -1,0 +1,227 @@
+"""One pass over a tile in pieces that fit the cache: counts, minima, sums, and the values around the medians."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+
+from .exact import ExactSum, exact_mean
+from .parallel import threads
+
+# Pixels sampled to bracket a median, and how far the bracket reaches on each side in standard errors of the
+# sample's rank: values in random order escape it three times in a thousand.
+_SAMPLE = 1 << 16
+_THIN = 32
+_REACH = 3.0
+# Pixels in a piece: a float32 channel of it, its float64 copy and its masks stay in a second-level cache.
+_PIECE = 1 << 16
+# Values that may be kept however small the tile is.
+_FEW = 1 << 12
+
+
+def scan_tile(tile, workers=1):
+    """Describe every channel of a tile over its finite pixels.
+
+    Parameters
+    ----------
+    tile : ndarray, shape (H, W, C)
+        At least one pixel and channel; integers or floats of any byte order and strides. Not written to.
+    workers : int, optional
+        Threads to use; the result is the same for any number.
+
+    Returns
+    -------
+    valid : int
+        Number of pixels that are finite in every channel.
+    minima, means, medians : tuple of float
+        One a channel; NaN where no pixel of it is finite. A zero is +0.
+    """
+    planes = [tile[..., index] for index in range(tile.shape[2])]
+    boxes = list(_boxes(tile.shape))
+    workers = min(workers, len(boxes))
+    with threads(workers) as run:
+        brackets = list(run(_bracket, planes))
+        shares = [boxes[share::workers] for share in range(workers)]
+        (valid, channels), *others = run(partial(_scan_boxes, planes, brackets), shares)
+        for more, parts in others:
+            valid += more
+            for channel, part in zip(channels, parts, strict=True):
+                channel.update(part)
+        medians = list(run(_Channel.median_inside, channels))
+    # One at a time, for the channel is read again in full.
+    medians = tuple(c.median_of_all() if m is None else m for c, m in zip(channels, medians, strict=True))
+    return valid, tuple(c.least() for c in channels), tuple(c.mean() for c in channels), medians
+
+
+def _scan_boxes(planes, brackets, boxes):
+    """Take the pieces in some boxes of every channel: they lie side by side in memory."""
+    channels = [_Channel(plane, *bracket) for plane, bracket in zip(planes, brackets, strict=True)]
+    buffer = _buffer(planes[0])
+    valid = 0
+    for box in boxes:
+        masks = [channel.take(_read(channel.plane, box, buffer)) for channel in channels]
+        masks = [mask for mask in masks if mask is not None]
+        valid += int(np.count_nonzero(np.logical_and.reduce(masks))) if masks else planes[0][box].size
+    return valid, channels
+
+
+class _Channel:
+    """What is known of one channel of a tile; grows with every piece that it takes.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (H, W)
+    low, high : numpy scalar
+        The bracket that its median is looked for in.
+    """
+
+    def __init__(self, plane, low, high):
+        self.plane, self._low, self._high = plane, low, high
+        self._count = self._below = self._within = 0
+        self._least = None
+        self._sum = ExactSum()
+        self._inside, self._room = [], max(plane.size // 8, _FEW)
+
+    def take(self, values):
+        """Note a piece, which may be overwritten; return where it is finite, None for everywhere."""
+        least, bad = np.minimum.reduce(values), None
+        # NaN goes through a minimum; +inf is found by the sum.
+        if not (-math.inf < least and self._sum.add(values, least)):
+            bad = ~np.isfinite(values)
+            # 0 changes no sum, and infinity is below no bound and no minimum.
+            np.copyto(values, math.inf, where=bad)
+            least = np.minimum.reduce(values)
+            if least < math.inf:
+                np.copyto(values, 0, where=bad)
+                self._sum.add(values, least)
+                np.copyto(values, math.inf, where=bad)
+        if self._least is None or least < self._least:
+            self._least = least
+        self._compare(values)
+        self._count += values.size - (0 if bad is None else int(np.count_nonzero(bad)))
+        return None if bad is None else np.logical_not(bad, out=bad)
+
+    def _compare(self, values):
+        """Count the values below the bracket and in it, and keep the latter if they are not too many."""
+        below = values < self._low
+        self._below += int(np.count_nonzero(below))
+        within = np.greater(values <= self._high, below)
+        if self._low == self._high:
+            self._within += int(np.count_nonzero(within))
+        elif self._inside is not None:
+            # Quicker than the mask as index where few are true.
+            kept = values[np.flatnonzero(within)]
+            self._within += kept.size
+            self._inside.append(kept)
+            if self._within > self._room:
+                self._inside = None
+
+    def update(self, other):
+        """Take in what was found in other pieces of the same channel."""
+        self._count += other._count
+        self._below += other._below
+        self._within += other._within
+        self._least = min(self._least, other._least)
+        self._sum.update(other._sum)
+        self._inside = None if self._inside is None or other._inside is None else self._inside + other._inside
+
+    def least(self):
+        """The minimum; NaN for no value."""
+        return float(self._least) + 0.0 if self._count else math.nan
+
+    def mean(self):
+        """The correctly rounded sum over the number of values; NaN for no value."""
+        if not self._count:
+            return math.nan
+        total = self._sum.value()
+        return exact_mean(self._finite_pieces()) if total is None else total / self._count
+
+    def median_inside(self):
+        """The median, if it lies in the bracket; NaN for no value, None if it must be looked for elsewhere."""
+        if not self._count:
+            return math.nan
+        kept, self._inside = self._inside, None
+        ranks = [rank - self._below for rank in ((self._count - 1) // 2, self._count // 2)]
+        if kept is None or ranks[0] < 0 or ranks[1] >= self._within:
+            return None
+        if self._low == self._high:
+            return float(self._low) + 0.0
+        return _middle(np.concatenate(kept), ranks)
+
+    def median_of_all(self):
+        """The median, whatever the sample said; needs the room of one channel."""
+        values, filled = np.empty(self._count, self._low.dtype), 0
+        for piece in self._finite_pieces():
+            values[filled : filled + piece.size] = piece
+            filled += piece.size
+        return _middle(values, [(self._count - 1) // 2, self._count // 2])
+
+    def _finite_pieces(self):
+        buffer = _buffer(self.plane)
+        for box in _boxes(self.plane.shape):
+            values = _read(self.plane, box, buffer)
+            finite = np.isfinite(values)
+            yield values if finite.all() else values[finite]
+
+
+def _boxes(shape):
+    """Boxes of about a piece that fill an array of that shape; a row or more each, unless a row is longer."""
+    height, width = shape[:2]
+    across = min(width, _PIECE)
+    down = _PIECE // across
+    for top in range(0, height, down):
+        for left in range(0, width, across):
+            yield slice(top, top + down), slice(left, left + across)
+
+
+def _buffer(plane):
+    return np.empty(min(plane.size, _PIECE), plane.dtype.newbyteorder("="))
+
+
+def _read(plane, box, buffer):
+    """A piece of a channel, shape (n,): a copy that the next one overwrites."""
+    part = plane[box]
+    values = buffer[: part.size]
+    np.copyto(values.reshape(part.shape), part)
+    return values
+
+
+def _bracket(plane):
+    """Two values that the median lies between, unless the sample deceives."""
+    step = max(1, math.isqrt(plane.size // _SAMPLE))
+    values = plane[::step, ::step].astype(plane.dtype.newbyteorder("="))
+    values = values[np.isfinite(values)]
+    if not values.size:
+        # Holds nothing, so that the median is looked for elsewhere.
+        return values.dtype.type(1), values.dtype.type(0)
+    reach = _REACH * math.sqrt(values.size) / 2 + 1
+    middle = values.size / 2
+    return _at_ranks(values, max(0, int(middle - reach)), min(values.size - 1, int(middle + reach)))
+
+
+def _at_ranks(values, first, last):
+    """The values of two ranks that are not far apart; `values` is reordered."""
+    thin = np.sort(values[::_THIN])
+    reach = _REACH * math.sqrt(thin.size) / 2 + 1
+    low, high = thin[max(0, int(first / _THIN - reach))], thin[min(thin.size - 1, int(last / _THIN + reach))]
+    below = np.count_nonzero(values < low)
+    inside = values[(low <= values) & (values <= high)]
+    if below <= first and last < below + inside.size:
+        values, first, last = inside, first - below, last - below
+    # One after the other: numpy takes twice as long for two ranks at once.
+    values.partition(last)
+    if first < last:
+        values[:last].partition(first)
+    return values[[first, last]]
+
+
+def _middle(values, ranks):
+    """Mean in float64 of the values of two ranks, the same or neighbours; `values` is reordered."""
+    values.partition(ranks[1])
+    upper = lower = float(values[ranks[1]])
+    if ranks[0] < ranks[1]:
+        lower = float(values[: ranks[1]].max())
+    total = lower + upper
+    return (total / 2 if math.isfinite(total) else lower / 2 + upper / 2) + 0.0
