@@ -5,7 +5,7 @@ import pytest
 from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.utils import pixel_to_pixel
 
-from zemosaic_twopass.grid import block_mean, block_wcs, luminance, pixel_box
+from zemosaic_twopass.grid import block_mean, block_wcs, pixel_box
 
 
 def tangent(crval=(83.0, -5.0), scale=2 / 3600, angle=0.3, shape=(60, 80), projection="TAN"):
@@ -109,11 +109,20 @@ def test_block_mean_smaller_than_a_block_is_empty():
     assert block_mean(np.ones((3, 9)), 4).shape == (0, 2)
 
 
-def test_luminance_needs_every_channel():
+def test_block_mean_needs_every_channel():
     image = np.array([[[1.0, 2.0, 6.0], [1.0, np.nan, 2.0], [np.inf, -np.inf, 0.0]]])
-    np.testing.assert_array_equal(luminance(image), [[3.0, np.nan, np.nan]])
+    np.testing.assert_array_equal(block_mean(image, 1), [[3.0, np.nan, np.nan]])
     with pytest.raises(ValueError, match="not 1"):
-        luminance(np.ones(3))
+        block_mean(np.ones(3), 1)
+
+
+@pytest.mark.parametrize("factor", [1, 3, 8])
+def test_block_mean_of_any_strides_and_dtype(factor):
+    image = np.random.default_rng(6).integers(0, 200, (50, 70, 3))
+    expected = block_mean(image.astype(np.float64), factor)
+    for other in (image.astype(">f4"), image.astype("u1"), image.astype("f2"), np.asfortranarray(image.astype("f4"))):
+        np.testing.assert_array_equal(block_mean(other, factor), expected)
+    np.testing.assert_array_equal(block_mean(image[::-1, ::-1].copy()[::-1, ::-1], factor), expected)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from .delta import CoarseGrid, compare_tiles, mean_of_tiles, project_tile
+from .delta import CoarseGrid, compare_tiles, mean_of_tiles, project_layers
 from .diagnosis import diagnose, verdict_of
 from .grid import tile_outline
+from .parallel import threads
 from .report import TileRecord, plain
+from .settings import worker_count
 from .stats import TileStats, tile_statistics
 
 
@@ -66,17 +70,19 @@ def delta_maps(capture, downsample):
     grid = CoarseGrid.of(capture.wcs, capture.shape_out, downsample)
     coverage = [None] * count if capture.tiles_coverage is None else capture.tiles_coverage
 
-    def projected(tile_at):
-        for index in range(count):
-            yield project_tile(tile_at(index), capture.tiles_wcs[index], grid, coverage[index])
+    def project(index):
+        # A WCS of its own: two threads that use one at a time get wrong positions in older astropy.
+        own = replace(grid, wcs=grid.wcs.deepcopy())
+        layers = capture.tiles[index], capture.corrected(index)[0]
+        return project_layers(layers, capture.tiles_wcs[index], own, coverage[index])
 
-    given = list(projected(lambda index: capture.tiles[index]))
+    with threads(worker_count()) as run:
+        given, corrected = zip(*run(project, range(count)), strict=True) if count else ((), ())
     if capture.first_pass is None:
         reference, base = "tiles", mean_of_tiles(given, grid)
     else:
         reference, base = "first_pass", grid.average(capture.first_pass)
-    after = compare_tiles(projected(lambda index: capture.corrected(index)[0]), base, grid, reference)
-    return after, compare_tiles(given, base, grid, reference)
+    return compare_tiles(corrected, base, grid, reference), compare_tiles(given, base, grid, reference)
 
 
 def tile_outlines(capture):

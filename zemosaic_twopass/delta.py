@@ -96,11 +96,11 @@ class CoarseGrid:
         shape = tuple(n // downsample for n in shape_out)
         return cls(block_wcs(wcs, downsample), shape, downsample, shape_out)
 
-    def average(self, mosaic):
-        """Block means of a mosaic on this grid; `ValueError` if its shape is not `shape_out`."""
+    def average(self, mosaic, coverage=None):
+        """Block means of a mosaic on this grid, where covered; `ValueError` if a shape is not `shape_out`."""
         if np.shape(mosaic)[:2] != self.shape_out:
             raise ValueError(f"reference shape {np.shape(mosaic)[:2]} != shape_out {self.shape_out}")
-        return block_mean(mosaic, self.downsample)
+        return block_mean(mosaic, self.downsample, coverage)
 
 
 def delta_map(tiles, tiles_wcs, reference, wcs, shape_out, *, downsample=8):
@@ -151,12 +151,20 @@ def delta_map(tiles, tiles_wcs, reference, wcs, shape_out, *, downsample=8):
 
 
 def project_tile(tile, tile_wcs, grid, coverage=None):
-    """Average one tile over blocks of about a coarse pixel and interpolate them onto a coarse grid.
+    """`project_layers` of one image: ((tuple of slice, ndarray) or None)."""
+    (entry,) = project_layers((tile,), tile_wcs, grid, coverage)
+    return entry
+
+
+def project_layers(layers, tile_wcs, grid, coverage=None):
+    """Average images of one tile over blocks of about a coarse pixel and interpolate them onto a coarse grid.
+
+    Where they go is worked out once for all of them.
 
     Parameters
     ----------
-    tile : array_like, shape (h, w) or (h, w, C)
-        In adu, NaN where it holds nothing.
+    layers : iterable of array_like, shape (h, w) or (h, w, C)
+        In adu, NaN where they hold nothing; taken one at a time.
     tile_wcs : astropy.wcs.WCS
         Celestial WCS of the tile.
     grid : CoarseGrid
@@ -165,32 +173,30 @@ def project_tile(tile, tile_wcs, grid, coverage=None):
 
     Returns
     -------
-    (tuple of slice, ndarray, float64) or None
-        The tile's box in the grid and its values there, NaN outside the tile; None where the tile
-        misses the grid or is smaller than one block.
+    list of ((tuple of slice, ndarray, float64) or None)
+        For each image the tile's box in the grid and its values there, NaN outside the tile; None where
+        the tile misses the grid or is smaller than one block.
 
     Raises
     ------
     ValueError
-        If `coverage` has another shape than the tile.
+        If the images differ in shape, or `coverage` from them.
     """
     # A tile taken at another pixel scale than the mosaic's is averaged over the same piece of sky.
     scale = np.sqrt(np.prod(proj_plane_pixel_scales(grid.wcs)) / np.prod(proj_plane_pixel_scales(tile_wcs)))
     factor = max(1, round(float(scale)))
-    blocks = block_mean(tile, factor, coverage)
-    if blocks.size == 0:
-        return None
+    blocks = np.stack([block_mean(layer, factor, coverage) for layer in layers])
     blocks_wcs = block_wcs(tile_wcs, factor)
-    box = pixel_box(blocks.shape, blocks_wcs, grid.wcs, grid.shape)
+    box = pixel_box(blocks.shape[1:], blocks_wcs, grid.wcs, grid.shape)
     if box is None:
-        return None
+        return [None] * len(blocks)
     values = reproject_interp(
         (blocks, blocks_wcs),
         SlicedLowLevelWCS(grid.wcs, box),
         shape_out=tuple(part.stop - part.start for part in box),
         return_footprint=False,
     )
-    return box, values
+    return [(box, layer) for layer in values]
 
 
 def mean_of_tiles(projected, grid):

@@ -6,45 +6,12 @@ Everything here is geometry on arrays and `astropy.wcs.WCS`; nothing knows what 
 from __future__ import annotations
 
 import numpy as np
-from astropy.nddata import block_reduce
 from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.utils import pixel_to_pixel
 
-_BAND_ROWS = 1024
+_BAND_VALUES = 1 << 17
 _LATTICE_CELLS = 64
 _OUTLINE_STEPS = 8
-
-
-def luminance(image):
-    """Mean over the channels of an image.
-
-    Parameters
-    ----------
-    image : array_like, shape (H, W) or (H, W, C)
-        Any real dtype, any byte order, in adu.
-
-    Returns
-    -------
-    ndarray, shape (H, W), float64
-        NaN where any channel is not finite: a mean over fewer channels would
-        be compared with a mean over all of them.
-
-    Raises
-    ------
-    ValueError
-        If `image` has neither two nor three axes.
-    """
-    image = np.asarray(image)
-    if image.ndim not in (2, 3):
-        raise ValueError(f"image of shape {image.shape}: 2 or 3 axes are needed, not {image.ndim}")
-    if image.ndim == 2:
-        image = image[..., np.newaxis]
-    finite = np.isfinite(image).all(axis=2)
-    # Summed with `where`, so that an infinity is never added to another one.
-    total = np.add.reduce(image, axis=2, dtype=np.float64, where=finite[..., np.newaxis])
-    total /= max(image.shape[2], 1)
-    total[~finite] = np.nan
-    return total
 
 
 def block_mean(image, factor, coverage=None):
@@ -55,7 +22,7 @@ def block_mean(image, factor, coverage=None):
     Parameters
     ----------
     image : array_like, shape (H, W) or (H, W, C)
-        Pixel values in adu.
+        Pixel values in adu, of any real dtype and byte order.
     factor : int
         Side of a block in pixels, at least 1.
     coverage : array_like, shape (H, W), optional
@@ -64,32 +31,68 @@ def block_mean(image, factor, coverage=None):
     Returns
     -------
     ndarray, shape (H // factor, W // factor), float64
-        Mean of the finite pixels of each block; NaN where fewer than half of them are finite.
+        Mean over channels and pixels of each block. A pixel with a channel that is not finite is left out: a mean over
+        fewer channels would be compared with a mean over all of them. NaN where fewer than half of the pixels are left.
 
     Raises
     ------
     ValueError
-        If `coverage` has another shape than the image.
+        If `image` has neither two nor three axes, or `coverage` another shape than it.
     """
     image = np.asarray(image)
-    height, width = image.shape[:2]
+    if image.ndim not in (2, 3):
+        raise ValueError(f"image of shape {image.shape}: 2 or 3 axes are needed, not {image.ndim}")
+    if image.ndim == 2:
+        image = image[..., np.newaxis]
+    height, width, channels = image.shape
     if coverage is not None and np.shape(coverage) != (height, width):
         raise ValueError(f"coverage shape {np.shape(coverage)} != tile shape {(height, width)}")
     out = np.full((height // factor, width // factor), np.nan)
-    # Band by band: the temporaries stay small however large the mosaic is.
-    band = max(1, _BAND_ROWS // factor)
+    # Band by band: the temporaries stay in the cache however large the mosaic is.
+    band = max(1, _BAND_VALUES // max(1, factor * width * channels))
     for top in range(0, out.shape[0], band):
         rows = slice(top * factor, min(top + band, out.shape[0]) * factor)
-        values = luminance(image[rows])
-        if coverage is not None:
-            values[~(np.asarray(coverage[rows]) > 0)] = np.nan
-        finite = np.isfinite(values)
-        values[~finite] = 0.0
-        total = block_reduce(values, factor, np.sum)
-        count = block_reduce(finite, factor, np.sum)
-        enough = 2 * count >= factor * factor
-        np.divide(total, count, out=out[top : top + band], where=enough)
+        good = None if coverage is None else np.asarray(coverage[rows]) > 0
+        # From a file the rows come with other strides and byte order; once as they are needed is quicker than twice.
+        part = np.ascontiguousarray(image[rows], dtype=image.dtype.newbyteorder("="))
+        total, count = _block_sums(part, factor, good)
+        np.divide(total, count * channels, out=out[top : top + band], where=2 * count >= factor * factor)
     return out
+
+
+def _block_sums(band, factor, good):
+    """Sum over the blocks of whole rows of blocks, shape (n factor, W, C), and how many of their pixels count."""
+    finite = np.isfinite(band)
+    channels = range(band.shape[2])
+    if not finite.all():
+        every = np.logical_and.reduce([finite[..., channel] for channel in channels])
+        good = every if good is None else every & good
+    if good is None or good.all():
+        total = _fold(_fold_rows(band, factor, np.float64), factor)
+        return total, np.full(total.shape, factor * factor)
+    bad = np.logical_not(good)
+    # Channel by channel: numpy is slow at spreading a mask over a short last axis.
+    for channel in channels:
+        finite[..., channel] = bad
+    band = band.copy()
+    np.copyto(band, 0, where=finite)
+    total = _fold(_fold_rows(band, factor, np.float64), factor)
+    return total, _fold(_fold_rows(good[..., np.newaxis], factor, np.int64), factor)
+
+
+def _fold_rows(band, factor, dtype):
+    """Sums of `factor` rows each: shape (n, W, C) from (n factor, W, C)."""
+    # Rows first, and as flat ones: adding long lines to each other is what numpy does fastest.
+    height, width, channels = band.shape
+    rows = np.add.reduce(band.reshape(height // factor, factor, width * channels), axis=1, dtype=dtype)
+    return rows.reshape(height // factor, width, channels)
+
+
+def _fold(rows, factor):
+    """Sums of `factor` columns each, all channels together: shape (n, W // factor) from (n, W, C)."""
+    height, width, channels = rows.shape
+    whole = width // factor
+    return rows[:, : whole * factor].reshape(height, whole, factor * channels).sum(axis=2)
 
 
 def block_wcs(wcs, factor):
