@@ -26,39 +26,18 @@ import sys
 import threading
 import weakref
 from collections import deque
-from pathlib import Path
 
-import wrapt
-
-from zemosaic_twopass import (
-    DeltaMap,
-    Finding,
-    TileRecord,
-    TileStats,
-    TwoPassReport,
-    delta_map,
-    diagnose,
-    tile_statistics,
-)
-from zemosaic_twopass.capture import RunCapture
-from zemosaic_twopass.run import Run, log_failure, quietly
-from zemosaic_twopass.seams import SECOND_PASS, description_of, first_pass, home_of, open_probes, seams_of
-from zemosaic_twopass.settings import LOGGER_NAME, Settings
+import zemosaic_twopass
+from zemosaic_twopass.guard import log_failure, quietly
+from zemosaic_twopass.settings import LOGGER_NAME, Settings, switched_on
 
 __all__ = [
+    *zemosaic_twopass.__all__,
     "AttachError",
-    "DeltaMap",
-    "Finding",
-    "TileRecord",
-    "TileStats",
     "TwoPassProbe",
-    "TwoPassReport",
     "attach",
     "attach_on_import",
-    "delta_map",
     "detach",
-    "diagnose",
-    "tile_statistics",
     "two_pass_diagnostics",
 ]
 
@@ -67,6 +46,39 @@ WORKERS = ("zemosaic_worker", "zemosaic.zemosaic_worker")
 _lock = threading.RLock()
 _patches = {}
 _attached = {}
+_Watched = None
+
+
+def __getattr__(name):
+    # The public numerics, when first asked for: they bring astropy and reproject.
+    if name in zemosaic_twopass.__all__:
+        return getattr(zemosaic_twopass, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
+
+
+def _load():
+    """Import what watching needs: a hundred times as slow as this module, which workers import with the switch off."""
+    global wrapt, seams, Path, Run, RunCapture, _Watched
+    with _lock:
+        if _Watched is not None:
+            return
+        from pathlib import Path
+
+        import wrapt
+
+        from zemosaic_twopass import seams
+        from zemosaic_twopass.capture import RunCapture
+        from zemosaic_twopass.run import Run
+
+        class _Watched(wrapt.FunctionWrapper):
+            """A wrapper of ours; pickled by name, so it reaches process pools like the function it wraps."""
+
+            def __reduce_ex__(self, protocol):
+                return self.__wrapped__.__qualname__
 
 
 def _renew_lock():
@@ -81,13 +93,6 @@ if hasattr(os, "register_at_fork"):
 
 class AttachError(LookupError):
     """The worker does not have the function that is to be watched."""
-
-
-class _Watched(wrapt.FunctionWrapper):
-    """A wrapper of ours; pickled by name, so it reaches process pools like the function it wraps."""
-
-    def __reduce_ex__(self, protocol):
-        return self.__wrapped__.__qualname__
 
 
 class _Patch:
@@ -123,7 +128,7 @@ class _Tap:
         self.probes = ()
 
     def __call__(self, wrapped, instance, args, kwargs):
-        run = quietly(Run.opened, self.probes, wrapped, args, kwargs, first_pass.get()) if self.probes else None
+        run = quietly(Run.opened, self.probes, wrapped, args, kwargs, seams.first_pass.get()) if self.probes else None
         if run is None:
             return wrapped(*args, **kwargs)
         try:
@@ -186,6 +191,7 @@ class TwoPassProbe:
     def __init__(self, worker, *, delta_map=True, downsample=8, directory=None, logger=None, strict=False, names=None):
         if downsample < 1:
             raise ValueError(f"downsample {downsample} < 1")
+        _load()
         self.worker = worker
         self.delta_map = delta_map
         self.downsample = downsample
@@ -201,15 +207,15 @@ class TwoPassProbe:
 
     def __enter__(self):
         with _lock:
-            function = getattr(self.worker, SECOND_PASS, None)
+            function = getattr(self.worker, seams.SECOND_PASS, None)
             if not callable(function):
-                raise AttachError(f"{getattr(self.worker, '__name__', self.worker)} has no {SECOND_PASS}")
-            self._home = home_of(wrapt.unwrapped(function), self.worker)
-            description = description_of(self.worker, function, self._home)
+                raise AttachError(f"{getattr(self.worker, '__name__', self.worker)} has no {seams.SECOND_PASS}")
+            self._home = seams.home_of(wrapt.unwrapped(function), self.worker)
+            description = seams.description_of(self.worker, function, self._home)
             tap = _tap_of(function)
             # A decorated function has its tap already and nothing of it is ours to undo.
-            if tap is None or (id(self.worker), SECOND_PASS) in _patches:
-                tap = self._hold(self.worker, SECOND_PASS, tap or _Tap())
+            if tap is None or (id(self.worker), seams.SECOND_PASS) in _patches:
+                tap = self._hold(self.worker, seams.SECOND_PASS, tap or _Tap())
             self._listen(tap)
         quietly((self.logger or logging.getLogger(LOGGER_NAME)).info, "%s", description)
         return self
@@ -219,20 +225,20 @@ class TwoPassProbe:
             if self._tap is not None:
                 self._tap.probes = tuple(probe for probe in self._tap.probes if probe is not self)
                 self._tap = None
-                open_probes.remove(self)
+                seams.open_probes.remove(self)
             while self._held:
                 self._held.popitem()[1].release()
 
     def _listen(self, tap):
         self._tap = tap
         tap.probes = (*tap.probes, self)
-        open_probes.append(self)
+        seams.open_probes.append(self)
         self.hold_seams()
 
     def hold_seams(self):
         """Watch the inner functions that have come, or come anew, since the last look."""
         with _lock:
-            for owner, name, observer in seams_of(self._home):
+            for owner, name, observer in seams.seams_of(self._home):
                 held = self._held.get((id(owner), name))
                 if held is None or not held.in_place():
                     self._hold(owner, name, observer)
@@ -240,14 +246,14 @@ class TwoPassProbe:
     def look_after(self):
         """Say once if the second pass that is watched is not the worker's any more."""
         with _lock:
-            held = self._held.get((id(self.worker), SECOND_PASS))
+            held = self._held.get((id(self.worker), seams.SECOND_PASS))
             if held is None or held.in_place():
                 return
-            del self._held[id(self.worker), SECOND_PASS]
+            del self._held[id(self.worker), seams.SECOND_PASS]
             held.release()
         self.logger_of(RunCapture({})).warning(
             "[TwoPassProbe] %s of %s was replaced and is not watched any more: attach again",
-            SECOND_PASS,
+            seams.SECOND_PASS,
             getattr(self.worker, "__name__", self.worker),
         )
 
@@ -311,12 +317,12 @@ def two_pass_diagnostics(function):
     callable
         `function` itself unless ``ZEMOSAIC_TWO_PASS_DEBUG`` is on at this moment.
     """
-    settings = Settings.from_environment()
-    if not settings.enabled:
+    if not switched_on():
         return function
+    _load()
     tap = _Tap()
     watched = _Watched(function, tap)
-    probe = TwoPassProbe(home_of(wrapt.unwrapped(function)), **settings.for_probe())
+    probe = TwoPassProbe(seams.home_of(wrapt.unwrapped(function)), **Settings.from_environment().for_probe())
     probe._listen(tap)
     # When the decorated function goes, so do the wrappers on the inner functions.
     weakref.finalize(watched, probe.__exit__).atexit = False
@@ -336,13 +342,16 @@ def attach_on_import(module):
 
 
 def _attach_if_plain(module):
-    settings = Settings.from_environment()
-    if settings.enabled and _tap_of(getattr(module, SECOND_PASS, None)) is None:
-        attach(module, **settings.for_probe())
+    if not switched_on():
+        return
+    _load()
+    if _tap_of(getattr(module, seams.SECOND_PASS, None)) is None:
+        attach(module, **Settings.from_environment().for_probe())
 
 
-if Settings.from_environment().enabled:
+if switched_on():
+    _load()
     for _name in WORKERS:
         # A worker that is there without its second pass is just importing us, to decorate itself.
-        if _name not in sys.modules or hasattr(sys.modules[_name], SECOND_PASS):
+        if _name not in sys.modules or hasattr(sys.modules[_name], seams.SECOND_PASS):
             wrapt.register_post_import_hook(attach_on_import, _name)

@@ -19,7 +19,7 @@ from zemosaic_twopass.artefacts import ARTEFACTS
 from zemosaic_twopass.capture import RunCapture
 from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
 from zemosaic_twopass.run import Run
-from zemosaic_twopass.settings import LOGGER_NAME, Settings
+from zemosaic_twopass.settings import LOGGER_NAME, Settings, switched_on
 
 
 @pytest.fixture(autouse=True)
@@ -453,10 +453,10 @@ def test_threaded_channels_are_observed(worker, rgb_scene, debug_log):
 
 
 def test_settings(monkeypatch, tmp_path):
-    assert not Settings.from_environment().enabled
+    assert not switched_on()
     for text, expected in [("1", True), ("TRUE", True), ("Yes ", True), ("on", True), ("off", False), ("", False)]:
         monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG", text)
-        assert Settings.from_environment().enabled is expected
+        assert switched_on() is expected
     monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_DOWNSAMPLE", "4")
     monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_DIR", str(tmp_path))
     found = Settings.from_environment()
@@ -470,9 +470,9 @@ def test_unreadable_setting_is_named_once(monkeypatch, caplog, name, text):
     monkeypatch.setattr("zemosaic_twopass.settings._complained", set())
     monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG" + name, text)
     with caplog.at_level("WARNING", LOGGER_NAME):
-        settings = [Settings.from_environment() for _ in range(3)]
-    assert settings[0].downsample == 8
-    assert not settings[0].enabled
+        settings = [(Settings.from_environment(), switched_on()) for _ in range(3)]
+    assert settings[0][0].downsample == 8
+    assert not settings[0][1]
     (record,) = caplog.records
     assert f"ZEMOSAIC_TWO_PASS_DEBUG{name}={text} " in record.getMessage()
 

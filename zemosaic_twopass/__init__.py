@@ -3,20 +3,30 @@
 Nothing here imports wrapt or a worker, except the command in `zemosaic_twopass.cli`.
 """
 
+from importlib import import_module
+
 __version__ = "0.1.0"
 
-from .delta import DeltaMap, delta_map
-from .diagnosis import diagnose
-from .report import Finding, TileRecord, TwoPassReport
-from .stats import TileStats, tile_statistics
+_HOMES = {
+    "DeltaMap": "delta",
+    "Finding": "report",
+    "TileRecord": "report",
+    "TileStats": "stats",
+    "TwoPassReport": "report",
+    "delta_map": "delta",
+    "diagnose": "diagnosis",
+    "tile_statistics": "stats",
+}
+__all__ = list(_HOMES)
 
-__all__ = [
-    "DeltaMap",
-    "Finding",
-    "TileRecord",
-    "TileStats",
-    "TwoPassReport",
-    "delta_map",
-    "diagnose",
-    "tile_statistics",
-]
+
+def __getattr__(name):
+    # When first asked for: the statistics need no astropy, and the switches nothing at all.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_HOMES})

@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 import logging
 import threading
-import traceback
 from contextlib import contextmanager, suppress
 
 from .capture import RunCapture
+from .guard import log_failure
 from .publish import publish
-from .settings import LOGGER_NAME
 from .stats import tile_statistics
 from .tiles import TileError, check_tiles
 
@@ -25,26 +24,6 @@ def arguments_of(function, args, kwargs):
         if parameter.kind is parameter.VAR_KEYWORD:
             found |= found.pop(name, {})
     return found
-
-
-def log_failure(logger, error):
-    """Say in one WARNING that the diagnostics failed; the traceback goes along as text only.
-
-    A record that held the traceback itself would keep every array of its frames alive.
-    """
-    text = "".join(traceback.format_exception(error)).rstrip()
-    logger.warning("[TwoPassProbe] diagnostics failed: %s: %s\n%s", type(error).__name__, error, text)
-
-
-def quietly(function, *args):
-    """Call a function of ours on the pipeline's path: whatever fails in it, even its own guard, ends here."""
-    try:
-        return function(*args)
-    except Exception as error:
-        # Logging may fail too, in a handler or in the text of the error.
-        with suppress(Exception):
-            log_failure(logging.getLogger(LOGGER_NAME), error)
-        return None
 
 
 class Run:

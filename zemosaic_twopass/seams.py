@@ -9,7 +9,8 @@ import contextvars
 import inspect
 import sys
 
-from .run import arguments_of, observed_run, quietly
+from .guard import quietly
+from .run import arguments_of, observed_run
 
 SECOND_PASS = "run_second_pass_coverage_renorm"
 GAINS = "compute_per_tile_gains_from_coverage"

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOGGER_NAME = "ZeMosaicWorker"
 PREFIX = "ZEMOSAIC_TWO_PASS_DEBUG"
@@ -16,12 +19,10 @@ _complained = set()
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment asks for.
+    """What the environment asks for, once `switched_on`.
 
     Attributes
     ----------
-    enabled : bool
-        ``ZEMOSAIC_TWO_PASS_DEBUG``.
     delta_map : bool
         ``ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP``.
     downsample : int
@@ -30,7 +31,6 @@ class Settings:
         ``ZEMOSAIC_TWO_PASS_DEBUG_DIR``.
     """
 
-    enabled: bool
     delta_map: bool
     downsample: int
     directory: Path
@@ -40,9 +40,9 @@ class Settings:
         """Read the environment; a value that cannot be read is named in one warning a process."""
         # As slow to import as all of this module's imports together, and not needed with the switch off.
         import tempfile
+        from pathlib import Path
 
         return cls(
-            switched_on(),
             _read("_DELTA_MAP", _flag, False),
             _read("_DOWNSAMPLE", _factor, 8),
             _read("_DIR", Path, Path(tempfile.gettempdir()) / "zemosaic_runtime"),
