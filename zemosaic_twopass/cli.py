@@ -13,6 +13,7 @@ from astropy.io import fits
 
 from zemosaic_instrument import TwoPassProbe
 
+from .cli_replay import replay_command
 from .compare import compare, comparison_lines
 from .console import console, progress
 from .demo import synthetic_tiles
@@ -40,7 +41,8 @@ def main(argv=None):
     Returns
     -------
     int
-        0 when done, 1 when `verify` differs or `--fail-on` is met, 2 for input that cannot be used.
+        0 when done, 1 when `verify` differs, `replay` left a tile out or `--fail-on` is met, 2 for input that
+        cannot be used.
     """
     options = read_options(list(sys.argv[1:] if argv is None else argv))
     command = _COMMANDS[options.name]
@@ -205,4 +207,5 @@ _COMMANDS = {
     "exec": _exec,
     "show": _show,
     "compare": _compare,
+    "replay": replay_command,
 }

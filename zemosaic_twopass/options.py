@@ -55,6 +55,7 @@ def _parser():
         command.add_argument("--cpu-workers", type=int, default=1, metavar="N", help="channels at a time (default: 1)")
     for command in (demo, verify):
         command.add_argument("--seed", type=int, default=1, help="of the synthetic sky (default: 1)")
+    _add_replay(commands)
     _add_exec(commands)
     return parser
 
@@ -87,6 +88,21 @@ def _add_demo(demo):
     demo.add_argument("--write-tiles", action="store_true", help="also write the tiles, as FITS, to DIR/tiles")
 
 
+def _add_replay(commands):
+    command = _command(commands, "replay", "tiles on disk against a finished first-pass mosaic, without a second pass")
+    command.add_argument("mosaic", type=Path, metavar="MOSAIC.fits", help="the first-pass mosaic")
+    command.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where files go")
+    command.add_argument("--downsample", type=int, default=8, metavar="N", help="delta map reduction (default: 8)")
+    command.add_argument("--fail-on", choices=VERDICTS, metavar="VERDICT", help="exit 1 if this is the verdict")
+    gains = command.add_mutually_exclusive_group()
+    gains.add_argument("--gains", type=Path, metavar="FILE", help="the gains as text, in the order of the tiles")
+    gains.add_argument("--report", type=Path, metavar="FILE", help="the gains of a run, by the tiles' names: its JSON")
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--scheduler", metavar="ADDRESS", help="look at the tiles on this Dask cluster")
+    where.add_argument("--dask-workers", type=_count, metavar="N", help="look at the tiles in N local Dask workers")
+
+
 def _add_exec(commands):
     command = commands.add_parser(
         "exec",
@@ -97,6 +113,12 @@ def _add_exec(commands):
     command.add_argument("--delta-map", action="store_true", help="also build and save the delta map")
     command.add_argument("--out", type=Path, metavar="DIR", help="where files go (default: the runtime folder)")
     command.add_argument("--downsample", type=int, metavar="N", help="delta map reduction (default: 8)")
+
+
+def _count(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: an integer of at least 1 is needed")
+    return int(text)
 
 
 def _fault(text):

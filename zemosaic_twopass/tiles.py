@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,25 +66,62 @@ def read_master_tile(path):
         cannot be told, or an ALPHA of another shape than the image. The message names the file.
     """
     path = Path(path)
+    with open_image(path) as (data, header, coverage):
+        wcs = celestial_wcs(header, data.shape[:2])
+        coverage = None if coverage is None else _native_float32(coverage)
+        return MasterTile(_native_float32(data), wcs, coverage, path.name)
+
+
+@contextmanager
+def open_image(path):
+    """Open a FITS image to be read in parts.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `read_master_tile`.
+
+    Yields
+    ------
+    data : ndarray, shape (H, W) or (H, W, C)
+        As it lies in the file, mapped into memory and not read yet where the file allows it. For the time of the
+        block only: what is to stay must be copied.
+    header : str
+        Of the image; what `celestial_wcs` makes a WCS of. A WCS itself loses its last bits when it is pickled.
+    coverage : ndarray, shape (H, W), or None
+        As `data`.
+
+    Raises
+    ------
+    TileError
+        As `read_master_tile`; one that is raised within the block gets the file's name too.
+    """
     try:
         # What astropy mends in a header is no news to the reader; what it cannot mend raises further on.
-        with _no_astropy_warnings(), fits.open(path, memmap=False) as hdus:
+        with _no_astropy_warnings(), _opened(path) as parts:
+            yield parts
+    except TileError as error:
+        raise TileError(f"{path}: {error}") from None
+
+
+@contextmanager
+def _opened(path):
+    with ExitStack() as stack:
+        try:
+            hdus = stack.enter_context(fits.open(path, memmap=_can_be_mapped(path)))
             image = next((hdu for hdu in hdus if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2), None)
             if image is None:
                 raise TileError("holds no image")
             data = _channels_last(np.asarray(image.data))
-            wcs = _celestial(image.header, data.shape[:2])
-            coverage = None
-            if "ALPHA" in hdus:
-                coverage = _native_float32(np.squeeze(np.asarray(hdus["ALPHA"].data)))
-                if coverage.shape != data.shape[:2]:
-                    raise TileError(f"ALPHA shape {coverage.shape} != image shape {data.shape[:2]}")
-    except TileError as error:
-        raise TileError(f"{path}: {error}") from None
-    except Exception as error:  # astropy raises many kinds on a damaged file
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise TileError(f"{path}: cannot be read: {reason}") from error
-    return MasterTile(_native_float32(data), wcs, coverage, path.name)
+            coverage = np.squeeze(np.asarray(hdus["ALPHA"].data)) if "ALPHA" in hdus else None
+        except TileError:
+            raise
+        except Exception as error:  # astropy raises many kinds on a damaged file
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise TileError(f"cannot be read: {reason}") from error
+        if coverage is not None and coverage.shape != data.shape[:2]:
+            raise TileError(f"ALPHA shape {coverage.shape} != image shape {data.shape[:2]}")
+        yield data, image.header.tostring(), coverage
 
 
 def load_master_tiles(paths):
@@ -183,6 +220,12 @@ def _no_astropy_warnings():
         yield
 
 
+def _can_be_mapped(path):
+    """False where an image is stored scaled: it must be computed."""
+    with fits.open(path, memmap=False, lazy_load_hdus=False) as hdus:
+        return not any(key in hdu.header for hdu in hdus for key in ("BSCALE", "BZERO", "BLANK"))
+
+
 def _native_float32(array):
     return np.ascontiguousarray(array, dtype=np.float32)
 
@@ -203,8 +246,28 @@ def _channels_last(data):
     )
 
 
-def _celestial(header, shape):
-    wcs = WCS(header)
+def celestial_wcs(header, shape):
+    """The WCS of an image.
+
+    Parameters
+    ----------
+    header : str
+        As `open_image` gives it.
+    shape : tuple of int
+        (H, W) of the image.
+
+    Returns
+    -------
+    astropy.wcs.WCS
+        Two-dimensional.
+
+    Raises
+    ------
+    TileError
+        If it is not celestial.
+    """
+    with _no_astropy_warnings():
+        wcs = WCS(fits.Header.fromstring(header))
     if not wcs.has_celestial:
         raise TileError(f"no celestial WCS: CTYPE is {list(wcs.wcs.ctype)}")
     wcs = wcs.celestial
