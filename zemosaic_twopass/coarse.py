@@ -13,13 +13,14 @@ from astropy.wcs.utils import pixel_to_pixel
 from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from .grid import pixel_box
+from .grid import block_sum, pixel_box
 
 FACTOR = 8
 _LATTICE_STEP = 16
 _MIN_BLOCK_SHARE = 0.75
 _SMOOTHING = 1.0
 _GAUSSIAN_MAD = 1.4826
+_NOISE_PIXELS = 30_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +39,8 @@ class CoarseTile:
     curvature : ndarray, shape (C, h, w)
         Block means of the Laplacian in adu per mosaic pixel².
     tensor : ndarray, shape (3, 3, h, w)
-        Sums over the pixels of a block, and over channels, of the products of derivative along columns,
-        derivative along rows and value, each less its mean over the block; 0 where not known.
+        Sums over the pixels of a block of the products of derivative along columns, derivative along rows and
+        value of the channels' mean, each less its mean over the block; 0 where not known.
     pull : ndarray, shape (3, h, w)
         The same of each of the three with tile − mosaic.
     """
@@ -99,13 +100,11 @@ def project_blocks(tile, tile_wcs, mosaic, wcs, coverage=None):
     fine = tuple(slice(part.start * FACTOR, part.stop * FACTOR) for part in coarse)
     positions = _tile_positions(fine, wcs, tile_wcs)
     good = None if coverage is None else np.asarray(coverage) > 0
-    layers, tensor, pull = [], 0.0, 0.0
-    for channel in range(planes.shape[2]):
-        image = _interpolated(planes[..., channel], good, positions)
-        maps, own_tensor, own_pull = _block_maps(image, mosaic[(*fine, channel)])
-        layers.append(maps)
-        tensor, pull = tensor + own_tensor, pull + own_pull
-    return CoarseTile(coarse, *np.swapaxes(layers, 0, 1), tensor, pull)
+    images = [_interpolated(planes[..., channel], good, positions) for channel in range(planes.shape[2])]
+    maps = np.swapaxes([_block_maps(image) for image in images], 0, 1)
+    known = np.isfinite(maps[0]).all(axis=0)
+    # Stars are in the same place in every channel, so their mean has them with the least noise.
+    return CoarseTile(coarse, *maps, *_registration_sums(_mean(images), _mean(np.moveaxis(mosaic[fine], 2, 0)), known))
 
 
 def pixel_noise(tile):
@@ -124,7 +123,8 @@ def pixel_noise(tile):
     planes = channels_last(tile)
     noise = np.full(planes.shape[2], np.nan)
     for channel in range(planes.shape[2]):
-        plane = planes[::3, :, channel]
+        # Enough of them for one per cent of it; at least every third row, so that they are independent.
+        plane = planes[:: max(3, planes[..., 0].size // _NOISE_PIXELS), :, channel]
         steps = np.subtract(plane[:, 1:], plane[:, :-1], dtype=np.float64).ravel()
         steps = steps[np.isfinite(steps)]
         if steps.size:
@@ -140,63 +140,78 @@ def _tile_positions(fine, wcs, tile_wcs):
         rows, columns = np.meshgrid(*knots, indexing="ij")
         lattice = pixel_to_pixel(wcs, tile_wcs, columns, rows)[::-1]
         if all(np.isfinite(axis).all() for axis in lattice):
-            return [RectBivariateSpline(*knots, axis)(*pixels) for axis in lattice]
+            return np.stack([RectBivariateSpline(*knots, axis)(*pixels) for axis in lattice])
     rows, columns = np.meshgrid(*pixels, indexing="ij")
     # A box that reaches beyond the sky has no position at some of its pixels; no tile is there.
-    return [np.nan_to_num(axis, nan=-1e6) for axis in pixel_to_pixel(wcs, tile_wcs, columns, rows)[::-1]]
+    return np.nan_to_num(np.stack(pixel_to_pixel(wcs, tile_wcs, columns, rows)[::-1]), nan=-1e6)
+
+
+def _mean(images):
+    """Mean of images of one shape, float32; of one image that image itself."""
+    if len(images) == 1:
+        return images[0]
+    total = images[0] + images[1]
+    for image in images[2:]:
+        total += image
+    return total / np.float32(len(images))
 
 
 def _interpolated(plane, good, positions):
     """One channel at the positions, with a border of NaN one pixel wide."""
     plane = plane.astype(np.float32)
+    bad = ~np.isfinite(plane)
     if good is not None:
-        plane[~good] = np.nan
-    plane[~np.isfinite(plane)] = np.nan
-    image = map_coordinates(plane, positions, order=1, cval=np.nan, prefilter=False, output=np.float32)
-    return np.pad(image, 1, constant_values=np.nan)
+        bad |= ~good
+    plane[bad] = np.nan
+    image = np.full([n + 2 for n in positions.shape[1:]], np.nan, dtype=np.float32)
+    map_coordinates(plane, positions, order=1, cval=np.nan, prefilter=False, output=image[1:-1, 1:-1])
+    return image
 
 
-def _block_maps(image, mosaic):
-    """(value, dx, dy, curvature) and (tensor, pull) of one channel with a border of one pixel."""
+def _block_maps(image):
+    """Block means (value, dx, dy, curvature) of one channel with a border of one pixel."""
     left, right = image[1:-1, :-2], image[1:-1, 2:]
     above, below = image[:-2, 1:-1], image[2:, 1:-1]
     centre = image[1:-1, 1:-1]
-    across, down = (right - left) / 2, (below - above) / 2
-    curvature = left + right + above + below - 4 * centre
+    curvature = left + right
+    curvature += above
+    curvature += below
+    curvature -= 4 * centre
     # One mask for all, so that a derivative belongs to the very pixels that are averaged.
-    known = np.isfinite(curvature)
-    count = _block_sum(known)
+    unknown = np.isnan(curvature)
+    count = FACTOR**2 - block_sum(unknown, FACTOR)
     enough = count >= _MIN_BLOCK_SHARE * FACTOR**2
-    maps = []
-    for layer in (centre, across, down, curvature):
-        total = _block_sum(np.where(known, layer, np.float32(0)))
-        maps.append(np.divide(total, count, out=np.full(count.shape, np.nan), where=enough))
-    return maps, *_registration_sums(image, mosaic, enough)
+    maps = np.full((4, *count.shape), np.nan)
+    for out, layer in zip(maps, (centre.copy(), right - left, below - above, curvature), strict=True):
+        layer[unknown] = 0
+        np.divide(block_sum(layer, FACTOR), count, out=out, where=enough)
+    maps[1:3] /= 2
+    return maps
 
 
 def _registration_sums(image, mosaic, enough):
-    """(tensor, pull) of one channel with a border of one pixel; smoothed, or noise would pass for structure."""
+    """(tensor, pull) of an image with a border of one pixel; smoothed, or noise would pass for structure."""
     image, mosaic = (gaussian_filter(layer, _SMOOTHING, truncate=2.0) for layer in (image, mosaic))
     across = (image[1:-1, 2:] - image[1:-1, :-2]) / 2
     down = (image[2:, 1:-1] - image[:-2, 1:-1]) / 2
     centre = image[1:-1, 1:-1]
     known = np.isfinite(across + down + mosaic)
-    factors = [_less_block_mean(layer, known) for layer in (across, down, centre)]
+    count = np.maximum(block_sum(known, FACTOR), 1)
+    factors = [_less_block_mean(layer, known, count) for layer in (across, down, centre)]
     difference = np.where(known, centre - mosaic, np.float32(0))
-    products = [[_block_sum(one * other) for other in factors] for one in factors]
-    pull = [_block_sum(one * difference) for one in factors]
-    return np.where(enough, products, 0.0), np.where(enough, pull, 0.0)
+    tensor = np.zeros((3, 3, *enough.shape))
+    for i, one in enumerate(factors):
+        for j in range(i, 3):
+            tensor[i, j] = tensor[j, i] = block_sum(one * factors[j], FACTOR)
+    pull = np.stack([block_sum(one * difference, FACTOR) for one in factors])
+    return np.where(enough, tensor, 0.0), np.where(enough, pull, 0.0)
 
 
-def _less_block_mean(layer, known):
+def _less_block_mean(layer, known, count):
     """A layer less its mean over the known pixels of each block; 0 elsewhere."""
-    rows, columns = (n // FACTOR for n in layer.shape)
-    blocks = np.where(known, layer, np.float32(0)).reshape(rows, FACTOR, columns, FACTOR)
-    inside = known.reshape(blocks.shape)
-    mean = blocks.sum(axis=(1, 3), keepdims=True) / np.maximum(inside.sum(axis=(1, 3), keepdims=True), 1)
-    return np.where(inside, blocks - mean, np.float32(0)).reshape(layer.shape).astype(np.float32)
-
-
-def _block_sum(image):
-    rows, columns = (n // FACTOR for n in image.shape)
-    return image.reshape(rows, FACTOR, columns, FACTOR).sum(axis=(1, 3), dtype=np.float64)
+    layer = np.where(known, layer, np.float32(0))
+    mean = (block_sum(layer, FACTOR) / count).astype(np.float32)
+    rows, columns = mean.shape
+    layer.reshape(rows, FACTOR, columns, FACTOR)[...] -= mean[:, np.newaxis, :, np.newaxis]
+    layer *= known
+    return layer

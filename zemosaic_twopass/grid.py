@@ -68,7 +68,7 @@ def _block_sums(band, factor, good):
         every = np.logical_and.reduce([finite[..., channel] for channel in channels])
         good = every if good is None else every & good
     if good is None or good.all():
-        total = _fold(_fold_rows(band, factor, np.float64), factor)
+        total = block_sum(band, factor)
         return total, np.full(total.shape, factor * factor)
     bad = np.logical_not(good)
     # Channel by channel: numpy is slow at spreading a mask over a short last axis.
@@ -76,23 +76,28 @@ def _block_sums(band, factor, good):
         finite[..., channel] = bad
     band = band.copy()
     np.copyto(band, 0, where=finite)
-    total = _fold(_fold_rows(band, factor, np.float64), factor)
-    return total, _fold(_fold_rows(good[..., np.newaxis], factor, np.int64), factor)
+    return block_sum(band, factor), block_sum(good, factor)
 
 
-def _fold_rows(band, factor, dtype):
-    """Sums of `factor` rows each: shape (n, W, C) from (n factor, W, C)."""
+def block_sum(image, factor):
+    """Sums over blocks of factor × factor pixels, channels together.
+
+    Parameters
+    ----------
+    image : ndarray, shape (n factor, W) or (n factor, W, C)
+        Whole rows of blocks; columns beyond the last whole block are left out. No NaN.
+    factor : int
+
+    Returns
+    -------
+    ndarray, shape (n, W // factor), float64
+    """
+    height, width = image.shape[:2]
     # Rows first, and as flat ones: adding long lines to each other is what numpy does fastest.
-    height, width, channels = band.shape
-    rows = np.add.reduce(band.reshape(height // factor, factor, width * channels), axis=1, dtype=dtype)
-    return rows.reshape(height // factor, width, channels)
-
-
-def _fold(rows, factor):
-    """Sums of `factor` columns each, all channels together: shape (n, W // factor) from (n, W, C)."""
-    height, width, channels = rows.shape
+    rows = np.add.reduce(image.reshape(height // factor, factor, -1), axis=1, dtype=np.float64)
+    rows = rows.reshape(height // factor, width, -1)
     whole = width // factor
-    return rows[:, : whole * factor].reshape(height, whole, factor * channels).sum(axis=2)
+    return rows[:, : whole * factor].reshape(height // factor, whole, -1).sum(axis=2)
 
 
 def block_wcs(wcs, factor):
@@ -196,6 +201,28 @@ def pixel_box(shape, wcs, wcs_out, shape_out):
             return None
         box.append(slice(start, stop))
     return tuple(box)
+
+
+def common_part(box, other):
+    """The common part of two boxes, as slices into each.
+
+    Parameters
+    ----------
+    box, other : tuple of slice
+        (rows, columns) in the same grid, with start and stop.
+
+    Returns
+    -------
+    (tuple of slice, tuple of slice) or None
+        None where there is none.
+    """
+    parts = []
+    for a, b in zip(box, other, strict=True):
+        start, stop = max(a.start, b.start), min(a.stop, b.stop)
+        if stop <= start:
+            return None
+        parts.append((slice(start - a.start, stop - a.start), slice(start - b.start, stop - b.start)))
+    return tuple(part[0] for part in parts), tuple(part[1] for part in parts)
 
 
 def tile_outline(shape, wcs):

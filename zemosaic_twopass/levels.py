@@ -12,7 +12,8 @@ from scipy.sparse import csr_array, diags_array, eye_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import spsolve
 
-from .residual import huber_fit
+from .grid import common_part
+from .residual import huber_terms
 
 _MIN_BLOCKS = 60
 _MAX_BLOCKS = 1500
@@ -67,23 +68,19 @@ def _pair_plane(one, box, other, other_box):
     """Four points of the common part, and the difference of two tiles there from a robust plane; None for too few."""
     if one is None or other is None:
         return None
-    common = tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, other_box, strict=True))
-    if any(part.stop <= part.start for part in common):
+    parts = common_part(box, other_box)
+    if parts is None:
         return None
-    views = [
-        image[tuple(slice(c.start - b.start, c.stop - b.start) for c, b in zip(common, own, strict=True))]
-        for image, own in ((one, box), (other, other_box))
-    ]
-    difference = views[0] - views[1]
+    difference = one[parts[0]] - other[parts[1]]
     rows, columns = np.nonzero(np.isfinite(difference))
     if len(rows) < _MIN_BLOCKS:
         return None
     thin = slice(None, None, -(-len(rows) // _MAX_BLOCKS))
     rows, columns = rows[thin], columns[thin]
     values = difference[rows, columns]
-    y, x = rows + common[0].start, columns + common[1].start
+    y, x = (offsets + own.start + part.start for offsets, own, part in zip((rows, columns), box, parts[0], strict=True))
     design = np.stack([np.ones(len(x)), x - x.mean(), y - y.mean()], axis=1)
-    terms, _, _ = huber_fit(design, values, np.arange(len(x)) % 2)
+    terms, _ = huber_terms(design, values)
     corners = np.array([(sx * x.std(), sy * y.std()) for sx in (-1, 1) for sy in (-1, 1)])
     return corners + (x.mean(), y.mean()), terms[0] + corners @ terms[1:]
 

@@ -16,11 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from .coarse import coarse_shape
+from .grid import common_part
 
 TERMS = ("offset", "gain", "u", "v", "dx", "dy", "blur")
 _HUBER = 1.345
 _GAUSSIAN_MAD = 1.4826
 _ITERATIONS = 30
+# Of the standard error of a term in independent noise.
+_CONVERGED = 0.01
 _MIN_OTHERS = 0.2
 _STRONGEST = 0.01
 _CLIP = 3.0
@@ -92,13 +95,11 @@ class Coadd:
 
     def partners(self, index):
         """Indices of the other tiles that share a known block with a tile."""
-        box = self._boxes[index]
-        seen = np.zeros(self.weight.shape, dtype=bool)
-        seen[box] = self._known[index]
+        own = self._boxes[index], self._known[index]
         return tuple(
             other
             for other, known in enumerate(self._known)
-            if other != index and known is not None and (seen[self._boxes[other]] & known).any()
+            if other != index and known is not None and _share_a_block(*own, self._boxes[other], known)
         )
 
     def against_others(self, index):
@@ -155,7 +156,7 @@ def fit_tile(coadd, index, left_out=()):
     maps[1] -= level
     design = maps[:, use].T
     design[:, list(left_out)] = 0.0
-    terms, _, scatter = huber_fit(design, difference, clusters)
+    terms, scatter = huber_terms(design, difference)
     doubt = _doubt(maps[4:, use], difference - design @ terms, scatter)
     terms, covariance, scatter = huber_fit(design / doubt[:, np.newaxis], difference / doubt, clusters)
     model = np.tensordot(terms[:4], maps[:4], axes=1)
@@ -189,20 +190,9 @@ def huber_fit(design, values, clusters):
     scale : float
         Of the residuals, in the unit of `values`.
     """
-    norm = np.sqrt(np.mean(design**2, axis=0))
-    norm[norm == 0] = np.inf
-    x = design / norm
-    weight = np.ones(len(values))
-    terms = np.zeros(x.shape[1])
-    for _ in range(_ITERATIONS):
-        before = terms
-        terms = np.linalg.lstsq((x.T * weight) @ x, (x.T * weight) @ values, rcond=None)[0]
-        residual = values - x @ terms
-        scale = _GAUSSIAN_MAD * np.median(np.abs(residual))
-        limit = max(_HUBER * scale, np.finfo(float).tiny)
-        weight = limit / np.maximum(np.abs(residual), limit)
-        if np.max(np.abs(terms - before)) <= 1e-4 * scale / np.sqrt(len(values)):
-            break
+    x, norm = _unit_columns(design)
+    terms, residual, scale, limit = _reweighted(x, values)
+    weight = limit / np.maximum(np.abs(residual), limit)
     score = np.zeros((clusters.max() + 1, x.shape[1]))
     np.add.at(score, clusters, x * (weight * residual)[:, np.newaxis])
     inner = np.abs(residual) <= limit
@@ -213,6 +203,36 @@ def huber_fit(design, values, clusters):
     empty = np.isinf(norm)
     covariance[empty, empty] = np.inf
     return terms / norm, covariance, scale
+
+
+def huber_terms(design, values):
+    """Terms and scale of `huber_fit` without their errors."""
+    x, norm = _unit_columns(design)
+    terms, _, scale, _ = _reweighted(x, values)
+    return terms / norm, scale
+
+
+def _unit_columns(design):
+    norm = np.sqrt(np.mean(design**2, axis=0))
+    norm[norm == 0] = np.inf
+    return design / norm, norm
+
+
+def _reweighted(x, values):
+    """(terms, residual, scale, limit of the inner part) by iteratively reweighted least squares."""
+    weight = np.ones(len(values))
+    terms = np.zeros(x.shape[1])
+    for _ in range(_ITERATIONS):
+        before, weighted = terms, x.T * weight
+        terms = np.linalg.lstsq(weighted @ x, weighted @ values, rcond=None)[0]
+        residual = values - x @ terms
+        size = np.abs(residual)
+        scale = _GAUSSIAN_MAD * np.median(size)
+        limit = max(_HUBER * scale, np.finfo(float).tiny)
+        weight = limit / np.maximum(size, limit)
+        if np.max(np.abs(terms - before)) <= _CONVERGED * scale / np.sqrt(len(values)):
+            break
+    return terms, residual, scale, limit
 
 
 def in_errors(values, covariance):
@@ -247,6 +267,11 @@ def _clusters(use):
         if numbers.size and numbers.max() + 1 >= MIN_CLUSTERS:
             return numbers
     return None
+
+
+def _share_a_block(box, known, other_box, other_known):
+    parts = common_part(box, other_box)
+    return parts is not None and bool((known[parts[0]] & other_known[parts[1]]).any())
 
 
 def _layers(tile, channel):

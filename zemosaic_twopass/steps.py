@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .grid import common_part
+
 _MIN_BLOCKS = 20
 
 
@@ -62,7 +64,7 @@ def gain_steps(coarse, gains, offsets, noise):
     steps = []
     for i, first in enumerate(coarse):
         for j in range(i + 1, len(coarse)):
-            parts = None if first is None or coarse[j] is None else _shared(first.box, coarse[j].box)
+            parts = None if first is None or coarse[j] is None else common_part(first.box, coarse[j].box)
             if parts is None:
                 continue
             found = []
@@ -84,14 +86,3 @@ def _step(tiles, channel, one, other, gains, taken, noise):
     before = float(np.median(one - other))
     after = float(np.median(one * g_i - other * g_j)) - float(taken)
     return Step(tiles, channel, before, (g_i - g_j) * pedestal, after, noise)
-
-
-def _shared(box, other):
-    """The common part of two boxes as slices into each; None where there is none."""
-    parts = []
-    for a, b in zip(box, other, strict=True):
-        start, stop = max(a.start, b.start), min(a.stop, b.stop)
-        if stop <= start:
-            return None
-        parts.append((slice(start - a.start, stop - a.start), slice(start - b.start, stop - b.start)))
-    return tuple(part[0] for part in parts), tuple(part[1] for part in parts)

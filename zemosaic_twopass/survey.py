@@ -13,8 +13,10 @@ import numpy as np
 
 from .coarse import channels_last, pixel_noise, project_blocks
 from .levels import joint_planes
+from .parallel import threads
 from .registration import Shift, ShiftField
 from .residual import TERMS, Coadd, TileFit, fit_tile
+from .settings import worker_count
 
 MIN_SIGNIFICANCE = 5.0
 # Effects smaller than these are of no consequence, however sure: in units of a pixel's noise, and in pixels.
@@ -86,20 +88,48 @@ def survey(tiles, tiles_wcs, mosaic, wcs, *, tiles_coverage=None, tile_weights=N
     coarse : list of (CoarseTile or None)
         The tiles as they were compared, None for one that reaches no block of the mosaic.
     """
-    count = len(tiles)
-    coverages = [None] * count if tiles_coverage is None else tiles_coverage
+    coverages = [None] * len(tiles) if tiles_coverage is None else tiles_coverage
+    # Each tile's work has WCS of its own: two threads that use one at a time get wrong positions in older astropy.
+    own = [(tile_wcs.deepcopy(), wcs.deepcopy()) for tile_wcs in tiles_wcs]
+
+    def look(index):
+        return look_at(tiles[index], own[index][0], mosaic, own[index][1], coverages[index])
+
+    with threads(worker_count()) as run:
+        looks = list(run(look, range(len(tiles))))
+    return compare(looks, mosaic.shape[:2], tile_weights), [coarse for coarse, _ in looks]
+
+
+def look_at(tile, tile_wcs, mosaic, wcs, coverage=None):
+    """What `compare` needs of one tile: its blocks, as `project_blocks` gives them, and its noise, shape (C,)."""
+    return project_blocks(tile, tile_wcs, mosaic, wcs, coverage), _noise(tile)
+
+
+def compare(looks, shape_out, tile_weights=None):
+    """Compare every tile with the others.
+
+    Parameters
+    ----------
+    looks : sequence of (CoarseTile or None, ndarray, shape (C,))
+        From `look_at`, at least one.
+    shape_out : tuple of int
+        (H, W) of the mosaic.
+    tile_weights : sequence of float, optional
+
+    Returns
+    -------
+    list of TileState
+        One a tile, in order.
+    """
+    count, channels = len(looks), len(looks[0][1])
     weights = np.ones(count) if tile_weights is None else np.asarray(tile_weights, dtype=float)
-    coarse = [
-        project_blocks(tile, tile_wcs, mosaic, wcs, coverage)
-        for tile, tile_wcs, coverage in zip(tiles, tiles_wcs, coverages, strict=True)
-    ]
-    channels = channels_last(tiles[0]).shape[2]
-    coadds = [Coadd(coarse, weights, mosaic.shape[:2], channel) for channel in range(channels)]
-    field = ShiftField(coarse, weights, mosaic.shape[:2])
+    coarse = [blocks for blocks, _ in looks]
+    coadds = [Coadd(coarse, weights, shape_out, channel) for channel in range(channels)]
+    field = ShiftField(coarse, weights, shape_out)
     states = []
-    for index, tile in enumerate(tiles):
-        partners = () if coarse[index] is None else coadds[0].partners(index)
-        states.append(TileState([], np.zeros((channels, len(TERMS))), None, False, _noise(tile), partners))
+    for index, (blocks, noise) in enumerate(looks):
+        partners = () if blocks is None else coadds[0].partners(index)
+        states.append(TileState([], np.zeros((channels, len(TERMS))), None, False, noise, partners))
     _level(coarse, states, coadds)
     for index in range(count):
         _refit(index, states[index], coadds, field)
@@ -111,7 +141,7 @@ def survey(tiles, tiles_wcs, mosaic, wcs, *, tiles_coverage=None, tile_weights=N
         _take_out(worst, states[worst], coadds, field)
         for index in (worst, *states[worst].partners):
             _refit(index, states[index], coadds, field)
-    return states, coarse
+    return states
 
 
 def _noise(tile):
