@@ -104,7 +104,7 @@ def test_a_tile_that_vanished_is_left_out(night, two_workers):
 def test_paths_are_sent_and_no_pixels(night):
     mosaic, _ = night
     with open_image(mosaic) as (data, header, _):
-        target = Target(header, data.shape[:2], 8)
+        target = Target(str(mosaic), header, data.shape[:2], 8)
         sent = pickle.dumps(target)
         assert len(sent) < data.nbytes / 50
     grid, there = target.grid(), pickle.loads(sent).grid()

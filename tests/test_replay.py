@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 from astropy.io import fits
+from scenes import Pass, named
 
-from zemosaic_twopass import cli, delta_map, tile_statistics
+from zemosaic_twopass import cli, delta_map, diagnose, tile_statistics
 from zemosaic_twopass.demo import synthetic_tiles
 from zemosaic_twopass.replay import gains_from_text, replay, try_tile
-from zemosaic_twopass.tiles import TileError, write_master_tile
+from zemosaic_twopass.tiles import MasterTile, TileError, read_master_tile, write_master_tile
 
 GAINS = [1.0, 0.95, 1.1, 0.9]
 
@@ -51,7 +52,6 @@ def test_the_same_as_from_memory(night):
         np.testing.assert_allclose(found.delta, expected.delta, rtol=1e-4, atol=1e-3)
         np.testing.assert_allclose(found.tile_medians, expected.tile_medians, rtol=1e-4)
     assert report.settings == {"mosaic": "mosaic.fits", "shape_out": night.shape, "downsample": 4}
-    assert report.worst == int(np.argmax(np.abs(report.before.tile_medians)))
 
 
 def test_without_gains_nothing_is_said_of_the_tiles_after_it(night):
@@ -95,6 +95,33 @@ def test_what_happens_to_tiles_while_others_are_looked_at(night, tmp_path, capsy
     argv = ["replay", str(night.mosaic_path), *map(str, [paths[0], *paths[2:]]), "--out", str(tmp_path / "out")]
     assert cli.main(argv) == 1
     assert "[TwoPassReplay] left out: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("grey", [False, True], ids=["mosaic in colour", "grey mosaic"])
+def test_a_residual_is_found_and_named(tmp_path, grey, capsys):
+    """The tiles' own offset, from files alone; the mosaic is from tiles without it."""
+    scene = Pass.make(rows=2, columns=2, shape=(340, 430), overlap=0.7, channels=1).coadd()
+    mosaic = scene.mosaic[..., 0] if grey else np.repeat(scene.mosaic, 3, axis=2)
+    write_master_tile(tmp_path / "mosaic.fits", MasterTile(mosaic, scene.out, None, "mosaic.fits"))
+    paths = []
+    for index, (tile, wcs, coverage) in enumerate(zip(scene.tiles, scene.wcs, scene.coverage, strict=True)):
+        paths.append(tmp_path / f"{index}.fits")
+        write_master_tile(paths[-1], MasterTile(tile + np.float32(30 * (index == 2)), wcs, coverage, paths[-1].name))
+    report, left_out = replay(tmp_path / "mosaic.fits", paths)
+    assert not left_out
+    assert (report.verdict, report.worst) == ("residual", 2)
+    (finding,) = report.findings
+    assert (finding.kind, finding.tile) == ("offset", 2)
+    assert finding.value == pytest.approx(30, rel=0.02)
+    tiles = [read_master_tile(path).data for path in paths]
+    expected = diagnose(tiles, scene.wcs, scene.mosaic, scene.weights, scene.out, scene.shape, gains=None)
+    assert named(expected)[0] == ("offset", 2)
+    assert expected[0].value == pytest.approx(finding.value, rel=1e-3)
+    argv = ["replay", str(tmp_path / "mosaic.fits"), *map(str, paths), "--out", str(tmp_path / "out")]
+    assert cli.main([*argv, "--fail-on", "residual"]) == 1
+    *_, line, verdict = capsys.readouterr().out.splitlines()
+    assert line.startswith("[TwoPassFinding] idx=2 kind=offset ")
+    assert verdict.startswith("[TwoPassVerdict] residual tiles=4 findings=1 worst_idx=2 ")
 
 
 def test_a_tile_with_other_channels_is_left_out(night, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .console import progress
 from .replay import gains_from_report, gains_from_text, replay
-from .report import file_lines, tile_lines
+from .report import file_lines, finding_line, tile_lines
 from .settings import LOGGER_NAME
 from .tiles import TileError
 
@@ -53,7 +53,7 @@ def replay_command(options):
         found = {**report.to_dict(), "left_out": left_out, "files": [str(path) for path in files]}
         print(json.dumps(found, allow_nan=False))
     else:
-        for line in (*file_lines(report, files), report.verdict_line()):
+        for line in (*file_lines(report, files), *map(finding_line, report.findings), report.verdict_line()):
             print(line)
     return int(bool(left_out) or report.verdict == options.fail_on)
 

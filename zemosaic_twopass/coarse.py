@@ -74,8 +74,8 @@ def project_blocks(tile, tile_wcs, mosaic, wcs, coverage=None):
         In adu, NaN where it holds nothing.
     tile_wcs : astropy.wcs.WCS
         Celestial WCS of the tile.
-    mosaic : ndarray, shape (H', W', C)
-        The coadd, NaN where it holds nothing.
+    mosaic : ndarray, shape (H', W') or (H', W', C')
+        A coadd, NaN where it holds nothing.
     wcs : astropy.wcs.WCS
         Celestial WCS of the mosaic.
     coverage : array_like, shape (H, W), optional
@@ -104,7 +104,9 @@ def project_blocks(tile, tile_wcs, mosaic, wcs, coverage=None):
     maps = np.swapaxes([_block_maps(image) for image in images], 0, 1)
     known = np.isfinite(maps[0]).all(axis=0)
     # Stars are in the same place in every channel, so their mean has them with the least noise.
-    return CoarseTile(coarse, *maps, *_registration_sums(_mean(images), _mean(np.moveaxis(mosaic[fine], 2, 0)), known))
+    return CoarseTile(
+        coarse, *maps, *_registration_sums(_mean(images), _mean(np.moveaxis(channels_last(mosaic[fine]), 2, 0)), known)
+    )
 
 
 def pixel_noise(tile):
@@ -147,10 +149,10 @@ def _tile_positions(fine, wcs, tile_wcs):
 
 
 def _mean(images):
-    """Mean of images of one shape, float32; of one image that image itself."""
+    """Mean of images of one shape, float32 in the machine's byte order; of one such image that image itself."""
     if len(images) == 1:
-        return images[0]
-    total = images[0] + images[1]
+        return np.asarray(images[0], dtype=np.float32)
+    total = np.add(images[0], images[1], dtype=np.float32)
     for image in images[2:]:
         total += image
     return total / np.float32(len(images))

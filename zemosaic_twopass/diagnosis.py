@@ -6,10 +6,10 @@ import numpy as np
 
 from .checks import GAIN_TOLERANCE, check_corrected, check_gains, check_inputs, gain_finding
 from .closure import close_mosaic
-from .kinds import tile_findings
+from .kinds import residual_findings, untested
 from .report import Finding
 from .steps import gain_steps
-from .survey import survey
+from .survey import compare, survey
 from .tiles import TileError, check_tiles
 from .vocabulary import NOTES, PIPELINE, RESIDUAL
 
@@ -82,7 +82,7 @@ def diagnose(
     known_gains = gains if sound else None
     reason = _unfit(tiles, tiles_wcs, tiles_coverage, tile_weights, mosaic, coverage, shape_out)
     if reason:
-        return _ordered([(0.0, finding) for finding in [*found, _untested(None, reason, "residual")]])
+        return _ordered([(0.0, finding) for finding in [*found, untested(None, reason, "residual")]])
     contract = _contract(tiles, corrected, known_gains)
     mosaic, coverage = np.asarray(mosaic), np.asarray(coverage)
     mosaic = mosaic[..., np.newaxis] if mosaic.ndim == 2 else mosaic
@@ -93,12 +93,30 @@ def diagnose(
     else:
         closure = None
         why = f"the coadd combines by {combine} != mean" if combine != "mean" else "there is but 1 tile"
-        closed = [_untested(None, f"The applied gains were not read off the mosaic: {why}.", "closure")]
+        closed = [untested(None, f"The applied gains were not read off the mosaic: {why}.", "closure")]
     states, coarse = survey(tiles, tiles_wcs, mosaic, wcs, **masks)
     trusted = closure is None or closure.culprit is None
-    residual = _residual_findings(states, trusted)
+    residual = residual_findings(states, trusted)
     exact = [(0.0, finding) for finding in [*found, *_merged(contract, closed)]]
     return _ordered([*exact, *residual, *_seam(states, coarse, closure)])
+
+
+def diagnose_tiles(looks, shape_out):
+    """Find what is wrong with tiles as given, where there was no second pass to look into.
+
+    Parameters
+    ----------
+    looks : sequence of (CoarseTile or None, ndarray, shape (C,))
+        One a tile, from `survey.look_at`; at least one.
+    shape_out : tuple of int
+        (H, W) of the mosaic that the tiles were laid on.
+
+    Returns
+    -------
+    tuple of Finding
+        Of what `diagnose` finds the part that tells tiles from one another; worst first, notes last.
+    """
+    return _ordered(residual_findings(compare(looks, shape_out), trusted=True))
 
 
 def verdict_of(findings):
@@ -167,7 +185,7 @@ def _contract(tiles, corrected, gains):
 
 def _closure_findings(closure, gains):
     if closure.reason:
-        return [_untested(None, f"The applied gains were not read off the mosaic: {closure.reason}.", "closure")]
+        return [untested(None, f"The applied gains were not read off the mosaic: {closure.reason}.", "closure")]
     findings = []
     culprit = closure.culprit
     if culprit is not None:
@@ -205,45 +223,6 @@ def _merged(contract, closed):
     return kept + [finding for finding in closed if finding.tile is None or finding.tile not in seen]
 
 
-def _residual_findings(states, trusted):
-    """(effect, Finding) of every tile as given; what could not be tested, as notes."""
-    found, untested = [], []
-    for index, state in enumerate(states):
-        if not state.tested:
-            untested.append(index)
-            continue
-        for effect, finding in tile_findings(index, state, name_shift=trusted):
-            found.append((effect, _of_a_pair(finding, index, states)))
-    # Of a pair of tiles each sees the other: one finding is enough.
-    pairs = {}
-    for effect, finding in found:
-        key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
-        pairs.setdefault(key, (effect, finding))
-    if len(untested) == len(states):
-        reason = "No tile meets the others in enough places to be compared with them."
-        return [(0.0, _untested(None, reason, "residual"))]
-    notes = [
-        (0.0, _untested(index, f"Tile {index} meets the others in too few places to be tested.", "residual"))
-        for index in untested
-    ]
-    return [*pairs.values(), *notes]
-
-
-def _of_a_pair(finding, index, states):
-    """Where two tiles only meet each other nobody can say which of them is wrong."""
-    partners = states[index].partners
-    if len(partners) != 1 or states[partners[0]].partners != (index,):
-        return finding
-    first, second = sorted((index, partners[0]))
-    size = abs(finding.value)
-    message = (
-        f"Tiles {first} and {second} differ by {size:.4g} {finding.unit}; no third tile says which of them is wrong: "
-        "look at both."
-    )
-    fields = {**vars(finding), "tile": None, "value": size, "message": message}
-    return Finding(**fields)
-
-
 def _seam(states, coarse, closure):
     """The step that the second pass made or deepened most, as (effect, Finding); empty where it made none."""
     if closure is None:
@@ -269,10 +248,6 @@ def _seam(states, coarse, closure):
         "gain_seam", tile, worst.after, worst.deepened, message, "adu", worst.noise, worst.channel, test="seam"
     )
     return [(worst.deepened, finding)]
-
-
-def _untested(tile, reason, test):
-    return Finding("undetermined", tile, np.nan, 0.0, reason, "", test=test)
 
 
 def _ordered(found):

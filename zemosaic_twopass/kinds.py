@@ -49,6 +49,57 @@ class Candidate:
     told_apart: bool
 
 
+def residual_findings(states, trusted):
+    """What is found in the tiles as given.
+
+    Parameters
+    ----------
+    states : sequence of TileState
+    trusted : bool
+        Whether the mosaic itself is not known to be wrong.
+
+    Returns
+    -------
+    list of (float, Finding)
+        With the size of each effect, as `tile_findings` gives it; what could not be tested, as notes of size 0.
+    """
+    found, alone = [], []
+    for index, state in enumerate(states):
+        if not state.tested:
+            alone.append(index)
+            continue
+        for effect, finding in tile_findings(index, state, name_shift=trusted):
+            found.append((effect, _of_a_pair(finding, index, states)))
+    # Of a pair of tiles each sees the other: one finding is enough.
+    pairs = {}
+    for effect, finding in found:
+        key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
+        pairs.setdefault(key, (effect, finding))
+    if len(alone) == len(states):
+        reason = "No tile meets the others in enough places to be compared with them."
+        return [(0.0, untested(None, reason, "residual"))]
+    notes = [
+        (0.0, untested(index, f"Tile {index} meets the others in too few places to be tested.", "residual"))
+        for index in alone
+    ]
+    return [*pairs.values(), *notes]
+
+
+def _of_a_pair(finding, index, states):
+    """Where two tiles only meet each other nobody can say which of them is wrong."""
+    partners = states[index].partners
+    if len(partners) != 1 or states[partners[0]].partners != (index,):
+        return finding
+    first, second = sorted((index, partners[0]))
+    size = abs(finding.value)
+    message = (
+        f"Tiles {first} and {second} differ by {size:.4g} {finding.unit}; no third tile says which of them is wrong: "
+        "look at both."
+    )
+    fields = {**vars(finding), "tile": None, "value": size, "message": message}
+    return Finding(**fields)
+
+
 def tile_findings(index, state, name_shift=True):
     """What is found in one tile as given.
 
@@ -182,3 +233,8 @@ def _z(terms, covariance, index):
 
 def _length(values, covariance):
     return float(np.sqrt(max(values @ np.linalg.pinv(covariance) @ values, 0.0)))
+
+
+def untested(tile, reason, test):
+    """A note that a test could not be made of a tile, or of none (None)."""
+    return Finding("undetermined", tile, np.nan, 0.0, reason, "", test=test)

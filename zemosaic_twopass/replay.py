@@ -6,17 +6,23 @@ One tile after the other: read once, described, averaged and projected; what sta
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from .build import summary_of
 from .delta import CoarseGrid, compare_tiles, project_layers
+from .diagnosis import diagnose_tiles, verdict_of
 from .grid import tile_outline
 from .report import TileRecord, TwoPassReport
 from .stats import TileStats, tile_statistics
+from .survey import look_at
 from .tiles import TileError, celestial_wcs, open_image, read_master_tile
+
+_CLEAN = "Every tile agrees with the others; what a second pass makes of them was not looked at."
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +41,8 @@ class Look:
         Both on the coarse grid, as `delta.project_layers` gives them; only the first where no gain is known.
     outline : ndarray, shape (32, 2)
         As `grid.tile_outline` gives it.
+    blocks : (CoarseTile or None, ndarray, shape (C,))
+        As `survey.look_at` gives them.
     """
 
     name: str
@@ -43,14 +51,17 @@ class Look:
     post: TileStats
     layers: tuple
     outline: np.ndarray
+    blocks: tuple
 
 
 @dataclass(frozen=True)
 class Target:
-    """The coarse grid of a mosaic, in a form that gives the same grid to the bit in every process.
+    """A mosaic and its coarse grid, in a form that gives the same grid to the bit in every process.
 
     Attributes
     ----------
+    mosaic : str
+        Absolute path.
     header : str
         FITS header of the mosaic.
     shape : tuple of int
@@ -58,13 +69,18 @@ class Target:
     downsample : int
     """
 
+    mosaic: str
     header: str
     shape: tuple[int, int]
     downsample: int
 
+    def wcs(self):
+        """The WCS of the mosaic; raises as `tiles.celestial_wcs` does."""
+        return celestial_wcs(self.header, self.shape)
+
     def grid(self):
         """The `CoarseGrid`; raises as `CoarseGrid.of` and `tiles.celestial_wcs` do."""
-        return CoarseGrid.of(celestial_wcs(self.header, self.shape), self.shape, self.downsample)
+        return CoarseGrid.of(self.wcs(), self.shape, self.downsample)
 
 
 def look_at_tile(path, gain, target):
@@ -92,6 +108,8 @@ def look_at_tile(path, gain, target):
     if not np.isnan(gain):
         layers.append(tile.data * np.float32(gain))
     pre, *post = (tile_statistics(layer) for layer in layers)
+    with open_image(target.mosaic) as (mosaic, _, _):
+        blocks = look_at(tile.data, tile.wcs, mosaic, target.wcs(), tile.coverage)
     return Look(
         tile.name,
         gain,
@@ -99,6 +117,7 @@ def look_at_tile(path, gain, target):
         post[0] if post else TileStats.unknown(len(pre.median)),
         tuple(project_layers(layers, tile.wcs, target.grid(), tile.coverage)),
         tile_outline(tile.data.shape[:2], tile.wcs),
+        blocks,
     )
 
 
@@ -131,7 +150,8 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
     Returns
     -------
     report : TwoPassReport
-        Its delta map is that of gain × tile, where gains are known, else that of the tiles as given.
+        Its delta map is that of gain × tile, where gains are known, else that of the tiles as given. Its findings
+        are those of the tiles as given, against one another.
     left_out : list of str
         Why tiles were left out, naming each.
 
@@ -146,7 +166,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
     if known and len(gains) != len(paths):
         raise TileError(f"{len(gains)} gains != {len(paths)} tiles")
     with open_image(mosaic) as (data, header, coverage):
-        target = Target(header, data.shape[:2], downsample)
+        target = Target(os.path.abspath(mosaic), header, data.shape[:2], downsample)
         grid = target.grid()
         base = grid.average(data, coverage)
     looks, records, left_out = [], [], []
@@ -162,13 +182,18 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
     if not records:
         raise TileError(left_out[0] if left_out else "no tiles: 0 files were given, at least 1 is needed")
     delta, before = _maps(looks, base, grid, known)
-    worst, summary = _summary(before)
+    findings = diagnose_tiles([look.blocks for look in looks], grid.shape_out)
+    summary, worst = summary_of(findings, True, True)
     report = TwoPassReport(
         tuple(records),
         delta,
         before,
-        worst=worst,
-        summary=summary,
+        findings,
+        verdict_of(findings),
+        worst,
+        summary
+        if findings
+        else "Every tile agrees with the others; what a second pass makes of them was not looked at.",
         outlines=tuple(look.outline for look in looks),
         settings={"mosaic": Path(mosaic).name, "shape_out": grid.shape_out, "downsample": grid.downsample},
     )
@@ -241,14 +266,3 @@ def _maps(looks, base, grid, known):
         return replace(before, tile_medians=(np.nan,) * len(looks)), before
     after = [look.layers[1] if len(look.layers) > 1 else None for look in looks]
     return compare_tiles(after, base, grid, "first_pass"), before
-
-
-def _summary(before):
-    medians = np.array(before.tile_medians)
-    if not np.isfinite(medians).any():
-        return None, "No tile meets the first-pass mosaic, so nothing was compared: check the WCS of both."
-    worst = int(np.nanargmax(np.abs(medians)))
-    return worst, (
-        f"Tile {worst} stands furthest from the first-pass mosaic: median {medians[worst]:+.4g} adu as given; "
-        "look there first."
-    )
