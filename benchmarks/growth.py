@@ -1,0 +1,72 @@
+"""How the delta maps and the diagnosis grow with the number of tiles, at constant tile size: exponents.
+
+Run: python benchmarks/growth.py [--rounds N] [--sides 3 5 7 9]
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from measure import exponent, in_turn, table
+from night import Night
+
+from zemosaic_twopass.build import delta_maps, tile_records
+from zemosaic_twopass.capture import RunCapture
+from zemosaic_twopass.diagnosis import diagnose
+from zemosaic_twopass.stats import tile_statistics
+
+
+def capture_of(night, gains):
+    """What a probe would hold at the end of a second pass whose mosaic is the first one."""
+    mosaic, coverage, wcs, shape = night.first
+    capture = RunCapture(
+        {
+            "tiles": [tile.data for tile in night.tiles],
+            "tiles_wcs": [tile.wcs for tile in night.tiles],
+            "tiles_coverage": [tile.coverage for tile in night.tiles],
+            "final_wcs_p1": wcs,
+            "shape_out": shape,
+        },
+        mosaic,
+    )
+    capture.observe_gains(gains)
+    return capture
+
+
+def records_of(capture):
+    capture.pre = tuple(tile_statistics(tile) for tile in capture.tiles)
+    return tile_records(capture)
+
+
+def diagnosis_of(night, gains):
+    mosaic, coverage, wcs, shape = night.first
+    columns = [[getattr(tile, field) for tile in night.tiles] for field in ("data", "wcs", "coverage")]
+    return diagnose(*columns[:2], mosaic, coverage, wcs, shape, gains=gains, tiles_coverage=columns[2])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sides", type=int, nargs="+", default=[3, 5, 7, 9])
+    options = parser.parse_args()
+    functions = {}
+    for side in options.sides:
+        night = Night(side, shape=(260, 340))
+        gains = [1.0] * len(night.tiles)
+        capture = capture_of(night, gains)
+        functions["tile lines", side] = lambda capture=capture: records_of(capture)
+        functions["delta maps", side] = lambda capture=capture: delta_maps(capture, 8)
+        functions["diagnosis", side] = lambda night=night, gains=gains: diagnosis_of(night, gains)
+    seconds = in_turn(functions, options.rounds)
+    counts = [side**2 for side in options.sides]
+    rows = []
+    for what in ("tile lines", "delta maps", "diagnosis"):
+        medians = [float(np.median(seconds[what, side])) for side in options.sides]
+        rows.append([what, *(f"{m / medians[0]:.2f}" for m in medians), f"{exponent(counts, medians):.2f}"])
+    header = ["time / that of the fewest tiles", *(f"N = {count}" for count in counts), "exponent"]
+    table("Growth with the number of tiles", header, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The whole instrumented second pass against the bare one, for 9, 36 and 100 RGB tiles of 400 × 600 pixels.
+
+Run: python benchmarks/whole_call.py [--rounds N] [--sides 3 6 10]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+
+from measure import in_turn, ratio, table
+from night import Night
+
+from zemosaic_instrument import TwoPassProbe
+
+
+def watched(night, directory, **settings):
+    with TwoPassProbe(night.worker, directory=directory, strict=True, **settings) as probe:
+        night.second_pass(night.worker)
+    assert len(probe.reports[0].tiles) == len(night.tiles)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sides", type=int, nargs="+", default=[3, 6, 10])
+    options = parser.parse_args()
+    rows = []
+    for side in options.sides:
+        night = Night(side)
+        with tempfile.TemporaryDirectory() as directory:
+            functions = {
+                "bare": lambda night=night: night.second_pass(night.worker),
+                "lines": lambda night=night, to=directory: watched(night, to, delta_map=False),
+                "all": lambda night=night, to=directory: watched(night, to),
+            }
+            seconds = in_turn(functions, options.rounds)
+        rows.append([side**2, *(f"{ratio(seconds, name, 'bare'):.3f}" for name in ("lines", "all"))])
+        table("Instrumented second pass / bare", ["tiles", "tile lines", "everything on"], rows)
+
+
+if __name__ == "__main__":
+    main()
