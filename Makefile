@@ -3,20 +3,33 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-oldest test-all mutants lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/zemosaic-twopass demo --fault offset
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --cov
+
+# With the oldest dependencies that setup.cfg allows.
+test-oldest: $(VENV)/installed
+	$(BIN)/nox --session oldest
+
+# With the newest and the oldest, on every Python from 3.10 to 3.13 that is found.
+test-all: $(VENV)/installed
+	$(BIN)/nox
+
+# Do the tests notice when the code is changed? Hours; SAMPLE=20 for a look.
+mutants: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mutants]'
+	$(BIN)/python tests/mutants.py $(if $(SAMPLE),--sample $(SAMPLE))
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .nox build dist *.egg-info
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
