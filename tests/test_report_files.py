@@ -161,6 +161,8 @@ def test_read_only_directory(tmp_path, unprivileged):
     euid = os.geteuid()
     if os.getuid() == 0:
         os.seteuid(0)
+    # Made with all rights: reproject needs a temporary folder.
+    report = make_report()
     place.mkdir()
     for directory in (place, *tmp_path.parents):
         if directory.name.startswith(("pytest", "test")):
@@ -169,7 +171,7 @@ def test_read_only_directory(tmp_path, unprivileged):
     place.chmod(0o555)
     os.seteuid(euid)
     with pytest.raises(ArtefactError, match="Permission denied") as caught:
-        make_report().write(place)
+        report.write(place)
     assert caught.value.written == ()
     assert all(name in str(caught.value) for name in ARTEFACTS)
     assert str(place) in str(caught.value)
