@@ -94,7 +94,7 @@ def sample_tile(tile, tile_wcs, wcs, shape_out, rows, columns, coverage=None):
     points = np.flatnonzero(
         (rows >= box[0].start) & (rows < box[0].stop) & (columns >= box[1].start) & (columns < box[1].stop)
     )
-    x, y = (np.asarray(p, dtype=float) for p in pixel_to_pixel(wcs, tile_wcs, columns[points], rows[points]))
+    x, y = _in_tile(wcs, tile_wcs, columns[points], rows[points])
     # A comparison with NaN is false: a point beyond the sky of the tile is dropped here.
     near = (x > -1 - _EDGE) & (x < width + _EDGE) & (y > -1 - _EDGE) & (y < height + _EDGE)
     deep = (x >= _EDGE) & (x < width - 1 - _EDGE) & (y >= _EDGE) & (y < height - 1 - _EDGE)
@@ -118,6 +118,13 @@ def bilinear(planes, x, y):
     corners = (planes[top + i, left + j].astype(np.float64) for i in (0, 1) for j in (0, 1))
     a, b, c, d = corners
     return (a * (1 - u) + b * u) * (1 - v) + (c * (1 - u) + d * u) * v
+
+
+def _in_tile(wcs, tile_wcs, columns, rows):
+    """Where pixels of the mosaic lie in a tile, as float64 (x, y)."""
+    # astropy's function fails on no points at all, as for a tile that misses the mosaic.
+    found = pixel_to_pixel(wcs, tile_wcs, columns, rows) if len(rows) else np.empty((2, 0))
+    return (np.asarray(axis, dtype=float) for axis in found)
 
 
 def _surroundings(planes, coverage, x, y):
