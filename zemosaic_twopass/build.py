@@ -57,7 +57,7 @@ def delta_maps(capture, downsample):
     -------
     (DeltaMap, DeltaMap)
         After and before the gain. Without a first-pass mosaic the reference of each is the tiles'
-        own coadd before the gain.
+        own coadd before the gain. (None, None) for a mosaic smaller than one block, which has no map.
 
     Raises
     ------
@@ -67,6 +67,8 @@ def delta_maps(capture, downsample):
     count = len(capture.tiles)
     if count != len(capture.tiles_wcs):
         raise ValueError(f"{count} tiles != {len(capture.tiles_wcs)} WCS")
+    if min(capture.shape_out) < downsample:
+        return None, None
     grid = CoarseGrid.of(capture.wcs, capture.shape_out, downsample)
     coverage = [None] * count if capture.tiles_coverage is None else capture.tiles_coverage
 
