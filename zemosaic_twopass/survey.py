@@ -147,7 +147,8 @@ def compare(looks, shape_out, tile_weights=None):
 def _noise(tile):
     planes = channels_last(tile)[::7, ::7]
     level = np.max(np.abs(planes), initial=0.0, where=np.isfinite(planes))
-    return np.fmax(pixel_noise(tile), _RESOLUTION * level)
+    # Never 0, not even for a tile of zeros: effects are measured in units of it.
+    return np.fmax(pixel_noise(tile), max(_RESOLUTION * level, np.finfo(np.float32).tiny))
 
 
 def _level(coarse, states, coadds):
