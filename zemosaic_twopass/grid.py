@@ -38,10 +38,14 @@ def block_mean(image, factor, coverage=None):
     ------
     ValueError
         If `image` has neither two nor three axes, or `coverage` another shape than it.
+    TypeError
+        If its values are not real numbers.
     """
     image = np.asarray(image)
     if image.ndim not in (2, 3):
         raise ValueError(f"image of shape {image.shape}: 2 or 3 axes are needed, not {image.ndim}")
+    if image.dtype.kind not in "buif":
+        raise TypeError(f"image of dtype {image.dtype}: real numbers are needed")
     if image.ndim == 2:
         image = image[..., np.newaxis]
     height, width, channels = image.shape
