@@ -7,6 +7,8 @@ import logging
 import threading
 from contextlib import contextmanager, suppress
 
+import numpy as np
+
 from .capture import RunCapture
 from .guard import log_failure
 from .publish import publish
@@ -52,7 +54,9 @@ class Run:
     def guard(self):
         """Keep any error of the diagnostics inside: logged once a call, raised at its end if strict."""
         try:
-            yield
+            # What the pipeline wants to hear of its own arithmetic, a warning or an error, is not meant for ours.
+            with np.errstate(all="ignore"):
+                yield
         except Exception as error:
             with self._lock:
                 first, self._failed = not self._failed, True
@@ -80,6 +84,8 @@ class Run:
                 probe.hold_seams()
             arguments = arguments_of(function, args, kwargs)
             run._register(function, arguments)
+            # Known even if the rest of the call cannot be read.
+            run.capture.logger = arguments.get("logger")
             run.capture = RunCapture(arguments, first_pass)
             if any(probe.logger_of(run.capture).isEnabledFor(logging.DEBUG) for probe in probes):
                 run.capture.pre = tuple(tile_statistics(tile) for tile in run.capture.tiles)
