@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from astropy.wcs import WCS
 
 from .checks import fingerprints
+
+_READ = ("tiles", "tiles_wcs", "tiles_coverage", "tile_weights", "coverage_p1", "shape_out", "gain_clip")
 
 
 class RunCapture:
@@ -17,9 +21,16 @@ class RunCapture:
         The call's arguments by name; a version of the pipeline that lacks one leaves it out.
     first_pass : ndarray, shape (H, W) or (H, W, C), or None
         The first-pass mosaic, where the caller's could be seen.
+
+    Raises
+    ------
+    TypeError
+        If an argument that is to be read can be read only once.
     """
 
     def __init__(self, arguments, first_pass=None):
+        for name in _READ:
+            _check_readable(name, arguments.get(name))
         self.tiles = _or_empty(arguments.get("tiles"))
         # Copies: a WCS that two threads use at a time gives wrong positions in older astropy, theirs too.
         self.tiles_wcs = tuple(_copied(wcs) for wcs in _or_empty(arguments.get("tiles_wcs")))
@@ -41,6 +52,7 @@ class RunCapture:
 
     def observe_gains(self, gains):
         """Keep a copy of the gain list, whatever its length."""
+        _check_readable("the gain list", gains)
         self.gains = tuple(float(gain) for gain in gains)
 
     def observe_planes(self, planes):
@@ -49,6 +61,7 @@ class RunCapture:
         Keyed by tile and channel, so a channel that is coadded again after a failure
         replaces itself; planes whose channel cannot be told are passed over.
         """
+        _check_readable("the list of planes", planes)
         for index, plane in enumerate(planes):
             channel = _channel_of(plane)
             if channel is not None:
@@ -92,6 +105,12 @@ class RunCapture:
     def close(self):
         """Let go of every array and list of the call."""
         self.__init__({})
+
+
+def _check_readable(name, value):
+    # The pipeline would find nothing left of an iterator that was looked at.
+    if isinstance(value, Iterator):
+        raise TypeError(f"{name}: a {type(value).__name__} can be read only once, and that is for the pipeline to do")
 
 
 def _or_empty(sequence):
