@@ -15,7 +15,7 @@ from zemosaic_instrument import TwoPassProbe
 
 from .cli_replay import replay_command
 from .compare import compare, comparison_lines
-from .console import console, progress
+from .console import complain, console, progress, say
 from .demo import synthetic_tiles
 from .execute import environment_for, execute
 from .faults import PIPELINE_FAULTS, faulty_pass
@@ -52,7 +52,7 @@ def main(argv=None):
         with console(options.json):
             return command(options)
     except (TileError, OSError, ValueError) as error:
-        print(f"zemosaic-twopass: error: {' '.join(str(error).split())}", file=sys.stderr)
+        complain(error)
         return 2
 
 
@@ -101,10 +101,10 @@ def _process(options, tiles, directory, faults=()):
         print(json.dumps({**report.to_dict(), "files": [str(path) for path in files]}, allow_nan=False))
     else:
         for path in files:
-            print(f"[TwoPassRun] wrote {path.stem}: {path}")
+            say(f"[TwoPassRun] wrote {path.stem}: {path}")
         for finding in report.findings:
-            print(finding_line(finding))
-        print(report.verdict_line())
+            say(finding_line(finding))
+        say(report.verdict_line())
     return int(report.verdict == options.fail_on)
 
 
@@ -141,8 +141,8 @@ def _verify(options):
         print(json.dumps({"verdict": verdict, "sha256": hashes}))
     else:
         for run, digest in hashes.items():
-            print(f"[TwoPassVerify] run={run} sha256={digest}")
-        print(f"[TwoPassVerify] {verdict} {meaning}")
+            say(f"[TwoPassVerify] run={run} sha256={digest}")
+        say(f"[TwoPassVerify] {verdict} {meaning}")
     return int(verdict != "identical")
 
 
@@ -165,7 +165,7 @@ def _compare(options):
         print(json.dumps(plain({**found, "tiles": tiles}), allow_nan=False))
     else:
         for line in comparison_lines(found):
-            print(line)
+            say(line)
     return 0
 
 

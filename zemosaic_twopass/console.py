@@ -1,14 +1,48 @@
-"""What a terminal shows while the command works: the lines of the run, and a progress bar."""
+"""What a terminal shows of the command: lines that can do nothing to it, and a progress bar."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from contextlib import contextmanager
 
+from astropy.utils.exceptions import AstropyWarning
 from tqdm import tqdm
 
 from .settings import LOGGER_NAME
+
+
+def printable(text, stream):
+    """One line as a terminal may be given it.
+
+    Parameters
+    ----------
+    text : str
+        May hold names from strangers.
+    stream : file
+        Where it is to go.
+
+    Returns
+    -------
+    str
+        What is no printable character is replaced: it could move the cursor or turn the writing direction. What the
+        stream's encoding lacks is escaped.
+    """
+    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def say(line):
+    """Print one line on standard output."""
+    print(printable(line, sys.stdout))
+
+
+def complain(error):
+    """Say in one line on standard error why the command ends."""
+    text = f"zemosaic-twopass: error: {' '.join(str(error).split())}"
+    print(printable(text, sys.stderr), file=sys.stderr)
 
 
 class _Console(logging.StreamHandler):
@@ -16,16 +50,21 @@ class _Console(logging.StreamHandler):
 
     def emit(self, record):
         try:
-            line = self.format(record)
-            if not line.startswith(("[TwoPassFinding]", "[TwoPassVerdict]")):
-                tqdm.write(line, file=self.stream)
+            text = self.format(record)
+            if not text.startswith(("[TwoPassFinding]", "[TwoPassVerdict]")):
+                # Only a traceback has more lines than one; a name with a line break in it shall not look like two.
+                lines = text.split("\n") if record.levelno >= logging.WARNING else [text]
+                tqdm.write("\n".join(printable(line, self.stream) for line in lines), file=self.stream)
         except Exception:
             self.handleError(record)
 
 
 @contextmanager
 def console(quiet):
-    """Show the worker's and our lines on standard output; only warnings, on standard error, if quiet."""
+    """Show the worker's and our lines on standard output; only warnings, on standard error, if quiet.
+
+    What numpy and astropy have to say about odd pixels and headers is not shown.
+    """
     logger = logging.getLogger(LOGGER_NAME)
     before = logger.level, logger.propagate
     handler = _Console(sys.stderr if quiet else sys.stdout)
@@ -34,7 +73,10 @@ def console(quiet):
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
     try:
-        yield
+        with warnings.catch_warnings():
+            for category in (RuntimeWarning, AstropyWarning):
+                warnings.simplefilter("ignore", category)
+            yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before[0])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from pathlib import Path
 
 from astropy.table import Table
 
 from .artefacts import JSON_NAME, TABLE_NAME
+from .console import say
 from .page import VERDICT_TEXTS, finding_size
 from .report import SCHEMA, SCHEMA_VERSION, Finding
 from .tables import short_table
@@ -102,9 +102,8 @@ def show(directory, as_json=False):
     table = read_table(directory)
     lines = list(report_lines(report))
     lines += ["", *table_lines(table)] if table is not None else ["", "Tiles: none recorded."]
-    encoding = sys.stdout.encoding or "utf-8"
     for line in lines:
-        print(_printable(line).encode(encoding, "backslashreplace").decode(encoding))
+        say(line)
     return report
 
 
@@ -180,8 +179,3 @@ def _check(report):
 
 def _is_number(value):
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value))
-
-
-def _printable(text):
-    # A name can hold what moves the cursor or turns the writing direction.
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
