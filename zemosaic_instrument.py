@@ -118,7 +118,7 @@ class _Patch:
             wrapt.unwrap_object(self.owner, self.name, self.handle, missing_ok=True)
         except wrapt.WrapperNotOutermostError as error:
             # Somebody wrapped over us in a way that cannot be undone; ours stays and does nothing.
-            log_failure(logging.getLogger(LOGGER_NAME), error)
+            quietly(log_failure, logging.getLogger(LOGGER_NAME), error)
 
 
 class _Tap:
@@ -207,18 +207,27 @@ class TwoPassProbe:
 
     def __enter__(self):
         with _lock:
-            function = getattr(self.worker, seams.SECOND_PASS, None)
-            if not callable(function):
-                raise AttachError(f"{getattr(self.worker, '__name__', self.worker)} has no {seams.SECOND_PASS}")
-            self._home = seams.home_of(wrapt.unwrapped(function), self.worker)
-            description = seams.description_of(self.worker, function, self._home)
-            tap = _tap_of(function)
-            # A decorated function has its tap already and nothing of it is ours to undo.
-            if tap is None or (id(self.worker), seams.SECOND_PASS) in _patches:
-                tap = self._hold(self.worker, seams.SECOND_PASS, tap or _Tap())
-            self._listen(tap)
+            try:
+                description = self._open()
+            except BaseException:
+                # Nobody closes what was not opened: whatever is on the worker by now comes off again.
+                self.__exit__()
+                raise
         quietly((self.logger or logging.getLogger(LOGGER_NAME)).info, "%s", description)
         return self
+
+    def _open(self):
+        function = getattr(self.worker, seams.SECOND_PASS, None)
+        if not callable(function):
+            raise AttachError(f"{getattr(self.worker, '__name__', self.worker)} has no {seams.SECOND_PASS}")
+        self._home = seams.home_of(wrapt.unwrapped(function), self.worker)
+        description = seams.description_of(self.worker, function, self._home)
+        tap = _tap_of(function)
+        # A decorated function has its tap already and nothing of it is ours to undo.
+        if tap is None or (id(self.worker), seams.SECOND_PASS) in _patches:
+            tap = self._hold(self.worker, seams.SECOND_PASS, tap or _Tap())
+        self._listen(tap)
+        return description
 
     def __exit__(self, *exc_info):
         with _lock:
@@ -315,15 +324,23 @@ def two_pass_diagnostics(function):
     Returns
     -------
     callable
-        `function` itself unless ``ZEMOSAIC_TWO_PASS_DEBUG`` is on at this moment.
+        `function` itself unless ``ZEMOSAIC_TWO_PASS_DEBUG`` is on at this moment, or if it cannot be watched.
     """
+    return quietly(_decorated, function) or function
+
+
+def _decorated(function):
     if not switched_on():
         return function
     _load()
     tap = _Tap()
     watched = _Watched(function, tap)
     probe = TwoPassProbe(seams.home_of(wrapt.unwrapped(function)), **Settings.from_environment().for_probe())
-    probe._listen(tap)
+    try:
+        probe._listen(tap)
+    except BaseException:
+        probe.__exit__()
+        raise
     # When the decorated function goes, so do the wrappers on the inner functions.
     weakref.finalize(watched, probe.__exit__).atexit = False
     return watched

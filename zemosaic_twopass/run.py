@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 import numpy as np
 
 from .capture import RunCapture
-from .guard import log_failure
+from .guard import log_failure, quietly
 from .publish import publish
+from .settings import LOGGER_NAME
 from .stats import tile_statistics
 from .tiles import TileError, check_tiles
 
@@ -26,6 +27,22 @@ def arguments_of(function, args, kwargs):
         if parameter.kind is parameter.VAR_KEYWORD:
             found |= found.pop(name, {})
     return found
+
+
+def noted(function, *args):
+    """Call an observer of an inner call: whatever fails in it is said once by every run under way.
+
+    Whose call it was cannot be told any more.
+    """
+    try:
+        function(*args)
+    except Exception as error:
+        runs = list(_running.values())
+        for run in runs:
+            with run.guard():
+                raise error
+        if not runs:
+            quietly(log_failure, logging.getLogger(LOGGER_NAME), error)
 
 
 class Run:
@@ -66,7 +83,13 @@ class Run:
                 for probe in self.probes:
                     probe.failures.append(f"{type(error).__name__}: {error}")
                 with suppress(Exception):
-                    log_failure(self.probes[0].logger_of(self.capture), error)
+                    log_failure(self._logger(), error)
+
+    def _logger(self):
+        try:
+            return self.probes[0].logger_of(self.capture)
+        except Exception:
+            return logging.getLogger(LOGGER_NAME)
 
     def say(self, logger, *lines):
         """Log lines at DEBUG, each once a logger however many probes are open."""
@@ -77,16 +100,24 @@ class Run:
 
     @classmethod
     def opened(cls, probes, function, args, kwargs, first_pass):
-        """Before the body: read the arguments, be found by the inner calls, describe the tiles."""
+        """Before the body: read the arguments, be found by the inner calls, describe the tiles.
+
+        `first_pass` gives the mosaic of the first pass; None where there is no caller that holds it.
+        """
         run = cls(probes, args, kwargs)
+        # Each step has a guard of its own: a run that is found by its inner calls keeps them from complaining too.
         with run.guard():
             for probe in probes:
                 probe.hold_seams()
+        mosaic = None
+        with run.guard():
+            mosaic = first_pass and first_pass()
+        with run.guard():
             arguments = arguments_of(function, args, kwargs)
             run._register(function, arguments)
             # Known even if the rest of the call cannot be read.
             run.capture.logger = arguments.get("logger")
-            run.capture = RunCapture(arguments, first_pass)
+            run.capture = RunCapture(arguments, mosaic)
             if any(probe.logger_of(run.capture).isEnabledFor(logging.DEBUG) for probe in probes):
                 run.capture.pre = tuple(tile_statistics(tile) for tile in run.capture.tiles)
             if any(probe.delta_map for probe in probes):
@@ -120,7 +151,8 @@ class Run:
                         publish(self, result is not None, probe)
         finally:
             _running.pop(self._key, None)
-            self.capture.close()
+            with self.guard():
+                self.capture.close()
         error, self._error = self._error, None
         return error
 
@@ -166,13 +198,6 @@ def observed_run(function, args, kwargs, key):
     """
     if not _running:
         return None
-    try:
-        arguments = arguments_of(function, args, kwargs)
-        run = _running.get(id(arguments.get(key)))
-    except Exception as error:
-        # Whose call this was cannot be told any more, so every run under way says so.
-        for run in list(_running.values()):
-            with run.guard():
-                raise error
-        return None
+    arguments = arguments_of(function, args, kwargs)
+    run = _running.get(id(arguments.get(key)))
     return None if run is None else (run, arguments)

@@ -10,7 +10,7 @@ import inspect
 import sys
 
 from .guard import quietly
-from .run import arguments_of, observed_run
+from .run import arguments_of, noted, observed_run
 
 SECOND_PASS = "run_second_pass_coverage_renorm"
 GAINS = "compute_per_tile_gains_from_coverage"
@@ -31,31 +31,45 @@ _VERSIONS = {
 # Probes that are open; asked to look after themselves when a call comes that belongs to no run of theirs.
 open_probes = []
 
-# The first-pass mosaic of the caller that is under way in this thread.
+# Gives the first-pass mosaic of the caller that is under way in this thread.
 first_pass = contextvars.ContextVar("zemosaic_first_pass", default=None)
 
 
 def observe_gains(wrapped, instance, args, kwargs):
     """Note the gain list that the pipeline computes for a run of ours."""
     gains = wrapped(*args, **kwargs)
-    quietly(_note_gains, wrapped, args, kwargs, gains)
+    noted(_note_gains, wrapped, args, kwargs, gains)
     return gains
 
 
 def observe_coadd(wrapped, instance, args, kwargs):
     """Note the corrected planes that go into a coadd of a run of ours."""
-    quietly(_note_planes, wrapped, args, kwargs)
+    noted(_note_planes, wrapped, args, kwargs)
     return wrapped(*args, **kwargs)
 
 
 def observe_caller(wrapped, instance, args, kwargs):
     """Note the first-pass mosaic, which only the caller of the second pass holds."""
-    quietly(_look_after)
-    token = first_pass.set(quietly(_mosaic_of, wrapped, args, kwargs))
+    caller = _Caller(wrapped, args, kwargs)
+    token = first_pass.set(caller.mosaic)
     try:
         return wrapped(*args, **kwargs)
     finally:
         first_pass.reset(token)
+        if not caller.asked:
+            quietly(_look_after)
+
+
+class _Caller:
+    """A call of the caller; asked for its mosaic inside the run, so that one guard takes whatever fails in a pass."""
+
+    def __init__(self, *call):
+        self.call = call
+        self.asked = False
+
+    def mosaic(self):
+        self.asked = True
+        return arguments_of(*self.call)["final_mosaic_data"]
 
 
 def _note_gains(wrapped, args, kwargs, gains):
@@ -85,10 +99,6 @@ def _look_after():
     """A call that no run was waiting for: perhaps the second pass is no longer the one that is watched."""
     for probe in list(open_probes):
         probe.look_after()
-
-
-def _mosaic_of(wrapped, args, kwargs):
-    return arguments_of(wrapped, args, kwargs)["final_mosaic_data"]
 
 
 def home_of(function, worker=None):

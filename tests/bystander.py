@@ -1,0 +1,119 @@
+"""What a call may change about the process, and how to make any function of the diagnostics fail."""
+
+import contextlib
+import importlib
+import inspect
+import logging
+import os
+import pkgutil
+import random
+import signal
+import sys
+import threading
+import warnings
+
+import numpy as np
+
+import zemosaic_instrument
+import zemosaic_twopass
+
+# Never on the pipeline's path: the command, the demo, the reader of reports; and the pipeline of our own worker.
+ELSEWHERE = {
+    "__main__",
+    "cli",
+    "compare",
+    "console",
+    "demo",
+    "execute",
+    "faults",
+    "options",
+    "renorm",
+    "show",
+    "workers",
+}
+
+
+def modules_on_the_path():
+    """Every module that a watched second pass may run through, ours only."""
+    names = sorted(entry.name for entry in pkgutil.iter_modules(zemosaic_twopass.__path__))
+    found = [importlib.import_module(f"zemosaic_twopass.{name}") for name in names if name not in ELSEWHERE]
+    return [entry for entry in found if not hasattr(entry, "__path__")] + [zemosaic_instrument]
+
+
+def functions_of(module):
+    """{name: function} of every function and method that is written down in a module."""
+    found = {}
+    owners = [module, *(entry for entry in vars(module).values() if inspect.isclass(entry))]
+    for owner in owners:
+        for entry in vars(owner).values():
+            # Whatever stands around it: property, cached property, class method, context manager.
+            for attribute in ("__func__", "fget", "func"):
+                entry = getattr(entry, attribute, entry)
+            function = inspect.unwrap(entry) if callable(entry) else entry
+            if inspect.isfunction(function) and function.__code__.co_filename == module.__file__:
+                found[function.__qualname__] = function
+    return found
+
+
+_pending = []
+
+
+def _fails(*args, **kwargs):
+    import bystander
+
+    bystander._pending.append(None)
+    raise bystander._pending[0]
+
+
+@contextlib.contextmanager
+def failing(*functions, error):
+    """Make functions raise whenever they are called, under whatever name; yields a callable: how often it happened.
+
+    Their code is exchanged, so it makes no difference who has imported them.
+    """
+    kept = [function.__code__ for function in functions]
+    _pending[:] = [error]
+    try:
+        for function in functions:
+            function.__code__ = _fails.__code__.replace(co_freevars=function.__code__.co_freevars)
+        yield lambda: len(_pending) - 1
+    finally:
+        for function, code in zip(functions, kept, strict=True):
+            function.__code__ = code
+        _pending.clear()
+        # The traceback leads to every frame that the error went through.
+        error.__traceback__ = error.__context__ = None
+
+
+def reached(call):
+    """Code of every Python function that a call runs through, in this thread."""
+    codes = set()
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, event, argument: codes.add(frame.f_code) if event == "call" else None)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return codes
+
+
+def surroundings():
+    """All that a call of the pipeline finds and leaves; the global random state under "random"."""
+    name, *state = np.random.get_state()
+    loggers = [logging.getLogger(), logging.getLogger("ZeMosaicWorker")]
+    descriptors = "/proc/self/fd"
+    return {
+        "random": (name, state[0].tobytes(), *state[1:]),
+        "python random": random.getstate(),
+        "warnings": (list(warnings.filters), warnings.showwarning),
+        "floating point": np.geterr(),
+        "printing": np.get_printoptions(),
+        "environment": dict(os.environ),
+        "logging": [(entry.level, entry.disabled, entry.propagate, list(entry.handlers)) for entry in loggers],
+        "logging disabled": logging.root.manager.disable,
+        "directory": os.path.realpath("."),
+        "threads": threading.active_count(),
+        "descriptors": len(os.listdir(descriptors)) if os.path.isdir(descriptors) else 0,
+        "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
+        "import path": list(sys.path),
+    }

@@ -1,0 +1,95 @@
+"""A probe on a replayed night, beside the same call without one."""
+
+import contextlib
+import logging
+
+import pytest
+from bystander import failing, surroundings
+from conftest import ListHandler, digest
+from replay import Night
+
+from zemosaic_instrument import TwoPassProbe
+from zemosaic_twopass import artefacts
+from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
+
+FAILED = "[TwoPassProbe] diagnostics failed: "
+PICTURES = {name: artefacts.ARTEFACTS[name] for name in (MAP_PICTURE, TILES_PICTURE)}
+# Lowered so that tiles of a few pixels run through every test that large ones do.
+LIMITS = {
+    "zemosaic_twopass.residual.MIN_CLUSTERS": 8,
+    "zemosaic_twopass.residual._CLUSTER_SIDES": (1,),
+    "zemosaic_twopass.levels._MIN_BLOCKS": 8,
+    "zemosaic_twopass.registration._CLUSTER_SIDE": 1,
+    "zemosaic_twopass.registration._MIN_CLUSTERS": 4,
+}
+
+
+class Watch:
+    """One night, its bare result, and calls that must not differ from it."""
+
+    def __init__(self, patch):
+        self.patch = patch
+        self.night = Night.make(fault="mask")
+        self.logger = logging.getLogger("ZeMosaicWorker")
+        self.handler = ListHandler()
+        self.given = self.night.given()
+        bare = [(digest(*self.night.call(self.logger)), surroundings()["random"]) for _ in range(2)]
+        assert bare[0] == bare[1], "two bare runs differ: the comparison would prove nothing"
+        self.bare = bare[0]
+        self.probe = TwoPassProbe(self.night.worker, downsample=4)
+
+    def draw(self, *pictures):
+        """Draw these pictures and no other: they take long."""
+        for name in PICTURES:
+            drawn = PICTURES[name] if name in pictures else (lambda report: False, None)
+            self.patch.setitem(artefacts.ARTEFACTS, name, drawn)
+
+    def call(self):
+        """One call in which nothing of the pipeline may differ; gives its warnings."""
+        self.handler.messages.clear()
+        before = surroundings()
+        result = self.night.call(self.logger)
+        after = surroundings()
+        assert (digest(*result), after.pop("random")) == self.bare
+        before.pop("random")
+        assert after == before
+        assert self.night.given() == self.given
+        return [text for level, text in self.handler.messages if level != "DEBUG"]
+
+    def survive(self, *functions, error, delta_map=True):
+        """A call in which functions of ours fail says so once; the next one is seen again."""
+        self.probe.delta_map = delta_map
+        with failing(*functions, error=error) as count:
+            warned = self.call()
+            assert count() > 0, "was not called"
+        assert [text.startswith(FAILED) for text in warned] == [True], warned
+        self.observe(delta_map=False)
+
+    def observe(self, delta_map=True):
+        """A call that is seen in full."""
+        self.probe.delta_map = delta_map
+        self.probe.reports.clear()
+        assert self.call() == []
+        (report,) = self.probe.reports
+        gains = [(tile.gain, tile.post_source) for tile in report.tiles]
+        assert gains == [(1.0, "observed"), (1.125, "observed"), (1.25, "observed")]
+        assert (report.delta is not None) == delta_map
+        assert report.verdict == ("pipeline_bug" if delta_map else "undetermined")
+
+
+@contextlib.contextmanager
+def watching(directory):
+    """A `Watch` with its probe open, the worker's logger at DEBUG; `directory` as the environment says it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in LIMITS.items():
+            patch.setattr(name, value)
+        patch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_DIR", str(directory))
+        watch = Watch(patch)
+        watch.draw()
+        patch.setattr(watch.logger, "level", logging.DEBUG)
+        watch.logger.addHandler(watch.handler)
+        try:
+            with watch.probe:
+                yield watch
+        finally:
+            watch.logger.removeHandler(watch.handler)
