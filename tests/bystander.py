@@ -111,7 +111,7 @@ def surroundings():
         "environment": dict(os.environ),
         "logging": [(entry.level, entry.disabled, entry.propagate, list(entry.handlers)) for entry in loggers],
         "logging disabled": logging.root.manager.disable,
-        "directory": os.path.realpath("."),
+        "directory": os.stat(".")[1:3],
         "threads": threading.active_count(),
         "descriptors": len(os.listdir(descriptors)) if os.path.isdir(descriptors) else 0,
         "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},

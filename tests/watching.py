@@ -44,11 +44,11 @@ class Watch:
             drawn = PICTURES[name] if name in pictures else (lambda report: False, None)
             self.patch.setitem(artefacts.ARTEFACTS, name, drawn)
 
-    def call(self):
+    def call(self, **kwargs):
         """One call in which nothing of the pipeline may differ; gives its warnings."""
         self.handler.messages.clear()
         before = surroundings()
-        result = self.night.call(self.logger)
+        result = self.night.call(**{"logger": self.logger, **kwargs})
         after = surroundings()
         assert (digest(*result), after.pop("random")) == self.bare
         before.pop("random")
