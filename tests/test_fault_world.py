@@ -150,8 +150,8 @@ class Raising(logging.Handler):
 
 @pytest.mark.parametrize("name", ["ZeMosaicWorker", None], ids=["worker", "root"])
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
-def test_handler_that_raises(name, level, watch):
-    """It may come before the one that could have said so, or after."""
+def test_handler_that_raises(name, level, watch, folder):
+    """It costs the lines, not the report and its files."""
     logger, handler = logging.getLogger(name), Raising(level)
     logger.addHandler(handler)
     try:
@@ -160,6 +160,8 @@ def test_handler_that_raises(name, level, watch):
             assert warned == []
         else:
             assert [text.startswith(FAILED + "BlockingIOError") for text in warned] == [True]
+        assert len(watch.probe.reports[0].tiles) == 3
+        assert len(files_in(folder)) == 6
     finally:
         logger.removeHandler(handler)
 

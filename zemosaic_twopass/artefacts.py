@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 
@@ -119,7 +120,10 @@ def _has_map(report):
 
 
 def _write_array(report, path):
-    np.save(path, report.delta.delta, allow_pickle=False)
+    buffer = io.BytesIO()
+    np.save(buffer, report.delta.delta, allow_pickle=False)
+    # Not straight into the file: what NumPy's C stream cannot write when it is closed is lost without an error.
+    path.write_bytes(buffer.getbuffer())
 
 
 def _write_json(report, path):

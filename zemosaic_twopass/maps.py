@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 from astropy.io import fits
 
@@ -76,7 +78,10 @@ def write_map(report, path):
         hdus.append(hdu)
     # The lookup tables of a distorted WCS, which the headers refer to.
     hdus.extend(wcs_hdus[1:])
-    hdus.writeto(path, overwrite=True, checksum=True)
+    buffer = io.BytesIO()
+    hdus.writeto(buffer, checksum=True)
+    # Not straight into the file: the end of an array that does not fit on the disk any more is lost without an error.
+    path.write_bytes(buffer.getbuffer())
 
 
 def wcs_header(wcs, header):

@@ -92,11 +92,15 @@ class Run:
             return logging.getLogger(LOGGER_NAME)
 
     def say(self, logger, *lines):
-        """Log lines at DEBUG, each once a logger however many probes are open."""
-        for line in lines:
-            if (id(logger), line) not in self._said:
-                self._said.add((id(logger), line))
-                logger.debug("%s", line)
+        """Log lines at DEBUG, each once a logger however many probes are open.
+
+        A logger that cannot take them costs the lines, not the report.
+        """
+        with self.guard():
+            for line in lines:
+                if (id(logger), line) not in self._said:
+                    self._said.add((id(logger), line))
+                    logger.debug("%s", line)
 
     @classmethod
     def opened(cls, probes, function, args, kwargs, first_pass):
