@@ -21,6 +21,8 @@ import zemosaic_twopass
 ELSEWHERE = {
     "__main__",
     "cli",
+    "cli_replay",
+    "cluster",
     "compare",
     "console",
     "demo",
@@ -28,6 +30,7 @@ ELSEWHERE = {
     "faults",
     "options",
     "renorm",
+    "replay",
     "show",
     "workers",
 }
@@ -86,14 +89,21 @@ def failing(*functions, error):
 
 
 def reached(call):
-    """Code of every Python function that a call runs through, in this thread."""
+    """Code of every Python function that a call runs through, in this thread and in those that it starts."""
     codes = set()
-    before = sys.getprofile()
-    sys.setprofile(lambda frame, event, argument: codes.add(frame.f_code) if event == "call" else None)
+
+    def note(frame, event, argument):
+        if event == "call":
+            codes.add(frame.f_code)
+
+    before = sys.getprofile(), threading.getprofile()
+    sys.setprofile(note)
+    threading.setprofile(note)
     try:
         call()
     finally:
-        sys.setprofile(before)
+        sys.setprofile(before[0])
+        threading.setprofile(before[1])
     return codes
 
 

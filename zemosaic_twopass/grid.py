@@ -96,12 +96,12 @@ def block_sum(image, factor):
     -------
     ndarray, shape (n, W // factor), float64
     """
-    height, width = image.shape[:2]
+    height, width, channels = *image.shape[:2], image.shape[2] if image.ndim == 3 else 1
+    down, across = height // factor, width // factor
     # Rows first, and as flat ones: adding long lines to each other is what numpy does fastest.
-    rows = np.add.reduce(image.reshape(height // factor, factor, -1), axis=1, dtype=np.float64)
-    rows = rows.reshape(height // factor, width, -1)
-    whole = width // factor
-    return rows[:, : whole * factor].reshape(height // factor, whole, -1).sum(axis=2)
+    rows = np.add.reduce(image.reshape(down, factor, width * channels), axis=1, dtype=np.float64)
+    rows = rows.reshape(down, width, channels)
+    return rows[:, : across * factor].reshape(down, across, factor * channels).sum(axis=2)
 
 
 def block_wcs(wcs, factor):
