@@ -58,8 +58,10 @@ def draw_points(coverage, count, rng):
     covered = np.count_nonzero(coverage > 0)
     if covered == 0:
         return np.empty((2, 0), dtype=int)
-    drawn = rng.integers(0, coverage.size, int(1.1 * count * coverage.size / covered) + 100)
-    rows, columns = np.unravel_index(np.unique(drawn), coverage.shape)
+    draws = int(1.1 * count * coverage.size / covered) + 100
+    # Of a large mosaic that is all but empty there are far fewer pixels to list than to draw.
+    drawn = np.flatnonzero(coverage > 0) if covered < draws else np.unique(rng.integers(0, coverage.size, draws))
+    rows, columns = np.unravel_index(drawn, coverage.shape)
     keep = np.flatnonzero(coverage[rows, columns] > 0)
     # Cut at random: the draws are in order, and a cut at the end would leave out the last rows.
     keep = np.sort(rng.permutation(keep)[:count])
