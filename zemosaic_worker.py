@@ -22,8 +22,9 @@ from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 
 from zemosaic_instrument import two_pass_diagnostics
+from zemosaic_twopass.images import TileError
 from zemosaic_twopass.renorm import as_hwc, coverage_scale, finite_mask, input_weights, merge_passes, tile_gain
-from zemosaic_twopass.tiles import TileError, check_tiles
+from zemosaic_twopass.tiles import check_tiles
 from zemosaic_twopass.tiles import load_master_tiles as load_master_tiles
 
 _log = logging.getLogger("ZeMosaicWorker")

@@ -14,8 +14,9 @@ from distributed import LocalCluster
 
 from zemosaic_twopass import cli, cluster
 from zemosaic_twopass.demo import synthetic_tiles
+from zemosaic_twopass.images import TileError, open_image
 from zemosaic_twopass.replay import Target, replay
-from zemosaic_twopass.tiles import TileError, open_image, write_master_tile
+from zemosaic_twopass.tiles import write_master_tile
 
 GAINS = [1.0, 0.95, 1.1, 0.9, 1.05, 0.97]
 

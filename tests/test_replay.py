@@ -9,8 +9,9 @@ from scenes import Pass, named
 
 from zemosaic_twopass import cli, delta_map, diagnose, tile_statistics
 from zemosaic_twopass.demo import synthetic_tiles
+from zemosaic_twopass.images import TileError
 from zemosaic_twopass.replay import gains_from_text, replay, try_tile
-from zemosaic_twopass.tiles import MasterTile, TileError, read_master_tile, write_master_tile
+from zemosaic_twopass.tiles import MasterTile, read_master_tile, write_master_tile
 
 GAINS = [1.0, 0.95, 1.1, 0.9]
 

@@ -5,7 +5,8 @@ import pytest
 from astropy.io import fits
 
 from zemosaic_twopass.demo import synthetic_tiles
-from zemosaic_twopass.tiles import MasterTile, TileError, check_tiles, load_master_tiles, write_master_tile
+from zemosaic_twopass.images import TileError
+from zemosaic_twopass.tiles import MasterTile, check_tiles, load_master_tiles, write_master_tile
 from zemosaic_worker import load_master_tiles as worker_load_master_tiles
 
 

@@ -20,11 +20,12 @@ from .demo import synthetic_tiles
 from .execute import environment_for, execute
 from .faults import PIPELINE_FAULTS, faulty_pass
 from .files import whole_file
+from .images import TileError
 from .options import read_options
 from .report import finding_line, plain
 from .settings import LOGGER_NAME, Settings
 from .show import show
-from .tiles import MasterTile, TileError, load_master_tiles, write_master_tile
+from .tiles import MasterTile, load_master_tiles, write_master_tile
 from .workers import OURS, fingerprint, load_worker, run_second_pass
 
 _SEED = 20260421

@@ -8,10 +8,10 @@ import logging
 from pathlib import Path
 
 from .console import progress
+from .images import TileError
 from .replay import gains_from_report, gains_from_text, replay
 from .report import file_lines, finding_line, tile_lines
 from .settings import LOGGER_NAME
-from .tiles import TileError
 
 
 def replay_command(options):

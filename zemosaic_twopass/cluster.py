@@ -13,7 +13,7 @@ import os
 from distributed import Client, LocalCluster, rpc
 from distributed.scheduler import KilledWorker
 
-from .tiles import TileError
+from .images import TileError
 
 # A scheduler that is there answers at once, and the command must have given up within ten seconds.
 _PATIENCE_S = 4

@@ -6,11 +6,12 @@ import numpy as np
 
 from .checks import GAIN_TOLERANCE, check_corrected, check_gains, check_inputs, gain_finding
 from .closure import close_mosaic
+from .images import TileError
 from .kinds import residual_findings, untested
 from .report import Finding
 from .steps import gain_steps
 from .survey import compare, survey
-from .tiles import TileError, check_tiles
+from .tiles import check_tiles
 from .vocabulary import NOTES, PIPELINE, RESIDUAL
 
 _SEAM_FLOOR = 0.5

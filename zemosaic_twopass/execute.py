@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .images import TileError
 from .settings import PREFIX
-from .tiles import TileError
 
 HOOK = Path(__file__).resolve().parent / "hook"
 

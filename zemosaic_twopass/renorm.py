@@ -10,7 +10,7 @@ from reproject import reproject_interp
 from scipy.ndimage import gaussian_filter
 
 from .grid import pixel_box
-from .tiles import TileError
+from .images import TileError
 
 _MIN_MASK = 1e-3
 _MIN_BLURRED_COVERAGE = 2.0

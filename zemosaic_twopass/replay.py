@@ -17,10 +17,10 @@ from .build import summary_of
 from .delta import CoarseGrid, compare_tiles, project_layers
 from .diagnosis import diagnose_tiles, verdict_of
 from .grid import tile_outline
+from .images import TileError, celestial_wcs, open_image
 from .report import TileRecord, TwoPassReport
 from .stats import TileStats, tile_statistics
 from .survey import look_at
-from .tiles import TileError, celestial_wcs, open_image, read_master_tile
 
 _CLEAN = "Every tile agrees with the others; what a second pass makes of them was not looked at."
 

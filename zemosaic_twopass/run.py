@@ -11,10 +11,11 @@ import numpy as np
 
 from .capture import RunCapture
 from .guard import log_failure, quietly
+from .images import TileError
 from .publish import publish
 from .settings import LOGGER_NAME
 from .stats import tile_statistics
-from .tiles import TileError, check_tiles
+from .tiles import check_tiles
 
 _running = {}
 

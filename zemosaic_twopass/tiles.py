@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS
 
+from .images import TileError, celestial_wcs, open_image
 from .settings import LOGGER_NAME
-
-_MAX_CHANNELS = 4
-
-
-class TileError(ValueError):
-    """A tile that cannot be used; the message names it and states both values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,66 +54,14 @@ def read_master_tile(path):
     Raises
     ------
     TileError
-        If the file cannot be read, holds no image, has no celestial WCS, has an axis order that
-        cannot be told, or an ALPHA of another shape than the image. The message names the file.
+        If the file cannot be read, is absurdly large or claims to be, holds no image, has no celestial WCS, has
+        an axis order that cannot be told, or an ALPHA of another shape than the image. The message names the file.
     """
     path = Path(path)
     with open_image(path) as (data, header, coverage):
         wcs = celestial_wcs(header, data.shape[:2])
         coverage = None if coverage is None else _native_float32(coverage)
         return MasterTile(_native_float32(data), wcs, coverage, path.name)
-
-
-@contextmanager
-def open_image(path):
-    """Open a FITS image to be read in parts.
-
-    Parameters
-    ----------
-    path : path-like
-        As for `read_master_tile`.
-
-    Yields
-    ------
-    data : ndarray, shape (H, W) or (H, W, C)
-        As it lies in the file, mapped into memory and not read yet where the file allows it. For the time of the
-        block only: what is to stay must be copied.
-    header : str
-        Of the image; what `celestial_wcs` makes a WCS of. A WCS itself loses its last bits when it is pickled.
-    coverage : ndarray, shape (H, W), or None
-        As `data`.
-
-    Raises
-    ------
-    TileError
-        As `read_master_tile`; one that is raised within the block gets the file's name too.
-    """
-    try:
-        # What astropy mends in a header is no news to the reader; what it cannot mend raises further on.
-        with _no_astropy_warnings(), _opened(path) as parts:
-            yield parts
-    except TileError as error:
-        raise TileError(f"{path}: {error}") from None
-
-
-@contextmanager
-def _opened(path):
-    with ExitStack() as stack:
-        try:
-            hdus = stack.enter_context(fits.open(path, memmap=_can_be_mapped(path)))
-            image = next((hdu for hdu in hdus if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2), None)
-            if image is None:
-                raise TileError("holds no image")
-            data = _channels_last(np.asarray(image.data))
-            coverage = np.squeeze(np.asarray(hdus["ALPHA"].data)) if "ALPHA" in hdus else None
-        except TileError:
-            raise
-        except Exception as error:  # astropy raises many kinds on a damaged file
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise TileError(f"cannot be read: {reason}") from error
-        if coverage is not None and coverage.shape != data.shape[:2]:
-            raise TileError(f"ALPHA shape {coverage.shape} != image shape {data.shape[:2]}")
-        yield data, image.header.tostring(), coverage
 
 
 def load_master_tiles(paths):
@@ -213,63 +153,5 @@ def check_tiles(tiles, tiles_wcs, tiles_coverage=None, names=None):
     return channels
 
 
-@contextmanager
-def _no_astropy_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyWarning)
-        yield
-
-
-def _can_be_mapped(path):
-    """False where an image is stored scaled: it must be computed."""
-    with fits.open(path, memmap=False, lazy_load_hdus=False) as hdus:
-        return not any(key in hdu.header for hdu in hdus for key in ("BSCALE", "BZERO", "BLANK"))
-
-
 def _native_float32(array):
     return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def _channels_last(data):
-    """The image as HW or HWC; raises `TileError` where the axis order cannot be told."""
-    if data.ndim == 2:
-        return data
-    if data.ndim != 3:
-        raise TileError(f"image of shape {data.shape}: 2 or 3 axes are needed, not {data.ndim}")
-    small = [axis for axis, size in enumerate(data.shape) if size <= _MAX_CHANNELS]
-    if small == [0]:
-        return np.moveaxis(data, 0, 2)
-    if small == [2]:
-        return data
-    raise TileError(
-        f"axis order of shape {data.shape} cannot be told: one outer axis of at most {_MAX_CHANNELS} channels is needed"
-    )
-
-
-def celestial_wcs(header, shape):
-    """The WCS of an image.
-
-    Parameters
-    ----------
-    header : str
-        As `open_image` gives it.
-    shape : tuple of int
-        (H, W) of the image.
-
-    Returns
-    -------
-    astropy.wcs.WCS
-        Two-dimensional.
-
-    Raises
-    ------
-    TileError
-        If it is not celestial.
-    """
-    with _no_astropy_warnings():
-        wcs = WCS(fits.Header.fromstring(header))
-    if not wcs.has_celestial:
-        raise TileError(f"no celestial WCS: CTYPE is {list(wcs.wcs.ctype)}")
-    wcs = wcs.celestial
-    wcs.array_shape = shape
-    return wcs

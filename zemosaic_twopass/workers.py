@@ -12,10 +12,10 @@ from unittest import mock
 
 import numpy as np
 
+from .images import TileError
 from .renorm import finite_mask, merge_passes
 from .seams import CALLER, SECOND_PASS
 from .settings import PREFIX
-from .tiles import TileError
 
 OURS = Path(__file__).resolve().parents[1] / "zemosaic_worker.py"
 

@@ -1,0 +1,202 @@
+"""FITS images that may be anybody's: opened within bounds, mapped into memory where the file allows it."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import math
+import warnings
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
+from astropy.wcs import WCS
+
+_MAX_CHANNELS = 4
+# Far beyond any tile: a file that claims more, or unpacks to more, is not read.
+_MAX_VALUES = 1 << 30
+_MAX_BYTES = 1 << 33
+_MAX_HDUS = 256
+_MAX_HEADER_BYTES = 1 << 23
+_FITS_BLOCK = 2880
+_UNPACK = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
+
+
+class TileError(ValueError):
+    """A tile that cannot be used; the message names it and states both values."""
+
+
+@contextmanager
+def open_image(path):
+    """Open a FITS image to be read in parts.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `tiles.read_master_tile`.
+
+    Yields
+    ------
+    data : ndarray, shape (H, W) or (H, W, C)
+        As it lies in the file, mapped into memory and not read yet where the file allows it. For the time of the
+        block only: what is to stay must be copied.
+    header : str
+        Of the image; what `celestial_wcs` makes a WCS of. A WCS itself loses its last bits when it is pickled.
+    coverage : ndarray, shape (H, W), or None
+        As `data`.
+
+    Raises
+    ------
+    TileError
+        As `tiles.read_master_tile`; one that is raised within the block gets the file's name too.
+    """
+    try:
+        # What astropy mends in a header is no news to the reader; what it cannot mend raises further on.
+        with _no_astropy_warnings(), _parts(Path(path)) as parts:
+            yield parts
+    except TileError as error:
+        raise TileError(f"{path}: {error}") from None
+
+
+@contextmanager
+def _parts(path):
+    with ExitStack() as stack:
+        try:
+            hdus = stack.enter_context(_checked(path, memmap=True))
+            if any(key in hdu.header for hdu in hdus for key in ("BSCALE", "BZERO", "BLANK")):
+                # An image that is stored scaled must be computed.
+                hdus = stack.enter_context(_checked(path, memmap=False))
+            image = next((hdu for hdu in hdus if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2), None)
+            if image is None:
+                raise TileError("holds no image")
+            data = _channels_last(np.asarray(image.data))
+            coverage = np.squeeze(np.asarray(hdus["ALPHA"].data)) if "ALPHA" in hdus else None
+        except TileError:
+            raise
+        except Exception as error:  # astropy raises many kinds on a damaged file
+            raise _unreadable(error) from error
+        if coverage is not None and coverage.shape != data.shape[:2]:
+            raise TileError(f"ALPHA shape {coverage.shape} != image shape {data.shape[:2]}")
+        yield data, image.header.tostring(), coverage
+
+
+def _unreadable(error):
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return TileError(f"cannot be read: {reason}")
+
+
+@contextmanager
+def _checked(path, memmap):
+    with _opened(path) as file, fits.open(file, memmap=memmap and not isinstance(file, _Unpacked)) as hdus:
+        _check_sizes(hdus)
+        yield hdus
+
+
+class _Unpacked:
+    """A packed file as it unpacks; headers without an end are not read for ever."""
+
+    def __init__(self, file):
+        self._file = file
+        self._left = _MAX_HEADER_BYTES
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+
+    def read(self, size=-1):
+        # Headers are read block by block, an image at once.
+        self._left -= size if 0 <= size <= _FITS_BLOCK else 0
+        if self._left < 0:
+            # An OSError: astropy takes a ValueError for the end of the file.
+            raise OSError(f"headers of more than {_MAX_HEADER_BYTES} bytes")
+        return self._file.read(size)
+
+
+@contextmanager
+def _opened(path):
+    """What astropy is to read: the file, or what a packed one unpacks to; never a name, which it might fetch."""
+    if path.exists() and not path.is_file():
+        raise TileError("cannot be read: is not a regular file")
+    with path.open("rb") as file:
+        magic = file.read(2)
+        file.seek(0)
+        if magic == b"PK":
+            raise TileError("cannot be read: is a zip archive")
+        if magic not in _UNPACK:
+            yield file
+            return
+        with _UNPACK[magic](file) as unpacked:
+            yield _Unpacked(unpacked)
+
+
+def _check_sizes(hdus):
+    """Hold every HDU to a sane size before anything behind it is looked for."""
+    total = 0
+    for number, hdu in enumerate(hdus, start=1):
+        values = math.prod(int(n) for n in hdu.shape) if hdu.is_image else 0
+        # Behind one that cannot be made out, which has no such account, nothing is looked for.
+        total += hdu.fileinfo()["datSpan"] if hasattr(hdu, "fileinfo") else 0
+        if values > _MAX_VALUES:
+            raise TileError(f"image of shape {hdu.shape}: {values} values > {_MAX_VALUES}")
+        if total > _MAX_BYTES or number > _MAX_HDUS:
+            raise TileError(f"{total} bytes in {number} HDUs; at most {_MAX_BYTES} in {_MAX_HDUS} are read")
+
+
+@contextmanager
+def _no_astropy_warnings():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)
+        yield
+
+
+def _channels_last(data):
+    """The image as HW or HWC; raises `TileError` where the axis order cannot be told."""
+    if data.ndim == 2:
+        return data
+    if data.ndim != 3:
+        raise TileError(f"image of shape {data.shape}: 2 or 3 axes are needed, not {data.ndim}")
+    small = [axis for axis, size in enumerate(data.shape) if size <= _MAX_CHANNELS]
+    if small == [0]:
+        return np.moveaxis(data, 0, 2)
+    if small == [2]:
+        return data
+    raise TileError(
+        f"axis order of shape {data.shape} cannot be told: one outer axis of at most {_MAX_CHANNELS} channels is needed"
+    )
+
+
+def celestial_wcs(header, shape):
+    """The WCS of an image.
+
+    Parameters
+    ----------
+    header : str
+        As `open_image` gives it.
+    shape : tuple of int
+        (H, W) of the image.
+
+    Returns
+    -------
+    astropy.wcs.WCS
+        Two-dimensional.
+
+    Raises
+    ------
+    TileError
+        If it is not celestial.
+    """
+    with _no_astropy_warnings():
+        try:
+            wcs = WCS(fits.Header.fromstring(header))
+            sky = wcs.celestial if wcs.has_celestial else wcs
+            position = sky.pixel_to_world(shape[1] / 2, shape[0] / 2) if wcs.has_celestial else None
+        except Exception as error:  # so does wcslib
+            raise _unreadable(error) from error
+    if not wcs.has_celestial:
+        raise TileError(f"no celestial WCS: CTYPE is {list(wcs.wcs.ctype)}")
+    if not isinstance(position, SkyCoord):
+        frame = f"CTYPE {list(sky.wcs.ctype)} in RADESYS {sky.wcs.radesys!r}"
+        raise TileError(f"no celestial WCS: {frame} gives no position on the sky")
+    sky.array_shape = shape
+    return sky
