@@ -14,6 +14,7 @@ evens out the steps in that coverage, and coadds the tiles anew::
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -28,6 +29,9 @@ from zemosaic_twopass.tiles import check_tiles
 from zemosaic_twopass.tiles import load_master_tiles as load_master_tiles
 
 _log = logging.getLogger("ZeMosaicWorker")
+# A mosaic larger than both, in pixels and in areas of all its tiles, has a tile where none should be.
+_LARGE_MOSAIC = 1 << 22
+_MOST_TILE_AREAS = 64
 
 
 def assemble_first_pass(tiles, tiles_wcs, tiles_coverage=None, *, tile_weights=None, parallel_plan=None, logger=None):
@@ -59,12 +63,16 @@ def assemble_first_pass(tiles, tiles_wcs, tiles_coverage=None, *, tile_weights=N
     Raises
     ------
     TileError
-        If the tiles do not fit together or there are none.
+        If the tiles do not fit together, there are none, or they lie so far apart that the mosaic would be
+        all but empty.
     """
     logger = logger or _log
     if not check_tiles(tiles, tiles_wcs, tiles_coverage):
         raise TileError("no tiles: 0 were given, at least 1 is needed")
     wcs, shape = find_optimal_celestial_wcs([(np.shape(t)[:2], w) for t, w in zip(tiles, tiles_wcs, strict=True)])
+    area = sum(math.prod(np.shape(tile)[:2]) for tile in tiles)
+    if math.prod(shape) > max(_LARGE_MOSAIC, _MOST_TILE_AREAS * area):
+        raise TileError(f"mosaic of shape {shape} for tiles of {area} pixels in all: a tile has the wrong WCS")
     logger.info("[TwoPass] first_pass tiles=%d shape_out=%s", len(tiles), shape)
     planes = [as_hwc(tile) for tile in tiles]
     weights = input_weights(planes, tiles_coverage, tile_weights)
