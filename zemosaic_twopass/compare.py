@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from astropy.table import join
 
-from .artefacts import MAP_NAME
+from .artefacts import MAP_NAME, TABLE_NAME
 from .show import read_report, read_table
 
 _MAX_MAP_BYTES = 1 << 30
@@ -58,7 +58,7 @@ def compare(first, second):
         If a report is not there or is not one; the message names it.
     """
     reports = [read_report(directory) for directory in (first, second)]
-    tables = [read_table(directory) for directory in (first, second)]
+    tables = [_read_numbers(directory) for directory in (first, second)]
     tiles = None if any(table is None for table in tables) else compare_tables(*tables)
     return {
         "verdicts": [report["verdict"] for report in reports],
@@ -86,6 +86,15 @@ def comparison_lines(found):
     yield f"[TwoPassCompare] verdict_a={found['verdicts'][0]} verdict_b={found['verdicts'][1]}"
 
 
+def _read_numbers(directory):
+    """The table of a report; `ValueError` if a column that is to be compared holds no numbers."""
+    table = read_table(directory)
+    for name in () if table is None else filter(_is_compared, table.colnames):
+        if table[name].dtype.kind != "f":
+            raise ValueError(f"{directory / TABLE_NAME}: column {name!r:.60} is of {table[name].dtype}, not float")
+    return table
+
+
 def _is_compared(name):
     return name in ("gain", "delta_post") or name.startswith("post_median_")
 
@@ -104,12 +113,18 @@ def _read_map(directory):
     path = directory / MAP_NAME
     if not path.exists():
         return None
+    if not path.is_file():
+        raise ValueError(f"{path}: is not a regular file")
     if path.stat().st_size > _MAX_MAP_BYTES:
         raise ValueError(f"{path}: {path.stat().st_size} bytes > {_MAX_MAP_BYTES}, no delta map is so large")
     try:
-        found = np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"{path}: not a delta map: {error}") from None
+        # Mapped, not read: the size that the head claims is then held against the size of the file.
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # numpy raises many kinds on a damaged file
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f"{path}: not a delta map: {reason}") from None
+    if not isinstance(found, np.ndarray):
+        raise ValueError(f"{path}: not a delta map: an archive of several arrays")
     if found.ndim != 2 or found.dtype.kind != "f":
         raise ValueError(f"{path}: not a delta map: {found.dtype} {found.shape}")
     return found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from pathlib import Path
 
-from astropy.table import Table
+import numpy as np
+from astropy.table import Column, Table
 
 from .artefacts import JSON_NAME, TABLE_NAME
 from .console import say
@@ -15,6 +17,9 @@ from .report import SCHEMA, SCHEMA_VERSION, Finding
 from .tables import short_table
 
 _MAX_BYTES = 32 * 1024 * 1024
+# Of a table: its head is YAML, which is slow to read, and every cell of a column takes the room of its longest.
+_MAX_HEAD_BYTES = 256 * 1024
+_MAX_CHARACTERS = 1 << 28
 
 
 def read_report(directory):
@@ -40,7 +45,9 @@ def read_report(directory):
     path = Path(directory) / JSON_NAME
     text = _bounded_text(path)
     try:
-        report = json.loads(text, parse_constant=_no_constant)
+        report = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        # What is nested too deep to be written is too deep to be read.
+        json.dumps(report)
         _check(report)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a report: {error}") from None
@@ -64,14 +71,18 @@ def read_table(directory):
     OSError
         If the file cannot be read.
     ValueError
-        If it is larger than 32 MiB or is not ECSV; names the file.
+        If it is larger than 32 MiB, would be far larger in memory, is not ECSV or no tile table; names the file.
     """
     path = Path(directory) / TABLE_NAME
     if not path.exists():
         return None
     text = _bounded_text(path)
     try:
-        return Table.read(text.splitlines(), format="ascii.ecsv")
+        lines = text.splitlines()
+        _check_extent(lines)
+        table = Table.read(lines, format="ascii.ecsv")
+        _check_columns(table)
+        return table
     except Exception as error:  # astropy and its YAML reader raise many kinds
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{path}: not an ECSV table: {reason}") from None
@@ -152,6 +163,39 @@ def _bounded_text(path):
         raise ValueError(f"{path}: is not UTF-8: {error}") from None
 
 
+def _check_extent(lines):
+    head = sum(len(line) for line in lines if line.startswith("#"))
+    if head > _MAX_HEAD_BYTES:
+        raise ValueError(f"a head of {head} characters > {_MAX_HEAD_BYTES}")
+    body = [line for line in lines if not line.startswith("#")]
+    # The head says which of the two it is; what may be in it is not worth a parser.
+    for delimiter in " ,":
+        columns = longest = 0
+        for cells in csv.reader(body, delimiter=delimiter):
+            columns = max(columns, len(cells))
+            longest = max(longest, *map(len, cells), 0)
+        if len(body) * columns * longest > _MAX_CHARACTERS:
+            raise ValueError(f"{len(body)} rows of {columns} cells of up to {longest} characters")
+
+
+def _check_columns(table):
+    """Hold a table to plain columns with one number or text a row, and to one row a tile."""
+    for column in table.itercols():
+        if not isinstance(column, Column) or column.ndim != 1 or column.dtype.kind not in "iufU":
+            raise ValueError(f"column {column.info.name!r:.60} holds neither numbers nor texts")
+    if "idx" not in table.colnames or table["idx"].dtype.kind not in "iu":
+        raise ValueError("there is no column idx of whole numbers")
+    if len(np.unique(table["idx"])) != len(table):
+        raise ValueError("a tile has more rows than one")
+
+
+def _finite(token):
+    value = float(token)
+    if not math.isfinite(value):
+        raise ValueError(f"{token[:40]} is no finite number")
+    return value
+
+
 def _no_constant(token):
     raise ValueError(f"{token} is not JSON")
 
@@ -178,4 +222,7 @@ def _check(report):
 
 
 def _is_number(value):
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        # One of hundreds of digits is no float.
+        return abs(value) < 1 << 63
+    return value is None or isinstance(value, float)
