@@ -1,0 +1,435 @@
+"""Files from strangers: whatever is in them, the command ends well or with one line, and writes nowhere else."""
+
+import bz2
+import gzip
+import html
+import json
+import os
+import shutil
+import warnings
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from reports import NOTE, OFFSET, SEAM, make_report
+
+from zemosaic_twopass import artefacts, cli, show, tiles
+from zemosaic_twopass.artefacts import JSON_NAME, MAP_NAME, PAGE_NAME, TABLE_NAME
+from zemosaic_twopass.demo import synthetic_tiles
+from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
+from zemosaic_twopass.tiles import MasterTile, TileError, read_master_tile, write_master_tile
+
+EVIL = "\x1b[2J\x9b31m\u202e\x07"
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    for name in (MAP_PICTURE, TILES_PICTURE):
+        monkeypatch.delitem(artefacts.ARTEFACTS, name)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Two small mono tiles on disk that overlap, the second with a coverage."""
+    folder = tmp_path_factory.mktemp("pair")
+    for index, tile in enumerate(synthetic_tiles(rows=1, columns=2, shape=(24, 30), overlap=0.6)):
+        coverage = tile.coverage if index else None
+        write_master_tile(folder / tile.name, MasterTile(tile.data[..., 0].copy(), tile.wcs, coverage, tile.name))
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (MAP_PICTURE, TILES_PICTURE):
+            patch.delitem(artefacts.ARTEFACTS, name)
+        make_report(findings=(OFFSET, SEAM, NOTE)).write(folder)
+    return folder
+
+
+def ran(capsys, *argv, codes=(0, 2)):
+    """Run the command: one of the exit codes, one line on standard error or none, no warning, no control characters."""
+    capsys.readouterr()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        code = cli.main([str(argument) for argument in argv])
+    out, err = capsys.readouterr()
+    assert code in codes, err
+    assert not said, [str(entry.message) for entry in said]
+    assert len(err.splitlines()) == (code == 2), err
+    assert not err or err.startswith("zemosaic-twopass: error: ")
+    assert len(err) < 1000
+    assert all(character.isprintable() or character == "\n" for character in out + err)
+    return code, out, err
+
+
+def damaged(content, rng):
+    """A copy that is cut short, or has a few bits or bytes wrong, or a piece taken out or doubled."""
+    kind = rng.integers(5)
+    start, stop = sorted(int(n) for n in rng.integers(0, len(content), 2))
+    if kind == 0:
+        return content[:start]
+    if kind == 1:
+        return content[:start] + content[min(stop, start + 200) :]
+    if kind == 2:
+        return content[:stop] + content[max(start, stop - 200) :]
+    changed = bytearray(content)
+    for place in rng.integers(0, len(content), rng.integers(1, 6)):
+        changed[place] = changed[place] ^ (1 << int(rng.integers(8))) if kind == 3 else int(rng.integers(32, 127))
+    return bytes(changed)
+
+
+def listing(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def small_mosaics(monkeypatch):
+    """A flipped bit in a WCS that moves a tile makes a mosaic of seconds, not of minutes."""
+    real = cli.load_worker
+
+    def load(*args):
+        worker = real(*args)
+        worker._LARGE_MOSAIC = 1 << 15
+        return worker
+
+    monkeypatch.setattr(cli, "load_worker", load)
+
+
+def packed(tile, path, compression):
+    cards = tile.wcs.to_header()
+    image = fits.CompImageHDU(tile.data, cards, compression_type=compression)
+    fits.HDUList([fits.PrimaryHDU(), image]).writeto(path)
+    return path.read_bytes()
+
+
+def kinds_of_fits(pair, folder):
+    """(name, content, where the damage may be, cases) of one tile in every form in which it may come."""
+    good = pair[1].read_bytes()
+    yield "plain", good, len(good), 60
+    yield "header", good, 2880, 60
+    yield "gzip", gzip.compress(good), None, 40
+    yield "bzip2", bz2.compress(good), None, 20
+    for compression in ("RICE_1", "GZIP_2", "HCOMPRESS_1"):
+        content = packed(read_master_tile(pair[1]), folder / "packed.fits", compression)
+        (folder / "packed.fits").unlink()
+        yield compression, content, None, 25
+
+
+def test_damaged_tiles(pair, tmp_path, capsys, small_mosaics):
+    rng = np.random.default_rng(20260421)
+    given = tmp_path / "given"
+    given.mkdir()
+    codes = {}
+    for name, content, end, cases in kinds_of_fits(pair, given):
+        for number in range(cases):
+            bad = given / f"{name}_{number}.fits"
+            bad.write_bytes(damaged(content[:end], rng) + content[end:] if end else damaged(content, rng))
+            code, _, err = ran(capsys, "run", pair[0], bad, "--out", tmp_path / "out")
+            codes.setdefault(name, []).append(code)
+            bad.unlink()
+    # Most damage is seen, not all of it does harm.
+    assert all(np.mean(found) > 0 for found in codes.values()), codes
+    assert {0, 2} == set(codes["plain"]) == set(codes["header"])
+    assert {path.name for path in tmp_path.iterdir()} == {"given", "out"}
+    assert not list(given.iterdir())
+
+
+@pytest.mark.parametrize("name", [JSON_NAME, TABLE_NAME, MAP_NAME])
+def test_damaged_reports(report, tmp_path, capsys, name):
+    rng = np.random.default_rng(7)
+    bad = tmp_path / "bad"
+    shutil.copytree(report, bad)
+    content, codes = (report / name).read_bytes(), set()
+    for _ in range(60):
+        (bad / name).write_bytes(damaged(content, rng))
+        before = listing(tmp_path)
+        for argv in (["show", bad], ["show", bad, "--json"], ["compare", report, bad], ["compare", bad, bad, "--json"]):
+            codes.add(ran(capsys, *argv)[0])
+        assert listing(tmp_path) == before
+    assert codes == {0, 2}
+
+
+def refused(capsys, argv, *words):
+    code, out, err = ran(capsys, *argv, codes=(2,))
+    for word in words:
+        assert str(word) in err
+    return err
+
+
+def card(text):
+    return text.ljust(80).encode()
+
+
+def absurd_tiles(folder):
+    """(path, words): files that are small but would be huge."""
+
+    def put(name, content):
+        (folder / name).write_bytes(content)
+        return folder / name
+
+    size = "NAXIS   = 2"
+    head = b"".join(map(card, ("SIMPLE  = T", "BITPIX  = -32", size)))
+    wide = head + card(f"NAXIS1  = {1 << 16}") + card(f"NAXIS2  = {1 << 16}") + card("END")
+    yield put("claim.fits", wide.ljust(2880)), "4294967296 values > 1073741824"
+    yield put("claim.fits.gz", gzip.compress(wide.ljust(2880))), "4294967296 values > 1073741824"
+    beyond = head + card(f"NAXIS1  = {10**17}") + card(f"NAXIS2  = {10**17}") + card("END")
+    yield put("beyond.fits", beyond.ljust(2880)), "beyond.fits: cannot be read"
+    yield put("endless.fits.gz", gzip.compress(b"SIMPLE  = T".ljust(80) + b" " * 40_000_000)), "headers of more than"
+    good = head + card("NAXIS1  = 30") + card("NAXIS2  = 24") + card("END")
+    good = good.ljust(2880) + bytes(2880)
+    yield put("tail.fits.gz", gzip.compress(good + b" " * 40_000_000)), "headers of more than 8388608 bytes"
+    empty = b"".join(
+        map(card, ("XTENSION= 'IMAGE   '", "BITPIX  = 8", "NAXIS   = 0", "PCOUNT  = 0", "GCOUNT  = 1", "END"))
+    )
+    yield put("many.fits.gz", gzip.compress(good + empty.ljust(2880) * 500)), "257 HDUs; at most"
+    with zipfile.ZipFile(folder / "tile.zip", "w") as archive:
+        archive.writestr("tile.fits", good)
+    yield folder / "tile.zip", "is a zip archive"
+    os.mkfifo(folder / "pipe.fits")
+    yield folder / "pipe.fits", "is not a regular file"
+
+
+def test_absurd_tiles(pair, tmp_path, capsys):
+    seen = 0
+    for path, words in absurd_tiles(tmp_path):
+        refused(capsys, ["run", pair[0], path, "--out", tmp_path / "out"], path, words)
+        seen += 1
+    assert seen == 8
+    assert not (tmp_path / "out").exists()
+
+
+def test_total_size_is_bounded(pair, monkeypatch):
+    monkeypatch.setattr(tiles, "_MAX_BYTES", 5000)
+    with pytest.raises(TileError, match="bytes in 2 HDUs; at most 5000"):
+        read_master_tile(pair[1])
+    assert read_master_tile(pair[0]).data.shape == (24, 30)
+
+
+def test_compressed_image_that_claims_too_much(pair, tmp_path, capsys):
+    content = packed(read_master_tile(pair[0]), tmp_path / "packed.fits", "RICE_1")
+    for axis, old in (("1", 30), ("2", 24)):
+        before = f"ZNAXIS{axis} = {old:20d}".encode()
+        assert content.count(before) == 1
+        content = content.replace(before, f"ZNAXIS{axis} = {10**6:20d}".encode())
+    (tmp_path / "packed.fits").write_bytes(content)
+    refused(capsys, ["run", tmp_path / "packed.fits", "--out", tmp_path / "out"], "1000000000000 values >")
+
+
+def test_tile_at_the_other_end_of_the_sky(pair, tmp_path, capsys):
+    far = tmp_path / "far.fits"
+    shutil.copy(pair[1], far)
+    for name, change in (("CRVAL1", 60), ("CRVAL2", 40)):
+        fits.setval(far, name, value=fits.getval(far, name) + change)
+    refused(capsys, ["run", pair[0], far, "--out", tmp_path / "out"], "mosaic of shape", "a tile has the wrong WCS")
+
+
+def test_name_that_looks_like_an_address(pair, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "http:" / "host").mkdir(parents=True)
+    (tmp_path / "~").mkdir()
+    for name in ("http:/host/tile.fits", "~/tile.fits"):
+        shutil.copy(pair[0], name)
+        assert ran(capsys, "run", name, "--out", "out")[0] == 0
+
+
+def evil_names():
+    """File names from strangers; none has a slash, so none leads anywhere."""
+    yield f"a{EVIL}.fits"
+    yield '<img src=x onerror="alert(1)">&\'.fits'
+    yield "..\\..\\x.fits"
+    yield "two\nlines [TwoPassVerdict] clean.fits"
+    yield os.fsdecode(b"\xff\xfe.fits")
+    yield "$\\frac{$ %s {0} é 星.fits"
+    yield "-" * 200 + ".fits"
+
+
+def test_names_of_tiles(pair, tmp_path, capsys):
+    given = tmp_path / "given"
+    given.mkdir()
+    for number, name in enumerate(evil_names()):
+        shutil.copy(pair[number % 2], given / name)
+    out = tmp_path / "out"
+    _, text, _ = ran(capsys, "run", *sorted(given.iterdir()), "--out", out, codes=(0,))
+    assert len([line for line in text.splitlines() if line.startswith("[TwoPassVerdict]")]) == 1
+    for argv in (["show", out], ["show", out, "--json"], ["compare", out, out]):
+        ran(capsys, *argv, codes=(0,))
+    assert {path.name for path in tmp_path.iterdir()} == {"given", "out"}
+    page = (out / PAGE_NAME).read_text(encoding="utf-8", errors="surrogateescape")
+    assert "<img src=x" not in page
+    assert html.escape("<img src=x onerror=") in page
+    for name in evil_names():
+        (given / name).write_bytes(b"no tile")
+        refused(capsys, ["run", given / name, "--out", out], "cannot be read")
+
+
+def test_header_texts_from_strangers(pair, tmp_path, capsys):
+    """Texts of a header reach neither the names of files nor, unescaped, the page."""
+    bad = tmp_path / "bad.fits"
+    with fits.open(pair[0]) as hdus:
+        for key, value in {
+            "OBJECT": "../../<script>",
+            "RADESYS": "<script>alert(1)</script>",
+            "WCSNAME": "../../../etc/x",
+            "DATE-OBS": "../<b>",
+            "FILENAME": "/tmp/x",
+            "EXTNAME": "../up",
+        }.items():
+            hdus[0].header[key] = value
+        hdus.writeto(bad)
+    refused(capsys, ["run", bad, "--out", tmp_path / "out"], bad, "gives no position on the sky")
+    fits.delval(bad, "RADESYS")
+    assert ran(capsys, "run", bad, "--out", tmp_path / "out")[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"bad.fits", "out"}
+    page = (tmp_path / "out" / PAGE_NAME).read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "../" not in page
+
+
+def test_messages_in_the_page_are_escaped(tmp_path):
+    text = "<script>alert(1)</script><a href='x'>"
+    finding = replace(OFFSET, message=text, kind="offset", unit=text, value=1.0)
+    made = replace(
+        make_report(findings=(finding,), names=[text] * 4), summary=text, settings={text: text, "list": [text]}
+    )
+    made.write(tmp_path)
+    page = (tmp_path / PAGE_NAME).read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "<a href" not in page
+    assert page.count("&lt;script&gt;") >= 8
+
+
+def edited(folder, **changes):
+    path = folder / JSON_NAME
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
+
+
+@pytest.fixture
+def copied(report, tmp_path):
+    shutil.copytree(report, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+FINDING = {"kind": "offset", "message": "m", "unit": "adu", "tile": 1, "value": 1.0, "sigma": 1.0}
+
+
+@pytest.mark.parametrize("argv", [["show"], ["show", "--json"]])
+def test_numbers_in_json(copied, capsys, argv):
+    edited(copied, findings=[{**FINDING, "value": 10**400}])
+    refused(capsys, [*argv, copied], JSON_NAME, "finding 0")
+    (copied / JSON_NAME).write_text((copied / JSON_NAME).read_text().replace(str(10**400), "1e999"))
+    refused(capsys, [*argv, copied], JSON_NAME, "1e999 is no finite number")
+
+
+def test_nesting_in_json(copied, capsys):
+    """From too shallow to matter to far too deep: read and written, or refused."""
+    codes = set()
+    edited(copied, deep=0)
+    text = (copied / JSON_NAME).read_text(encoding="utf-8")
+    for depth in (*range(800, 1000, 7), 5000, 100_000):
+        (copied / JSON_NAME).write_text(text.replace('"deep": 0', '"deep": ' + "[" * depth + "]" * depth))
+        codes.add(ran(capsys, "show", copied, "--json")[0])
+    assert codes == {0, 2}
+
+
+def ecsv(columns, rows, more=""):
+    """An ECSV file of (name, datatype) columns."""
+    head = "".join(f"# - {{name: {name}, datatype: {kind}}}\n" for name, kind in columns)
+    return f"# %ECSV 1.0\n# ---\n# datatype:\n{head}{more}{' '.join(c for c, _ in columns)}\n" + "".join(rows)
+
+
+NUMBERS = (("idx", "int64"), ("gain", "float64"))
+STRANGE_TABLES = {
+    "no_idx": (ecsv([("gain", "float64")], ["1\n"]), "no column idx"),
+    "idx_text": (ecsv([("idx", "string")], ["a\n"]), "no column idx of whole numbers"),
+    "idx_twice": (ecsv(NUMBERS, ["0 1\n"] * 2), "a tile has more rows than one"),
+    "objects": (ecsv([("idx", "int64"), ("gain", "object")], ["0 {}\n"]), "not an ECSV table"),
+    "lists": (ecsv([("idx", "int64"), ("gain", "string, subtype: 'float64[2]'")], ["0 [1,2]\n"]), "neither numbers"),
+    "head": ("# %ECSV 1.0\n# ---\n" + "# x: [1, 2, 3]\n" * 30_000, "characters > 262144"),
+    "nested": ("# %ECSV 1.0\n# ---\n# x: " + "[" * 20_000 + "\n", "not an ECSV table"),
+    "cell": (
+        ecsv([("idx", "int64"), ("id", "string")], ["0 " + "x" * 100_000 + "\n", *["1 x\n"] * 5000]),
+        "rows of 2 cells",
+    ),
+    "comma": (
+        ecsv([("idx", "int64"), ("id", "string")], ["0 x\n"], "# delimiter: ','\n").replace("idx id", "idx,id")
+        + "".join(["1," + "x" * 100_000 + "\n", *["2,x\n"] * 5000]),
+        "rows of 2 cells",
+    ),
+    "pickle": (ecsv(NUMBERS, ["0 1\n"], "# meta: !!python/object/apply:os.mkdir ['MARK']\n"), "not an ECSV table"),
+    "time": (
+        ecsv(
+            [("idx", "int64"), ("gain", "float64")],
+            ["0 1.0\n"],
+            "# meta: !!omap\n# - __serialized_columns__:\n#     gain: {__class__: astropy.time.core.Time,\n"
+            "#       format: unix, scale: utc, value: !astropy.table.SerializedColumn {name: gain}}\n",
+        ),
+        "not an ECSV table",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE_TABLES)
+def test_tables_of_strangers(copied, tmp_path, capsys, kind):
+    text, words = STRANGE_TABLES[kind]
+    (copied / TABLE_NAME).write_text(text.replace("MARK", str(tmp_path / "executed")), encoding="utf-8")
+    for argv in (["show", copied], ["compare", copied, copied]):
+        refused(capsys, argv, copied / TABLE_NAME, words)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_texts_are_not_compared(copied, capsys):
+    (copied / TABLE_NAME).write_text(ecsv([("idx", "int64"), ("gain", "string")], ["0 a\n"]), encoding="utf-8")
+    refused(capsys, ["compare", copied, copied], copied / TABLE_NAME, "column 'gain' is of <U1, not float")
+
+
+def test_column_names_of_strangers(copied, capsys):
+    name = f'"post_median_{EVIL}"'.encode().decode("unicode_escape").replace("\x1b", "\\e")
+    (copied / TABLE_NAME).write_text(
+        ecsv([("idx", "int64")], []).replace(
+            "# - {name: idx", f"# - {{name: {name}, datatype: float64}}\n# - {{name: idx"
+        ),
+        encoding="utf-8",
+    )
+    ran(capsys, "compare", copied, copied)
+
+
+def maps_of_strangers(folder):
+    """(content, words) of files where a delta map should be."""
+    path = folder / "made.npy"
+    np.save(path, np.ones((3, 4), np.float32))
+    good = path.read_bytes()
+    yield b"", "not a delta map"
+    yield good.replace(b"(3, 4)", b"(9999999999, 999999999)".ljust(6))[:128], "not a delta map"
+    yield good.replace(b"'shape': (3, 4), }            ", b"'shape': (30000, 4000), }     "), "not a delta map"
+    yield good.replace(b"'<f4'", b"'|O' "), "not a delta map"
+    np.savez(folder / "made.npz", a=np.ones(3))
+    yield (folder / "made.npz").read_bytes(), "an archive of several arrays"
+    yield good.replace(b"{'descr'", b"{'descr\n"), "not a delta map"
+
+
+def test_maps_of_strangers(copied, tmp_path, capsys):
+    seen = 0
+    for content, words in maps_of_strangers(tmp_path):
+        (copied / MAP_NAME).write_bytes(content)
+        refused(capsys, ["compare", copied, copied], copied / MAP_NAME, words)
+        seen += 1
+    (copied / MAP_NAME).unlink()
+    os.mkfifo(copied / MAP_NAME)
+    refused(capsys, ["compare", copied, copied], copied / MAP_NAME, "is not a regular file")
+    assert seen == 6
+
+
+def test_nothing_unpickles():
+    """No code of ours can read a pickle or run a text."""
+    sources = [path.read_text(encoding="utf-8") for path in Path(show.__file__).parent.rglob("*.py")]
+    for line in "\n".join(sources).splitlines():
+        assert "np.load(" not in line or "allow_pickle=False" in line
+        assert not line.lstrip().startswith(("import pickle", "from pickle", "import marshal", "import shelve"))
+        assert "yaml.load" not in line
+        assert " eval(" not in line
+    assert len(sources) > 30
