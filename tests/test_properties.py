@@ -19,6 +19,7 @@ from zemosaic_twopass import closure, culprit, levels, residual, steps
 from zemosaic_twopass.artefacts import ARTEFACTS
 from zemosaic_twopass.faults import Fault, faulty_pass
 from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
+from zemosaic_twopass.sampling import draw_points
 
 FAILED = "[TwoPassProbe] diagnostics failed"
 # Without shrinking: a case can be read as it is, and a red run ends as soon as a green one.
@@ -313,3 +314,25 @@ def test_planes_that_can_be_read_only_once(no_pictures, monkeypatch, folder):
         lambda worker, logger: mini.call(worker, PAIR, logger=logger), module, lambda: digest(*PAIR), directory=folder
     )
     assert "the list of planes: a generator can be read only once" in failed[0]
+
+
+class Sparing:
+    """A generator that draws no more numbers than a mosaic has pixels."""
+
+    def __init__(self, most):
+        self._rng, self._most = np.random.default_rng(1), most
+        self.permutation = self._rng.permutation
+
+    def integers(self, low, high, size):
+        assert size <= self._most
+        return self._rng.integers(low, high, size)
+
+
+@pytest.mark.parametrize("covered", [1, 700, 100_000, 250_000])
+def test_points_of_a_mosaic_that_is_all_but_empty(covered):
+    coverage = np.zeros((500, 500), np.float32)
+    coverage.flat[np.random.default_rng(2).permutation(coverage.size)[:covered]] = 1
+    rows, columns = draw_points(coverage, 20_000, Sparing(coverage.size))
+    assert len(rows) == pytest.approx(min(covered, 20_000), rel=0.02)
+    assert (coverage[rows, columns] == 1).all()
+    assert len(set(zip(rows.tolist(), columns.tolist(), strict=True))) == len(rows)
