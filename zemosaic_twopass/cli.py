@@ -52,7 +52,7 @@ def main(argv=None):
             return _exec(options)
         with console(options.json):
             return command(options)
-    except (TileError, OSError, ValueError) as error:
+    except (TileError, OSError, ValueError, MemoryError) as error:
         complain(error)
         return 2
 
