@@ -228,6 +228,11 @@ def test_tile_at_the_other_end_of_the_sky(pair, tmp_path, capsys):
     refused(capsys, ["run", pair[0], far, "--out", tmp_path / "out"], "mosaic of shape", "a tile has the wrong WCS")
 
 
+def test_no_memory_is_one_line(pair, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "run_second_pass", lambda *args, **kwargs: np.empty((1 << 30, 1 << 29)))
+    refused(capsys, ["run", *pair, "--out", tmp_path / "out"], "Unable to allocate")
+
+
 def test_name_that_looks_like_an_address(pair, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "http:" / "host").mkdir(parents=True)
@@ -242,7 +247,7 @@ def evil_names():
     yield f"a{EVIL}.fits"
     yield '<img src=x onerror="alert(1)">&\'.fits'
     yield "..\\..\\x.fits"
-    yield "two\nlines [TwoPassVerdict] clean.fits"
+    yield "two\n[TwoPassVerdict] clean.fits"
     yield os.fsdecode(b"\xff\xfe.fits")
     yield "$\\frac{$ %s {0} é 星.fits"
     yield "-" * 200 + ".fits"
@@ -355,10 +360,13 @@ STRANGE_TABLES = {
         ecsv([("idx", "int64"), ("id", "string")], ["0 " + "x" * 100_000 + "\n", *["1 x\n"] * 5000]),
         "rows of 2 cells",
     ),
+    # The lines are short, but every column has one long cell in a row of its own.
     "comma": (
-        ecsv([("idx", "int64"), ("id", "string")], ["0 x\n"], "# delimiter: ','\n").replace("idx id", "idx,id")
-        + "".join(["1," + "x" * 100_000 + "\n", *["2,x\n"] * 5000]),
-        "rows of 2 cells",
+        ecsv([(f"c{k}", "string") for k in range(100)], [], "# delimiter: ','\n")
+        .replace(" c", ",c")
+        .replace("name:,", "name: ")
+        + "".join(",".join("x" * (5000 if k == row else 1) for k in range(100)) + "\n" for row in range(1000)),
+        "1001 rows of 100 cells of up to 5000 characters",
     ),
     "pickle": (ecsv(NUMBERS, ["0 1\n"], "# meta: !!python/object/apply:os.mkdir ['MARK']\n"), "not an ECSV table"),
     "time": (
