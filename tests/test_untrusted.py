@@ -16,11 +16,12 @@ import pytest
 from astropy.io import fits
 from reports import NOTE, OFFSET, SEAM, make_report
 
-from zemosaic_twopass import artefacts, cli, show, tiles
+from zemosaic_twopass import artefacts, cli, images, show
 from zemosaic_twopass.artefacts import JSON_NAME, MAP_NAME, PAGE_NAME, TABLE_NAME
 from zemosaic_twopass.demo import synthetic_tiles
+from zemosaic_twopass.images import TileError
 from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
-from zemosaic_twopass.tiles import MasterTile, TileError, read_master_tile, write_master_tile
+from zemosaic_twopass.tiles import MasterTile, read_master_tile, write_master_tile
 
 EVIL = "\x1b[2J\x9b31m\u202e\x07"
 
@@ -204,7 +205,7 @@ def test_absurd_tiles(pair, tmp_path, capsys):
 
 
 def test_total_size_is_bounded(pair, monkeypatch):
-    monkeypatch.setattr(tiles, "_MAX_BYTES", 5000)
+    monkeypatch.setattr(images, "_MAX_BYTES", 5000)
     with pytest.raises(TileError, match="bytes in 2 HDUs; at most 5000"):
         read_master_tile(pair[1])
     assert read_master_tile(pair[0]).data.shape == (24, 30)

@@ -21,6 +21,7 @@ from .images import TileError, celestial_wcs, open_image
 from .report import TileRecord, TwoPassReport
 from .stats import TileStats, tile_statistics
 from .survey import look_at
+from .tiles import read_master_tile
 
 _CLEAN = "Every tile agrees with the others; what a second pass makes of them was not looked at."
 
