@@ -58,34 +58,31 @@ def functions_of(module):
     return found
 
 
-_pending = []
+_calls = []
 
 
 def _fails(*args, **kwargs):
     import bystander
 
-    bystander._pending.append(None)
-    raise bystander._pending[0]
+    bystander._calls.append(None)
+    raise bystander._calls[0]("injected")
 
 
 @contextlib.contextmanager
 def failing(*functions, error):
-    """Make functions raise whenever they are called, under whatever name; yields a callable: how often it happened.
+    """Make functions raise a kind of error whenever they are called; yields a callable: how often it happened.
 
-    Their code is exchanged, so it makes no difference who has imported them.
+    Their code is exchanged, so it makes no difference who has imported them under which name.
     """
     kept = [function.__code__ for function in functions]
-    _pending[:] = [error]
+    _calls[:] = [error]
     try:
         for function in functions:
             function.__code__ = _fails.__code__.replace(co_freevars=function.__code__.co_freevars)
-        yield lambda: len(_pending) - 1
+        yield lambda: len(_calls) - 1
     finally:
         for function, code in zip(functions, kept, strict=True):
             function.__code__ = code
-        _pending.clear()
-        # The traceback leads to every frame that the error went through.
-        error.__traceback__ = error.__context__ = None
 
 
 def reached(call):

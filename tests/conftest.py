@@ -15,6 +15,9 @@ import zemosaic_instrument
 from zemosaic_twopass.demo import synthetic_tiles
 from zemosaic_twopass.workers import OURS
 
+# A helper that compares: what differs is to be seen where it fails.
+pytest.register_assert_rewrite("watching")
+
 SEAMS = (
     "run_second_pass_coverage_renorm",
     "compute_per_tile_gains_from_coverage",

@@ -234,7 +234,7 @@ def test_thing_that_is_no_logger(watch):
 def test_failing_while_failing(function, watch, monkeypatch):
     """A full disk, and then the words for it fail too."""
     monkeypatch.setattr(os, "replace", no_space)
-    with failing(function, error=MemoryError("no words")) as count:
+    with failing(function, error=MemoryError) as count:
         warned = watch.call()
         assert count() > 0
     assert len(warned) == (function is not run.log_failure)

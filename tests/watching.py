@@ -86,10 +86,12 @@ def watching(directory):
         patch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_DIR", str(directory))
         watch = Watch(patch)
         watch.draw()
-        patch.setattr(watch.logger, "level", logging.DEBUG)
+        level = watch.logger.level
+        watch.logger.setLevel(logging.DEBUG)
         watch.logger.addHandler(watch.handler)
         try:
             with watch.probe:
                 yield watch
         finally:
             watch.logger.removeHandler(watch.handler)
+            watch.logger.setLevel(level)

@@ -82,7 +82,11 @@ def write_artefacts(report, directory, logger=None):
         _say_missing(missing, logger or logging.getLogger(LOGGER_NAME))
     if failed:
         reasons = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in failed.items())
-        raise ArtefactError(f"{directory}: files not written: {reasons}", written) from cause
+        try:
+            raise ArtefactError(f"{directory}: files not written: {reasons}", written) from cause
+        finally:
+            # It leads to this frame, and so to every array of the run, as long as this frame leads to it.
+            cause = None
     return tuple(written)
 
 

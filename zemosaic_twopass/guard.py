@@ -10,12 +10,12 @@ from .settings import LOGGER_NAME
 
 
 def log_failure(logger, error):
-    """Say in one WARNING that the diagnostics failed; the traceback goes along as text only.
+    """Say in one WARNING that the diagnostics failed; the error goes along as text only.
 
-    A record that held the traceback itself would keep every array of its frames alive.
+    A record that held the error itself would keep every array of its frames alive.
     """
     text = "".join(traceback.format_exception(error)).rstrip()
-    logger.warning("[TwoPassProbe] diagnostics failed: %s: %s\n%s", type(error).__name__, error, text)
+    logger.warning("[TwoPassProbe] diagnostics failed: %s: %s\n%s", type(error).__name__, str(error), text)
 
 
 def quietly(function, *args):

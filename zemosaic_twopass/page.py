@@ -129,7 +129,8 @@ def _content(report, directory):
         ],
         "rows": [[_cell(value) for value in row] for row in table],
         "flagged": flagged_tiles(report.findings),
-        "made": _how_made(report),
+        # Not left to the template: an error in there is put in a cycle with all frames around it.
+        "made": list(_how_made(report)),
         "created": _moment(report),
     }
 
