@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-oldest test-all mutants lint clean
+.PHONY: demo test test-oldest test-all mutants soak lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/zemosaic-twopass demo --fault offset
@@ -23,6 +23,9 @@ test-all: $(VENV)/installed
 mutants: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mutants]'
 	$(BIN)/python tests/mutants.py $(if $(SAMPLE),--sample $(SAMPLE))
+
+soak: $(VENV)/installed
+	$(BIN)/python -m pytest -m soak
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -247,6 +247,9 @@ class TwoPassProbe:
     def hold_seams(self):
         """Watch the inner functions that have come, or come anew, since the last look."""
         with _lock:
+            if self._tap is None:
+                # Closed by another thread just when a pass began: what is held now nobody would let go of.
+                return
             for owner, name, observer in seams.seams_of(self._home):
                 held = self._held.get((id(owner), name))
                 if held is None or not held.in_place():
