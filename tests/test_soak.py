@@ -24,7 +24,7 @@ from zemosaic_twopass.artefacts import JSON_NAME
 
 THREADS = 4
 GAINS = (1.0, 1.125)
-SIZES = [pytest.param(25, id="short"), pytest.param(2500, marks=pytest.mark.soak, id="long")]
+SIZES = [pytest.param(25, id="short"), pytest.param(400, marks=pytest.mark.soak, id="long")]
 
 
 def tiles_of(number):
@@ -169,7 +169,7 @@ def work(numbers, directory):
         return wrong, warnings, changed, nothing_is_attached(tiny, kept)
 
 
-@pytest.mark.parametrize("size", [pytest.param(6, id="short"), pytest.param(300, marks=pytest.mark.soak, id="long")])
+@pytest.mark.parametrize("size", [pytest.param(6, id="short"), pytest.param(100, marks=pytest.mark.soak, id="long")])
 def test_processes(size, tmp_path):
     spans = [range(start, start + size) for start in (0, size)]
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
