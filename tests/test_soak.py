@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 import sys
 import threading
+import time
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -37,7 +38,8 @@ def wrong_passes(module, numbers, logger, shared=None):
     """Run passes, all on one WCS list or each on its own; those whose result is not to the bit what it should be."""
     wrong = []
     for number in numbers:
-        result, _ = mini.call(module, tiles_of(number), shared, logger=logger)
+        # In the middle of the pass the others have their turn.
+        result, _ = mini.call(module, tiles_of(number), shared, logger=logger, hook=lambda stage: time.sleep(0))
         corrected = [tile * np.float32(gain) for tile, gain in zip(tiles_of(number), GAINS, strict=True)]
         planes = [(sum(float(tile[..., channel].sum()) for tile in corrected), 2) for channel in range(3)]
         if result.tobytes() != np.array(planes).tobytes():
