@@ -23,6 +23,7 @@ from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 
 from zemosaic_instrument import two_pass_diagnostics
+from zemosaic_twopass.grid import copied
 from zemosaic_twopass.images import TileError
 from zemosaic_twopass.renorm import as_hwc, coverage_scale, finite_mask, input_weights, merge_passes, tile_gain
 from zemosaic_twopass.tiles import check_tiles
@@ -148,10 +149,9 @@ def reproject_and_coadd_wrapper(data_list, wcs_list, shape_out, *, output_projec
     ValueError
         If the lists differ in length.
     """
-    # Copies: a WCS that two threads use at a time gives wrong positions in older astropy.
     return reproject_and_coadd(
-        [(data, wcs.deepcopy()) for data, wcs in zip(data_list, wcs_list, strict=True)],
-        output_projection.deepcopy(),
+        [(data, copied(wcs)) for data, wcs in zip(data_list, wcs_list, strict=True)],
+        copied(output_projection),
         shape_out=tuple(shape_out),
         input_weights=input_weights,
         reproject_function=reproject_interp,

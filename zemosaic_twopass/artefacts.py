@@ -9,6 +9,7 @@ import logging
 import numpy as np
 
 from .files import whole_file
+from .guard import alone
 from .maps import write_map
 from .page import write_page
 from .pictures import MAP_PICTURE, TILES_PICTURE, write_map_picture, write_tiles_picture
@@ -66,7 +67,7 @@ def write_artefacts(report, directory, logger=None):
         path = directory / name
         try:
             if has(report):
-                with whole_file(path) as temporary:
+                with alone(), whole_file(path) as temporary:
                     write(report, temporary)
                 written.append(path)
         except Exception as error:

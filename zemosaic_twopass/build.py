@@ -8,7 +8,7 @@ import numpy as np
 
 from .delta import CoarseGrid, compare_tiles, mean_of_tiles, project_layers
 from .diagnosis import diagnose, verdict_of
-from .grid import tile_outline
+from .grid import copied, tile_outline
 from .parallel import threads
 from .report import TileRecord, plain
 from .settings import worker_count
@@ -73,8 +73,7 @@ def delta_maps(capture, downsample):
     coverage = [None] * count if capture.tiles_coverage is None else capture.tiles_coverage
 
     def project(index):
-        # A WCS of its own: two threads that use one at a time get wrong positions in older astropy.
-        own = replace(grid, wcs=grid.wcs.deepcopy())
+        own = replace(grid, wcs=copied(grid.wcs))
         layers = capture.tiles[index], capture.corrected(index)[0]
         return project_layers(layers, capture.tiles_wcs[index], own, coverage[index])
 

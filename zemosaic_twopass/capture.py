@@ -8,6 +8,7 @@ import numpy as np
 from astropy.wcs import WCS
 
 from .checks import fingerprints
+from .grid import copied
 
 _READ = ("tiles", "tiles_wcs", "tiles_coverage", "tile_weights", "coverage_p1", "shape_out", "gain_clip")
 
@@ -119,7 +120,7 @@ def _or_empty(sequence):
 
 
 def _copied(wcs):
-    return wcs.deepcopy() if isinstance(wcs, WCS) else wcs
+    return copied(wcs) if isinstance(wcs, WCS) else wcs
 
 
 def _channel_of(plane):

@@ -9,6 +9,8 @@ import numpy as np
 from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.utils import pixel_to_pixel
 
+from .guard import alone
+
 _BAND_VALUES = 1 << 17
 _LATTICE_CELLS = 64
 _OUTLINE_STEPS = 8
@@ -104,6 +106,12 @@ def block_sum(image, factor):
     return rows[:, : across * factor].reshape(down, across, factor * channels).sum(axis=2)
 
 
+def copied(wcs):
+    """A WCS of one's own: two threads that use one at a time get wrong positions in older astropy."""
+    with alone():
+        return wcs.deepcopy()
+
+
 def block_wcs(wcs, factor):
     """Celestial WCS of the grid that `block_mean` makes of an image.
 
@@ -135,7 +143,7 @@ def block_wcs(wcs, factor):
         raise TypeError(f"an astropy.wcs.WCS is needed, not {type(wcs).__name__}")
     if wcs.naxis != 2:
         raise ValueError(f"WCS with {wcs.naxis} pixel axes: 2 are needed")
-    coarse = wcs.deepcopy()
+    coarse = copied(wcs)
     coarse.wcs.crpix = (np.asarray(wcs.wcs.crpix) - 0.5) / factor + 0.5
     if coarse.wcs.has_cd():
         coarse.wcs.cd = np.asarray(wcs.wcs.cd) * factor

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from .settings import LOGGER_NAME
 
@@ -27,3 +29,26 @@ def quietly(function, *args):
         with suppress(Exception):
             log_failure(logging.getLogger(LOGGER_NAME), error)
         return None
+
+
+_turn = threading.RLock()
+
+
+def _renew_turn():
+    # A child forked while another thread had its turn would wait for that thread forever.
+    global _turn
+    _turn = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_turn)
+
+
+@contextmanager
+def alone():
+    """One thread of ours at a time, for what changes the warnings filters and puts them back.
+
+    Two that do so at a time can leave them changed for good; astropy does it when it copies a WCS and makes a table.
+    """
+    with _turn:
+        yield

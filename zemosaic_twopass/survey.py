@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .coarse import channels_last, pixel_noise, project_blocks
+from .grid import copied
 from .levels import joint_planes
 from .parallel import threads
 from .registration import Shift, ShiftField
@@ -89,11 +90,9 @@ def survey(tiles, tiles_wcs, mosaic, wcs, *, tiles_coverage=None, tile_weights=N
         The tiles as they were compared, None for one that reaches no block of the mosaic.
     """
     coverages = [None] * len(tiles) if tiles_coverage is None else tiles_coverage
-    # Each tile's work has WCS of its own: two threads that use one at a time get wrong positions in older astropy.
-    own = [(tile_wcs.deepcopy(), wcs.deepcopy()) for tile_wcs in tiles_wcs]
 
     def look(index):
-        return look_at(tiles[index], own[index][0], mosaic, own[index][1], coverages[index])
+        return look_at(tiles[index], copied(tiles_wcs[index]), mosaic, copied(wcs), coverages[index])
 
     with threads(worker_count()) as run:
         looks = list(run(look, range(len(tiles))))
