@@ -165,7 +165,7 @@ def test_read_only_directory(tmp_path, unprivileged):
     report = make_report()
     place.mkdir()
     for directory in (place, *tmp_path.parents):
-        if directory.name.startswith(("pytest", "test")):
+        if directory.name.startswith(("pytest", "test", "popen")):
             directory.chmod(0o755)
     tmp_path.chmod(0o755)
     place.chmod(0o555)
