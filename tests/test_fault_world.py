@@ -77,7 +77,7 @@ def test_disk_full_when_a_file_is_opened(watch, folder, monkeypatch):
 
     monkeypatch.setattr(builtins, "open", opened)
     monkeypatch.setattr(io, "open", opened)
-    warned_once(watch, "OSError: No space left on device")
+    warned_once(watch, "No space left on device")
     assert files_in(folder) == []
 
 

@@ -81,7 +81,7 @@ def _block_sums(band, factor, good):
     for channel in channels:
         finite[..., channel] = bad
     band = band.copy()
-    np.copyto(band, 0, where=finite)
+    np.copyto(band, band.dtype.type(0), where=finite)
     return block_sum(band, factor), block_sum(good, factor)
 
 
