@@ -5,7 +5,6 @@ import errno
 import io
 import logging
 import os
-import pathlib
 import shutil
 import types
 from pathlib import Path
@@ -79,7 +78,7 @@ def test_disk_full_when_a_file_is_opened(watch, folder, monkeypatch):
     monkeypatch.setattr(builtins, "open", opened)
     monkeypatch.setattr(io, "open", opened)
     # Python 3.10 keeps the one that it found when it was imported.
-    monkeypatch.setattr(pathlib.Path, "open", opened)
+    monkeypatch.setattr(Path, "open", opened)
     warned_once(watch, "No space left on device")
     assert files_in(folder) == []
 
