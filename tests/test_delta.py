@@ -7,6 +7,7 @@ from reproject import reproject_interp
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from zemosaic_twopass import delta_map
+from zemosaic_twopass.delta import CoarseGrid, compare_tiles
 from zemosaic_twopass.demo import SyntheticSky, _tangent_wcs, synthetic_tiles
 from zemosaic_twopass.grid import block_mean, block_wcs
 
@@ -150,3 +151,18 @@ def test_wcs_without_sky():
     plain = WCS(naxis=2)
     with pytest.raises(Exception, match=r"celestial|convert|coordinate|frame"):
         delta_map([master.data], [plain], None, master.wcs, (40, 50))
+
+
+def test_worst_is_the_tile_furthest_from_the_reference():
+    *_, wcs, shape = scene()
+    grid = CoarseGrid.of(wcs, shape, 8)
+    box, base = (slice(1, 2), slice(0, 6)), np.zeros(grid.shape)
+    rows = [(3, 1, 0, 2, np.nan, np.nan), (-5, 1, 0, -1, np.nan, 4), (1, 6, 0, -3, np.nan, np.nan)]
+    projected = [None, *((box, np.array([row], dtype=float)) for row in rows)]
+    found = compare_tiles(projected, base, grid, "first_pass")
+    np.testing.assert_array_equal(found.worst[box], [[2, 3, 1, 3, -1, 2]])
+    np.testing.assert_array_equal(found.count[box], [[3, 3, 3, 3, 0, 1]])
+    np.testing.assert_allclose(found.signed[box], [[-1 / 3, 8 / 3, 0, -2 / 3, 0, 4]], rtol=1e-6)
+    np.testing.assert_allclose(found.delta[box], [[3, 8 / 3, 0, 2, 0, 4]], rtol=1e-6)
+    assert np.isnan(found.tile_medians[0])
+    assert found.tile_medians[1:] == (1.5, 0.0, 0.5)

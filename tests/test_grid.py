@@ -5,7 +5,7 @@ import pytest
 from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.utils import pixel_to_pixel
 
-from zemosaic_twopass.grid import block_mean, block_wcs, pixel_box
+from zemosaic_twopass.grid import block_mean, block_wcs, common_part, pixel_box, tile_outline
 
 
 def tangent(crval=(83.0, -5.0), scale=2 / 3600, angle=0.3, shape=(60, 80), projection="TAN"):
@@ -164,3 +164,33 @@ def test_box_of_a_tile_that_the_projection_cannot_hold():
         slice(0, 50),
         slice(0, 70),
     )
+
+
+@pytest.mark.parametrize("make", [tangent, with_sip])
+def test_outline_goes_round_the_outer_edges_of_the_pixels(make):
+    height, width = 40, 70
+    wcs = make()
+    x, y = wcs.world_to_pixel_values(*tile_outline((height, width), wcs).T)
+    corners = [(-0.5, -0.5), (width - 0.5, -0.5), (width - 0.5, height - 0.5), (-0.5, height - 0.5)]
+    np.testing.assert_allclose(np.column_stack((x, y))[::8], corners, atol=1e-6)
+    on_edge = [np.isclose(axis, end, atol=1e-6) for axis, n in ((x, width), (y, height)) for end in (-0.5, n - 0.5)]
+    assert np.logical_or.reduce(on_edge).all()
+    steps = np.hypot(np.diff(x), np.diff(y)).reshape(-1)
+    np.testing.assert_allclose(
+        steps, [width / 8] * 8 + [height / 8] * 8 + [width / 8] * 8 + [height / 8] * 7, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("box", "other", "expected"),
+    [
+        ((slice(0, 9), slice(5, 8)), (slice(4, 20), slice(0, 6)), ((4, 9, 0, 1), (0, 5, 5, 6))),
+        ((slice(2, 4), slice(2, 4)), (slice(2, 4), slice(2, 4)), ((0, 2, 0, 2), (0, 2, 0, 2))),
+        ((slice(0, 4), slice(0, 4)), (slice(4, 8), slice(0, 4)), None),
+        ((slice(0, 4), slice(5, 9)), (slice(0, 4), slice(0, 5)), None),
+    ],
+)
+def test_common_part(box, other, expected):
+    found = common_part(box, other)
+    numbers = found and tuple(tuple(n for part in own for n in (part.start, part.stop)) for own in found)
+    assert numbers == expected
