@@ -18,6 +18,8 @@ from zemosaic_twopass.images import TileError, open_image
 from zemosaic_twopass.replay import Target, replay
 from zemosaic_twopass.tiles import write_master_tile
 
+pytestmark = pytest.mark.slow
+
 GAINS = [1.0, 0.95, 1.1, 0.9, 1.05, 0.97]
 
 

@@ -9,6 +9,8 @@ from watching import FAILED, PICTURES, watching
 import zemosaic_instrument
 from zemosaic_twopass import run, seams
 
+pytestmark = pytest.mark.slow
+
 # The last is what a warnings filter "error" makes of a warning.
 ERRORS = (ValueError, TypeError, MemoryError, RuntimeWarning)
 MODULES = modules_on_the_path()

@@ -21,6 +21,8 @@ from zemosaic_twopass.faults import Fault, faulty_pass
 from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
 from zemosaic_twopass.sampling import draw_points
 
+pytestmark = pytest.mark.slow
+
 FAILED = "[TwoPassProbe] diagnostics failed"
 # Without shrinking: a case can be read as it is, and a red run ends as soon as a green one.
 repeatable = settings(

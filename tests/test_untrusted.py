@@ -23,6 +23,8 @@ from zemosaic_twopass.images import TileError
 from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
 from zemosaic_twopass.tiles import MasterTile, read_master_tile, write_master_tile
 
+pytestmark = pytest.mark.slow
+
 EVIL = "\x1b[2J\x9b31m\u202e\x07"
 
 
