@@ -166,10 +166,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
     known = gains is not None
     if known and len(gains) != len(paths):
         raise TileError(f"{len(gains)} gains != {len(paths)} tiles")
-    with open_image(mosaic) as (data, header, coverage):
-        target = Target(os.path.abspath(mosaic), header, data.shape[:2], downsample)
-        grid = target.grid()
-        base = grid.average(data, coverage)
+    target, grid, base = _reference(mosaic, downsample)
     looks, records, left_out = [], [], []
     found = run(partial(try_tile, target=target), paths, gains if known else [np.nan] * len(paths))
     for path, look in zip(paths, found, strict=True):
@@ -251,6 +248,15 @@ def gains_from_report(path, names):
             raise TileError(f"{path}: {len(own)} tiles are called {name}, 1 is needed")
         gains.append(np.nan if own[0] is None else float(own[0]))
     return gains
+
+
+def _reference(mosaic, downsample):
+    """The `Target` of a mosaic, its grid, and its block means there."""
+    # In a function of its own, at whose end the file is no longer mapped into memory.
+    with open_image(mosaic) as (data, header, coverage):
+        target = Target(os.path.abspath(mosaic), header, data.shape[:2], downsample)
+        grid = target.grid()
+        return target, grid, grid.average(data, coverage)
 
 
 def _unlike(path, look, records):
