@@ -199,6 +199,30 @@ def test_mean_where_the_least_bit_decides():
     assert tile_statistics(tile).mean == ((1 + 2.0**-52) / 4,)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [2.0**53, 1, 1, 1],
+        [2.0**100, 3, 2.0**47, 1],
+        [2.0**29, 2.0**-24, 2.0**-24, 2.0**-25],
+        [2.0**53, 0, 1, 2, 0, 0, 0, 0],
+        [-(2.0**53), -1, -1, -1],
+        [2.0**60, 1, -(2.0**60), 2.0**-60],
+        [2.0**-100, 2.0**-149, 2.0**-149, 2.0**-130],
+    ],
+)
+def test_mean_of_float32_that_float64_cannot_add_up(values):
+    """Plain sums in float64 lose something here, in this order."""
+    tile = np.array([values], dtype=np.float32)
+    assert tile_statistics(tile).mean == (exact_mean(tile.ravel().astype(np.float64)),)
+
+
+def test_mean_of_more_integers_than_float64_can_add_up():
+    tile = np.full((1 << 11, 1 << 11), np.iinfo(np.uint32).max, dtype=np.uint32)
+    tile[0, 0] -= 1
+    assert tile_statistics(tile).mean == ((int(tile[1, 1]) * tile.size - 1) / tile.size,)
+
+
 def test_extra_memory_is_less_than_a_channel(monkeypatch):
     monkeypatch.setattr(stats, "worker_count", lambda: 2)
     tile = large("plain").repeat(3, axis=0).repeat(3, axis=1)
