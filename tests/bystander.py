@@ -68,6 +68,13 @@ def _fails(*args, **kwargs):
     raise bystander._calls[0]("injected")
 
 
+def _exchange(function, code):
+    # Python 3.13 does not like a generator function that becomes a plain one.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        function.__code__ = code
+
+
 @contextlib.contextmanager
 def failing(*functions, error):
     """Make functions raise a kind of error whenever they are called; yields a callable: how often it happened.
@@ -78,11 +85,11 @@ def failing(*functions, error):
     _calls[:] = [error]
     try:
         for function in functions:
-            function.__code__ = _fails.__code__.replace(co_freevars=function.__code__.co_freevars)
+            _exchange(function, _fails.__code__.replace(co_freevars=function.__code__.co_freevars))
         yield lambda: len(_calls) - 1
     finally:
         for function, code in zip(functions, kept, strict=True):
-            function.__code__ = code
+            _exchange(function, code)
 
 
 def reached(call):

@@ -128,7 +128,7 @@ def _write_array(report, path):
     buffer = io.BytesIO()
     np.save(buffer, report.delta.delta, allow_pickle=False)
     # Not straight into the file: what NumPy's C stream cannot write when it is closed is lost without an error.
-    path.write_bytes(buffer.getbuffer())
+    path.write_bytes(buffer.getvalue())
 
 
 def _write_json(report, path):

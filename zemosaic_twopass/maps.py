@@ -81,7 +81,7 @@ def write_map(report, path):
     buffer = io.BytesIO()
     hdus.writeto(buffer, checksum=True)
     # Not straight into the file: the end of an array that does not fit on the disk any more is lost without an error.
-    path.write_bytes(buffer.getbuffer())
+    path.write_bytes(buffer.getvalue())
 
 
 def wcs_header(wcs, header):

@@ -85,6 +85,9 @@ class Run:
                     probe.failures.append(f"{type(error).__name__}: {error}")
                 with suppress(Exception):
                     log_failure(self._logger(), error)
+            if error is not self._error:
+                # It leads to frames that hold it: all arrays there would stay until the collector comes.
+                error.__traceback__ = None
 
     def _logger(self):
         try:
