@@ -85,9 +85,9 @@ class Run:
                     probe.failures.append(f"{type(error).__name__}: {error}")
                 with suppress(Exception):
                     log_failure(self._logger(), error)
-            if error is not self._error:
-                # It leads to frames that hold it: all arrays there would stay until the collector comes.
-                error.__traceback__ = None
+            # Less the entry of this frame: it leads on to one of contextlib's that holds the error, and with it
+            # every array that the error has seen, until the collector comes.
+            error.__traceback__ = error.__traceback__.tb_next
 
     def _logger(self):
         try:
