@@ -20,6 +20,8 @@ from zemosaic_twopass.artefacts import ARTEFACTS
 from zemosaic_twopass.tiles import MasterTile, write_master_tile
 from zemosaic_twopass.vocabulary import VERDICTS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -8,6 +8,8 @@ from zemosaic_twopass import cli
 from zemosaic_twopass.faults import FAULTS, PIPELINE_FAULTS, Fault, faulty_pass
 from zemosaic_twopass.vocabulary import NOTES, PIPELINE, RESIDUAL
 
+pytestmark = pytest.mark.slow
+
 CLOSURE_ONLY = {"gain_not_applied", "gain_swapped", "gain_mismatch", "mask_bug", "not_closed"}
 
 
