@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from .coarse import channels_last
+from .planes import channels_last
 from .report import Finding
 
 GAIN_TOLERANCE = 1e-5

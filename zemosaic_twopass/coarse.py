@@ -14,6 +14,7 @@ from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from .grid import block_sum, pixel_box
+from .planes import channels_last
 
 FACTOR = 8
 _LATTICE_STEP = 16
@@ -57,12 +58,6 @@ class CoarseTile:
 def coarse_shape(shape_out):
     """(h, w) of the coarse grid of a mosaic of shape (H, W)."""
     return tuple(int(n) // FACTOR for n in shape_out)
-
-
-def channels_last(tile):
-    """A tile as (H, W, C); a view."""
-    tile = np.asarray(tile)
-    return tile[..., np.newaxis] if tile.ndim == 2 else tile
 
 
 def project_blocks(tile, tile_wcs, mosaic, wcs, coverage=None):

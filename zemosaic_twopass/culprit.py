@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from .coarse import channels_last
+from .planes import channels_last
 from .sampling import bilinear
 
 _MIN_POINTS = 40

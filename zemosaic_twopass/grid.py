@@ -10,6 +10,7 @@ from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.utils import pixel_to_pixel
 
 from .guard import alone
+from .planes import real_planes
 
 _BAND_VALUES = 1 << 17
 _LATTICE_CELLS = 64
@@ -43,13 +44,7 @@ def block_mean(image, factor, coverage=None):
     TypeError
         If its values are not real numbers.
     """
-    image = np.asarray(image)
-    if image.ndim not in (2, 3):
-        raise ValueError(f"image of shape {image.shape}: 2 or 3 axes are needed, not {image.ndim}")
-    if image.dtype.kind not in "buif":
-        raise TypeError(f"image of dtype {image.dtype}: real numbers are needed")
-    if image.ndim == 2:
-        image = image[..., np.newaxis]
+    image = real_planes(image, "image")
     height, width, channels = image.shape
     if coverage is not None and np.shape(coverage) != (height, width):
         raise ValueError(f"coverage shape {np.shape(coverage)} != tile shape {(height, width)}")

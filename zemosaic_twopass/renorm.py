@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from .grid import pixel_box
 from .images import TileError
+from .planes import channels_last
 
 _MIN_MASK = 1e-3
 _MIN_BLURRED_COVERAGE = 2.0
@@ -103,8 +104,7 @@ def tile_gain(shape, mask, wcs, final_wcs, scale, usable, gain_clip):
 
 def as_hwc(tile):
     """A tile as (H, W, C) float32; a view where it is that already."""
-    tile = np.asarray(tile, dtype=np.float32)
-    return tile[..., np.newaxis] if tile.ndim == 2 else tile
+    return channels_last(np.asarray(tile, dtype=np.float32))
 
 
 def finite_mask(tile):

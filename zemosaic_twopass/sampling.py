@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.wcs.utils import pixel_to_pixel
 
-from .coarse import channels_last
 from .grid import pixel_box
+from .planes import channels_last
 
 _EDGE = 2
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .planes import real_planes
 from .scan import scan_tile
 from .settings import worker_count
 
@@ -64,13 +65,7 @@ def tile_statistics(array):
     TypeError
         If its values are not real numbers.
     """
-    array = np.asarray(array)
-    if array.ndim not in (2, 3):
-        raise ValueError(f"tile of shape {array.shape}: 2 or 3 axes are needed, not {array.ndim}")
-    if array.dtype.kind not in "buif":
-        raise TypeError(f"tile of dtype {array.dtype}: real numbers are needed")
-    if array.ndim == 2:
-        array = array[..., np.newaxis]
+    array = real_planes(array, "tile")
     if array.dtype.kind == "b":
         array = array.view(np.uint8)
     if array.size == 0:

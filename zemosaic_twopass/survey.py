@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .coarse import channels_last, pixel_noise, project_blocks
+from .coarse import pixel_noise, project_blocks
 from .grid import copied
 from .levels import joint_planes
 from .parallel import threads
+from .planes import channels_last
 from .registration import Shift, ShiftField
 from .residual import TERMS, Coadd, TileFit, fit_tile
 from .settings import worker_count
