@@ -21,14 +21,12 @@ What is watched runs once, with its own arguments, and gives its own result, wha
 from __future__ import annotations
 
 import logging
-import os
 import sys
-import threading
 import weakref
 from collections import deque
 
 import zemosaic_twopass
-from zemosaic_twopass.guard import log_failure, quietly
+from zemosaic_twopass.guard import ForkSafeLock, log_failure, quietly
 from zemosaic_twopass.settings import LOGGER_NAME, Settings, switched_on
 
 __all__ = [
@@ -43,7 +41,7 @@ __all__ = [
 
 WORKERS = ("zemosaic_worker", "zemosaic.zemosaic_worker")
 
-_lock = threading.RLock()
+_state = ForkSafeLock()
 _patches = {}
 _attached = {}
 _Watched = None
@@ -63,7 +61,7 @@ def __dir__():
 def _load():
     """Import what watching needs: a hundred times as slow as this module, which workers import with the switch off."""
     global wrapt, seams, Path, Run, RunCapture, _Watched
-    with _lock:
+    with _state.lock:
         if _Watched is not None:
             return
         from pathlib import Path
@@ -79,16 +77,6 @@ def _load():
 
             def __reduce_ex__(self, protocol):
                 return self.__wrapped__.__qualname__
-
-
-def _renew_lock():
-    # A child forked while another thread held the lock would wait for that thread forever.
-    global _lock
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class AttachError(LookupError):
@@ -206,7 +194,7 @@ class TwoPassProbe:
         self._held = {}
 
     def __enter__(self):
-        with _lock:
+        with _state.lock:
             try:
                 description = self._open()
             except BaseException:
@@ -230,7 +218,7 @@ class TwoPassProbe:
         return description
 
     def __exit__(self, *exc_info):
-        with _lock:
+        with _state.lock:
             if self._tap is not None:
                 self._tap.probes = tuple(probe for probe in self._tap.probes if probe is not self)
                 self._tap = None
@@ -246,7 +234,7 @@ class TwoPassProbe:
 
     def hold_seams(self):
         """Watch the inner functions that have come, or come anew, since the last look."""
-        with _lock:
+        with _state.lock:
             if self._tap is None:
                 # Closed by another thread just when a pass began: what is held now nobody would let go of.
                 return
@@ -257,7 +245,7 @@ class TwoPassProbe:
 
     def look_after(self):
         """Say once if the second pass that is watched is not the worker's any more."""
-        with _lock:
+        with _state.lock:
             held = self._held.get((id(self.worker), seams.SECOND_PASS))
             if held is None or held.in_place():
                 return
@@ -303,7 +291,7 @@ def attach(worker, **settings):
     AttachError
         If the worker has no `run_second_pass_coverage_renorm`.
     """
-    with _lock:
+    with _state.lock:
         if id(worker) not in _attached:
             _attached[id(worker)] = TwoPassProbe(worker, **settings).__enter__()
         return _attached[id(worker)]
@@ -311,7 +299,7 @@ def attach(worker, **settings):
 
 def detach(worker):
     """Undo `attach`: the very objects that were there are there again. No-op when not attached."""
-    with _lock:
+    with _state.lock:
         probe = _attached.pop(id(worker), None)
         if probe is not None:
             probe.__exit__()

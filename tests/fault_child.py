@@ -34,7 +34,7 @@ from conftest import ListHandler, digest  # noqa: E402
 from replay import Night  # noqa: E402
 
 import zemosaic_instrument  # noqa: E402
-from zemosaic_twopass import artefacts  # noqa: E402
+from zemosaic_twopass import artefacts, guard  # noqa: E402
 
 night = Night.make(columns=2, fault="mask")
 logger = logging.getLogger("ZeMosaicWorker")
@@ -147,7 +147,7 @@ def fork_under_lock():
     held, free = threading.Event(), threading.Event()
 
     def hold():
-        with zemosaic_instrument._lock:
+        with zemosaic_instrument._state.lock, guard.alone():
             held.set()
             free.wait()
 

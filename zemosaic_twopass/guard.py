@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import traceback
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from .settings import LOGGER_NAME
 
@@ -31,24 +31,27 @@ def quietly(function, *args):
         return None
 
 
-_turn = threading.RLock()
+class ForkSafeLock:
+    """A lock that its thread may take again, in `lock`; a forked child has a new one.
+
+    Another thread may have held it when the child was forked, and would never let go of it there.
+    """
+
+    def __init__(self):
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self):
+        self.lock = threading.RLock()
 
 
-def _renew_turn():
-    # A child forked while another thread had its turn would wait for that thread forever.
-    global _turn
-    _turn = threading.RLock()
+_turn = ForkSafeLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_turn)
-
-
-@contextmanager
 def alone():
-    """One thread of ours at a time, for what changes the warnings filters and puts them back.
+    """One thread of ours at a time, in a with statement, for what changes the warnings filters and puts them back.
 
     Two that do so at a time can leave them changed for good; astropy does it when it copies a WCS and makes a table.
     """
-    with _turn:
-        yield
+    return _turn.lock
