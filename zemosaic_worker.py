@@ -23,6 +23,7 @@ from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 
 from zemosaic_instrument import two_pass_diagnostics
+from zemosaic_twopass.coadd import SharedReprojection
 from zemosaic_twopass.grid import copied
 from zemosaic_twopass.images import TileError
 from zemosaic_twopass.renorm import as_hwc, coverage_scale, finite_mask, input_weights, merge_passes, tile_gain
@@ -126,7 +127,9 @@ def compute_per_tile_gains_from_coverage(
     return gains
 
 
-def reproject_and_coadd_wrapper(data_list, wcs_list, shape_out, *, output_projection, input_weights=None):
+def reproject_and_coadd_wrapper(
+    data_list, wcs_list, shape_out, *, output_projection, input_weights=None, reproject_function=reproject_interp
+):
     """Coadd one channel of all tiles on the mosaic's grid, backgrounds matched.
 
     Parameters
@@ -138,6 +141,8 @@ def reproject_and_coadd_wrapper(data_list, wcs_list, shape_out, *, output_projec
         (H, W) of the mosaic.
     output_projection : astropy.wcs.WCS
     input_weights : sequence of ndarray, shape (H, W), optional
+    reproject_function : callable, optional
+        As for `reproject_and_coadd`.
 
     Returns
     -------
@@ -154,7 +159,7 @@ def reproject_and_coadd_wrapper(data_list, wcs_list, shape_out, *, output_projec
         copied(output_projection),
         shape_out=tuple(shape_out),
         input_weights=input_weights,
-        reproject_function=reproject_interp,
+        reproject_function=reproject_function,
         combine_function="mean",
         match_background=True,
     )
@@ -300,13 +305,17 @@ def _coadd_channels(tiles, tiles_wcs, wcs, shape, weights, parallel_plan, logger
     asked = parallel_plan.get("cpu_workers") if is_mapping else getattr(parallel_plan, "cpu_workers", None)
     workers = max(1, min(channels, int(asked or 1)))
 
+    planes = [[tile[..., channel] for tile in tiles] for channel in range(channels)]
+    shared = SharedReprojection(planes, weights)
+
     def coadd(channel):
         result = reproject_and_coadd_wrapper(
-            data_list=[tile[..., channel] for tile in tiles],
+            data_list=planes[channel],
             wcs_list=tiles_wcs,
             shape_out=shape,
             output_projection=wcs,
             input_weights=weights,
+            reproject_function=shared.reproject,
         )
         logger.info("[TwoPass] coadd channel=%d/%d tiles=%d", channel + 1, channels, len(tiles))
         return result

@@ -103,16 +103,17 @@ def test_second_pass_is_gain_times_tile_coadded(worker, rgb_scene):
     assert len(set(gains)) == 4
     corrected = [np.float32(gain) * tile for gain, tile in zip(gains, rgb_scene.tiles, strict=True)]
     np.random.seed(3)
-    expected = worker.reproject_and_coadd_wrapper(
-        [tile[..., 0] for tile in corrected],
-        rgb_scene.wcs,
-        rgb_scene.first[3],
-        output_projection=rgb_scene.first[2],
-        input_weights=[(c > 0).astype(np.float32) for c in rgb_scene.coverage],
-    )
     seen = coverage > 0
-    np.testing.assert_array_equal(mosaic[..., 0][seen], expected[0].astype(np.float32)[seen])
-    np.testing.assert_array_equal(coverage, expected[1].astype(np.float32))
+    for channel in range(3):
+        plane, weights = worker.reproject_and_coadd_wrapper(
+            [tile[..., channel] for tile in corrected],
+            rgb_scene.wcs,
+            rgb_scene.first[3],
+            output_projection=rgb_scene.first[2],
+            input_weights=[(c > 0).astype(np.float32) for c in rgb_scene.coverage],
+        )
+        np.testing.assert_array_equal(mosaic[..., channel][seen], plane.astype(np.float32)[seen])
+        np.testing.assert_array_equal(coverage, weights.astype(np.float32))
 
 
 def test_weights_weigh(worker, rgb_scene):
