@@ -79,7 +79,7 @@ def test_disk_full_when_a_file_is_opened(watch, folder, monkeypatch):
     monkeypatch.setattr(io, "open", opened)
     # Python 3.10 keeps the one that it found when it was imported.
     monkeypatch.setattr(Path, "open", opened)
-    warned_once(watch, "No space left on device")
+    warned_once(watch, "OSError: No space left on device")
     assert files_in(folder) == []
 
 

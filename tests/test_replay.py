@@ -169,6 +169,12 @@ def bad_calls(night, folder):
     (folder / "words").write_text("1 two 3")
     (folder / "list").write_text("[1]")
     (folder / "other").write_text('{"tiles": [{"name": "tile_00.fits", "gain": 1}]}')
+    (folder / "gain").write_text('{"tiles": [{"name": "tile_00.fits", "gain": "much"}]}')
+    (folder / "huge").write_text('{"tiles": [{"name": "tile_00.fits", "gain": 1%s}]}' % ("0" * 400))
+    (folder / "deep").write_text("[" * 100_000)
+    (folder / "bytes").write_bytes(b"1 \xff")
+    with (folder / "large").open("wb") as file:
+        file.truncate((32 << 20) + 1)
     (folder / "text.fits").write_text("no")
     yield ["replay", str(folder / "none.fits"), *start[2:]], "none.fits: no such file"
     yield [*start[:2], str(folder / "gone.fits"), *start[2:]], "gone.fits: no such file"
@@ -177,6 +183,12 @@ def bad_calls(night, folder):
     yield [*start, "--gains", str(folder / "few")], "2 gains != 4 tiles"
     yield [*start, "--gains", str(folder / "words")], "words: not a list of gains: could not convert string"
     yield [*start, "--report", str(folder / "list")], "list: not the JSON report of a run: TypeError"
+    for name, error in (("gain", "ValueError"), ("huge", "OverflowError"), ("deep", "RecursionError")):
+        yield [*start, "--report", str(folder / name)], f"{name}: not the JSON report of a run: {error}"
+    for option in ("--gains", "--report"):
+        yield [*start, option, str(folder / "bytes")], "bytes: is not UTF-8"
+        yield [*start, option, str(folder / "large")], "large: more than 33554432 bytes"
+        yield [*start, option, str(folder)], f"{folder}: is not a regular file"
     yield [*start, "--report", str(folder / "other")], "other: 0 tiles are called tile_01.fits, 1 is needed"
     yield [*start, "--downsample", "500"], "downsample 500 does not fit shape_out (190, 230)"
 

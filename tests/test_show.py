@@ -9,7 +9,7 @@ import sys
 import pytest
 from reports import NOTE, OFFSET, SEAM, make_report
 
-from zemosaic_twopass import cli, show
+from zemosaic_twopass import cli, files, show
 from zemosaic_twopass.artefacts import JSON_NAME, TABLE_NAME
 
 
@@ -172,11 +172,11 @@ def test_report_of_a_stranger(directory, capsys, changes, words):
 
 
 def test_size_is_bounded(directory, capsys, monkeypatch):
-    monkeypatch.setattr(show, "_MAX_BYTES", (directory / JSON_NAME).stat().st_size)
+    monkeypatch.setattr(files, "_MAX_BYTES", (directory / JSON_NAME).stat().st_size)
     with (directory / TABLE_NAME).open("ab") as file:
-        file.truncate(show._MAX_BYTES + 1)
-    refused(directory, capsys, TABLE_NAME, f"more than {show._MAX_BYTES} bytes")
-    monkeypatch.setattr(show, "_MAX_BYTES", 100)
+        file.truncate(files._MAX_BYTES + 1)
+    refused(directory, capsys, TABLE_NAME, f"more than {files._MAX_BYTES} bytes")
+    monkeypatch.setattr(files, "_MAX_BYTES", 100)
     refused(directory, capsys, JSON_NAME, "more than 100 bytes")
 
 

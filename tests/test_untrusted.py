@@ -266,7 +266,10 @@ def test_names_of_tiles(pair, tmp_path, capsys):
     assert len([line for line in text.splitlines() if line.startswith("[TwoPassVerdict]")]) == 1
     for argv in (["show", out], ["show", out, "--json"], ["compare", out, out]):
         ran(capsys, *argv, codes=(0,))
-    assert {path.name for path in tmp_path.iterdir()} == {"given", "out"}
+    again = tmp_path / f"again{EVIL}"
+    _, text, _ = ran(capsys, "replay", out / "mosaic.fits", *sorted(given.iterdir()), "--out", again, codes=(0,))
+    assert len([line for line in text.splitlines() if line.startswith("[TwoPassVerdict]")]) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"given", "out", again.name}
     page = (out / PAGE_NAME).read_text(encoding="utf-8", errors="surrogateescape")
     assert "<img src=x" not in page
     assert html.escape("<img src=x onerror=") in page

@@ -7,7 +7,7 @@ import json
 import logging
 from pathlib import Path
 
-from .console import progress
+from .console import progress, say
 from .images import TileError
 from .replay import gains_from_report, gains_from_text, replay
 from .report import file_lines, finding_line, tile_lines
@@ -54,7 +54,7 @@ def replay_command(options):
         print(json.dumps(found, allow_nan=False))
     else:
         for line in (*file_lines(report, files), *map(finding_line, report.findings), report.verdict_line()):
-            print(line)
+            say(line)
     return int(bool(left_out) or report.verdict == options.fail_on)
 
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are written whole or not at all, and text that is read within bounds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
+_MAX_BYTES = 32 * 1024 * 1024
 _runs = itertools.count(1)
 
 
@@ -57,3 +58,35 @@ def whole_file(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def bounded_text(path):
+    """Read a text file that may come from a stranger.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    OSError
+        If the file is not there or cannot be read.
+    ValueError
+        If it is no regular file, larger than 32 MiB or not UTF-8; names the file.
+    """
+    path = Path(path)
+    # A pipe would be waited for, a device never ends.
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: is not a regular file")
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise ValueError(f"{path}: more than {_MAX_BYTES} bytes, no more are read")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: is not UTF-8: {error}") from None

@@ -16,6 +16,7 @@ import numpy as np
 from .build import summary_of
 from .delta import CoarseGrid, compare_tiles, project_layers
 from .diagnosis import diagnose_tiles, verdict_of
+from .files import bounded_text
 from .grid import tile_outline
 from .images import TileError, celestial_wcs, open_image
 from .report import TileRecord, TwoPassReport
@@ -76,11 +77,11 @@ class Target:
     downsample: int
 
     def wcs(self):
-        """The WCS of the mosaic; raises as `tiles.celestial_wcs` does."""
+        """The WCS of the mosaic; raises as `images.celestial_wcs` does."""
         return celestial_wcs(self.header, self.shape)
 
     def grid(self):
-        """The `CoarseGrid`; raises as `CoarseGrid.of` and `tiles.celestial_wcs` do."""
+        """The `CoarseGrid`; raises as `CoarseGrid.of` and `images.celestial_wcs` do."""
         return CoarseGrid.of(self.wcs(), self.shape, self.downsample)
 
 
@@ -189,9 +190,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
         findings,
         verdict_of(findings),
         worst,
-        summary
-        if findings
-        else "Every tile agrees with the others; what a second pass makes of them was not looked at.",
+        summary if findings else _CLEAN,
         outlines=tuple(look.outline for look in looks),
         settings={"mosaic": Path(mosaic).name, "shape_out": grid.shape_out, "downsample": grid.downsample},
     )
@@ -205,10 +204,10 @@ def gains_from_text(path):
     ------
     TileError
         If something in it is not a number.
-    OSError
-        If it cannot be read.
+    OSError, ValueError
+        As `files.bounded_text`.
     """
-    words = Path(path).read_text(encoding="utf-8").replace(",", " ").split()
+    words = bounded_text(path).replace(",", " ").split()
     try:
         return [float(word) for word in words]
     except ValueError as error:
@@ -233,20 +232,21 @@ def gains_from_report(path, names):
     ------
     TileError
         If it is not such a report, or a tile is not in it once.
-    OSError
-        If it cannot be read.
+    OSError, ValueError
+        As `files.bounded_text`.
     """
+    text = bounded_text(path)
     try:
-        tiles = json.loads(Path(path).read_text(encoding="utf-8"))["tiles"]
-        found = [(tile["name"], tile["gain"]) for tile in tiles]
-    except (ValueError, KeyError, TypeError) as error:
+        tiles = json.loads(text)["tiles"]
+        found = [(tile["name"], np.nan if tile["gain"] is None else float(tile["gain"])) for tile in tiles]
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise TileError(f"{path}: not the JSON report of a run: {type(error).__name__}: {error}") from None
     gains = []
     for name in names:
         own = [gain for other, gain in found if other == name]
         if len(own) != 1:
             raise TileError(f"{path}: {len(own)} tiles are called {name}, 1 is needed")
-        gains.append(np.nan if own[0] is None else float(own[0]))
+        gains.append(own[0])
     return gains
 
 

@@ -12,11 +12,11 @@ from astropy.table import Column, Table
 
 from .artefacts import JSON_NAME, TABLE_NAME
 from .console import say
+from .files import bounded_text
 from .page import VERDICT_TEXTS, finding_size
 from .report import SCHEMA, SCHEMA_VERSION, Finding
 from .tables import short_table
 
-_MAX_BYTES = 32 * 1024 * 1024
 # Of a table: its head is YAML, which is slow to read, and every cell of a column takes the room of its longest.
 _MAX_HEAD_BYTES = 256 * 1024
 _MAX_CHARACTERS = 1 << 28
@@ -43,7 +43,7 @@ def read_report(directory):
         If it is larger than 32 MiB, is not JSON or not a report of this schema version; names the file.
     """
     path = Path(directory) / JSON_NAME
-    text = _bounded_text(path)
+    text = bounded_text(path)
     try:
         report = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
         _check(report)
@@ -74,7 +74,7 @@ def read_table(directory):
     path = Path(directory) / TABLE_NAME
     if not path.exists():
         return None
-    text = _bounded_text(path)
+    text = bounded_text(path)
     try:
         lines = text.splitlines()
         _check_extent(lines)
@@ -146,19 +146,6 @@ def table_lines(table):
 
 def _finding(entry):
     return Finding(**{name: entry.get(name) for name in ("kind", "tile", "value", "sigma", "message", "unit")})
-
-
-def _bounded_text(path):
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path}: is not a regular file")
-    with path.open("rb") as file:
-        content = file.read(_MAX_BYTES + 1)
-    if len(content) > _MAX_BYTES:
-        raise ValueError(f"{path}: more than {_MAX_BYTES} bytes, a report has fewer")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: is not UTF-8: {error}") from None
 
 
 def _check_extent(lines):
