@@ -115,6 +115,56 @@ def z_of(scene, run):
             yield from zip(("misregistration",) * 2, state.shift.z, strict=True)
 
 
+class Tally:
+    """Runs of all kinds, and what was said of them."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+        np.random.seed(seed)
+        self.number = self.alarms = 0
+        self.matrix, self.detected, self.z = defaultdict(Counter), defaultdict(Counter), defaultdict(list)
+        self.wrong = []
+
+    def _run(self, scene, *injection):
+        self.number += 1
+        return scene.run(self.rng, *injection, exact=self.number % 20 == 0)
+
+    def clean(self, scene):
+        """A run without a fault."""
+        run = self._run(scene)
+        finding = told(findings_of(scene, run), "clean", scene)
+        self.matrix["clean"][finding.kind if finding else "clean"] += 1
+        if finding:
+            self.alarms += 1
+            self.wrong.append(("clean", len(scene.tiles), finding))
+        for kind, value in z_of(scene, run):
+            self.z[kind].append(value)
+
+    def large(self, scene, key):
+        """A run with a fault well above the limit."""
+        injection = injection_of(scene, key, self.rng)
+        run = self._run(scene, injection)
+        mutated = injection.fault.tile if key[0] == "input_mutated" else None
+        finding = told(findings_of(scene, run, mutated), key[0], scene)
+        right = is_right(finding, injection.fault)
+        label = finding.kind if finding else "clean"
+        if finding and not right and label == key[0]:
+            label += " (other tile)"
+        self.matrix[f"{key[0]} ({key[1]})"][label] += 1
+        if not right:
+            self.wrong.append((injection, len(scene.tiles), finding))
+
+    def small(self, scene, kind, size):
+        """A run with a fault near the limit."""
+        self.number += 1
+        tile = int(self.rng.integers(len(scene.tiles)))
+        level = float(np.nanmedian(scene.tiles[tile]))
+        actual = {"gain_residual": size * NOISE / level, "misregistration": size}.get(kind, size * NOISE)
+        run = scene.run(self.rng, Injection(Fault(kind, tile, actual), "tile"))
+        kinds = {f.kind for f in findings_of(scene, run) if f.tile == tile} - {"gain_seam", *NOTES}
+        self.detected[kind, size]["named" if kind in kinds else "seen" if kinds else "missed"] += 1
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=12, help="of each fault (default: 12)")
@@ -122,75 +172,44 @@ def main():
     parser.add_argument("--small", type=int, default=10, help="runs of each small size (default: 10)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    started = time.time()
-    rng = np.random.default_rng(options.seed)
-    np.random.seed(options.seed)
-    matrix, wrong, z, alarms = defaultdict(Counter), [], defaultdict(list), 0
-    detected = defaultdict(Counter)
-    number = 0
+    started, tally = time.time(), Tally(options.seed)
     for scene_number, grid in enumerate(GRIDS):
         scene = Scene.make(*grid, seed=100 + scene_number)
-        share = [len(range(scene_number, n, len(GRIDS))) for n in (options.clean, options.runs, options.small)]
-        for _ in range(share[0]):
-            number += 1
-            run = scene.run(rng, exact=number % 20 == 0)
-            finding = told(findings_of(scene, run), "clean", scene)
-            matrix["clean"][finding.kind if finding else "clean"] += 1
-            if finding:
-                alarms += 1
-                wrong.append(("clean", grid, finding))
-            for kind, value in z_of(scene, run):
-                z[kind].append(value)
+        clean, runs, small = (range(scene_number, n, len(GRIDS)) for n in (options.clean, options.runs, options.small))
+        for _ in clean:
+            tally.clean(scene)
         for key in LARGE:
-            for _ in range(share[1]):
-                number += 1
-                injection = injection_of(scene, key, rng)
-                run = scene.run(rng, injection, exact=number % 20 == 0)
-                mutated = injection.fault.tile if key[0] == "input_mutated" else None
-                finding = told(findings_of(scene, run, mutated), key[0], scene)
-                right = is_right(finding, injection.fault)
-                label = finding.kind if finding else "clean"
-                if finding and not right and label == key[0]:
-                    label += " (other tile)"
-                matrix[f"{key[0]} ({key[1]})"][label] += 1
-                if not right:
-                    wrong.append((injection, grid, finding))
+            for _ in runs:
+                tally.large(scene, key)
         for kind, sizes in SMALL.items():
             for size in sizes:
-                for _ in range(share[2]):
-                    number += 1
-                    tile = int(rng.integers(len(scene.tiles)))
-                    level = float(np.nanmedian(scene.tiles[tile]))
-                    actual = {"gain_residual": size * NOISE / level, "misregistration": size}.get(kind, size * NOISE)
-                    run = scene.run(rng, Injection(Fault(kind, tile, actual), "tile"))
-                    findings = findings_of(scene, run)
-                    kinds = {f.kind for f in findings if f.tile == tile} - {"gain_seam", *NOTES}
-                    detected[kind, size]["named" if kind in kinds else "seen" if kinds else "missed"] += 1
-        print(f"# {grid[0] * grid[1]} tiles done, {number} runs, {time.time() - started:.0f} s", flush=True)
-    report(matrix, wrong, z, detected, alarms, number)
+                for _ in small:
+                    tally.small(scene, kind, size)
+        print(f"# {grid[0] * grid[1]} tiles done, {tally.number} runs, {time.time() - started:.0f} s", flush=True)
+    report(tally)
 
 
-def report(matrix, wrong, z, detected, alarms, number):
+def report(tally):
     """Print everything."""
-    print(f"\n{number} runs\n\n## Well above the limit: what was injected (when) → first finding")
+    print(f"\n{tally.number} runs\n\n## Well above the limit: what was injected (when) → first finding")
     total, right = 0, 0
-    for injected, found in matrix.items():
+    for injected, found in tally.matrix.items():
         hits = found[injected.split(" (")[0]]
         print(f"{injected:28s} {hits:3d}/{sum(found.values()):3d}  " + ", ".join(f"{k} {n}" for k, n in found.items()))
         if injected != "clean":
             total, right = total + sum(found.values()), right + hits
-    clean = sum(matrix["clean"].values())
+    clean = sum(tally.matrix["clean"].values())
     print(f"\nnamed rightly, at the right tile: {right}/{total} = {right / max(total, 1):.1%}")
-    print(f"false alarms in clean scenes: {alarms}/{clean} = {alarms / max(clean, 1):.1%}")
+    print(f"false alarms in clean scenes: {tally.alarms}/{clean} = {tally.alarms / max(clean, 1):.1%}")
     print("\n## Spread of z in clean scenes (standard deviation; largest)")
-    for kind, values in z.items():
+    for kind, values in tally.z.items():
         print(f"{kind:16s} {np.std(values):.2f}  {np.max(np.abs(values)):.1f}  n={len(values)}")
     print("\n## Near the limit: size in units of the noise (px for a shift) → named, seen under another name, missed")
-    for (kind, size), counts in detected.items():
+    for (kind, size), counts in tally.detected.items():
         print(f"{kind:16s} {size:5g}  {counts['named']:3d} {counts['seen']:3d} {counts['missed']:3d}")
     print("\n## Wrong")
-    for injection, grid, finding in wrong:
-        print(grid, injection, "→", finding)
+    for injection, tiles, finding in tally.wrong:
+        print(tiles, injection, "→", finding)
 
 
 if __name__ == "__main__":
