@@ -54,7 +54,7 @@ def main():
         }
         seconds = in_turn(functions, options.rounds)
     difference = float(np.abs(np.subtract(ours, theirs)).max())
-    faster, watched = (f"{ratio(seconds, *pair):.3g}" for pair in (("public", "ours"), ("watched", "public")))
+    faster, watched = (f"{ratio(seconds, *pair):.4g}" for pair in (("public", "ours"), ("watched", "public")))
     row = [options.side**2, f"{faster} ×", f"{difference:.1e}", watched]
     table(
         "Second pass, RGB tiles of 600 × 400",

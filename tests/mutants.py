@@ -31,6 +31,7 @@ MODULES = {
     "zemosaic_twopass/grid.py": ("grid", "delta"),
     "zemosaic_twopass/delta.py": ("delta",),
     "zemosaic_twopass/checks.py": ("checks",),
+    "zemosaic_twopass/coadd.py": ("coadd",),
     "zemosaic_twopass/closure.py": ("closure",),
     "zemosaic_twopass/coarse.py": ("residual", "diagnosis"),
     "zemosaic_twopass/residual.py": ("residual", "diagnosis"),
