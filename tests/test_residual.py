@@ -9,7 +9,7 @@ from scenes import NOISE, Pass
 from zemosaic_twopass.coarse import FACTOR, pixel_noise, project_blocks
 from zemosaic_twopass.kinds import tile_findings
 from zemosaic_twopass.levels import joint_planes
-from zemosaic_twopass.residual import huber_fit
+from zemosaic_twopass.residual import huber_fit, information
 from zemosaic_twopass.survey import survey
 
 
@@ -56,6 +56,15 @@ def test_huber_fit_of_nothing_but_zeros():
     np.testing.assert_array_equal(terms, 0)
     assert np.isinf(np.diag(covariance)).all()
     assert scale == 0
+
+
+def test_information_of_a_term_that_nothing_is_known_of_is_zero():
+    covariance = np.array([[4.0, 0, 1], [0, np.inf, 0], [1, 0, 2.0]])
+    expected = np.zeros((3, 3))
+    expected[::2, ::2] = np.linalg.inv(covariance[::2, ::2])
+    np.testing.assert_allclose(information(covariance), expected)
+    np.testing.assert_array_equal(information(np.diag([0.0, np.inf])), np.zeros((2, 2)))
+    np.testing.assert_array_equal(information(np.full((2, 2), np.inf)), np.zeros((2, 2)))
 
 
 def test_clean_tiles_have_small_z(scene):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .report import Finding
+from .residual import information
 from .survey import GRADIENT_FLOOR, MIN_SIGNIFICANCE, OFFSET_FLOOR, is_shifted
 
 # Of two faults in one tile the lesser is only told where it is not a leftover of the greater.
@@ -158,7 +159,7 @@ def _offset_or_gain(terms, covariance, level, noise, channel):
     against_offset = abs(_z(terms, covariance, 1))
     left, left_error = float(rest @ terms), float(np.sqrt(max(rest @ covariance @ rest, 0.0)))
     against_gain = abs(left) / left_error if left_error > 0 else np.inf
-    inverse = np.linalg.pinv(covariance)
+    inverse = information(covariance)
     strength = float(scale_only @ inverse @ scale_only)
     joint_gain = float(scale_only @ inverse @ terms) / strength if strength > 0 else 0.0
     joint_sigma = abs(joint_gain) * np.sqrt(max(strength, 0.0))
@@ -232,7 +233,7 @@ def _z(terms, covariance, index):
 
 
 def _length(values, covariance):
-    return float(np.sqrt(max(values @ np.linalg.pinv(covariance) @ values, 0.0)))
+    return float(np.sqrt(max(values @ information(covariance) @ values, 0.0)))
 
 
 def untested(tile, reason, test):

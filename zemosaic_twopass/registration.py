@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .coarse import coarse_shape
-from .residual import in_errors
+from .residual import in_errors, information
 
 _HUBER = 1.345
 _RAYLEIGH_MEDIAN = 1.1774
@@ -48,7 +48,7 @@ class Shift:
     @property
     def significance(self):
         """Length of the shift in standard errors (Mahalanobis)."""
-        return float(np.sqrt(self.pixels @ np.linalg.pinv(self.covariance) @ self.pixels))
+        return float(np.sqrt(self.pixels @ information(self.covariance) @ self.pixels))
 
 
 class ShiftField:

@@ -235,6 +235,16 @@ def _reweighted(x, values):
     return terms, residual, scale, limit
 
 
+def information(covariance):
+    """Inverse of a covariance, shape (p, p): 0 for a term of infinite variance, of which nothing is known."""
+    known = np.flatnonzero(np.isfinite(np.diag(covariance)))
+    known = np.ix_(known, known)
+    inverse = np.zeros_like(covariance)
+    # Not of the whole: with an infinity in it, NumPy 2.5 gives up where older ones gave NaN.
+    inverse[known] = np.linalg.pinv(covariance[known])
+    return inverse
+
+
 def in_errors(values, covariance):
     """Values in units of their own standard errors; 0 where the error is 0 or infinite."""
     error = np.sqrt(np.diag(covariance))

@@ -17,7 +17,7 @@ from .levels import joint_planes
 from .parallel import threads
 from .planes import channels_last
 from .registration import Shift, ShiftField
-from .residual import TERMS, Coadd, TileFit, fit_tile
+from .residual import TERMS, Coadd, TileFit, fit_tile, information
 from .settings import worker_count
 
 MIN_SIGNIFICANCE = 5.0
@@ -193,7 +193,7 @@ def _superfluous(fit):
     """Terms that a fit can do without: the most, of those sets that leave out nothing significant."""
     for left_out in ((1, 2, 3), (1,), (2, 3)):
         own = np.ix_(left_out, left_out)
-        excess = fit.terms[list(left_out)] @ np.linalg.pinv(fit.covariance[own]) @ fit.terms[list(left_out)]
+        excess = fit.terms[list(left_out)] @ information(fit.covariance[own]) @ fit.terms[list(left_out)]
         if excess <= MIN_SIGNIFICANCE**2:
             return left_out
     return ()
