@@ -243,6 +243,7 @@ def test_threads_end_and_the_callers_context_is_its_own(monkeypatch):
     variable.set("kept")
     before = threading.active_count()
     tile = large("plain").repeat(2, axis=0)
+    monkeypatch.setattr(stats, "_WORTH_THREADS", tile.size)
     with np.errstate(all="raise", under="warn"):
         errors = np.geterr()
         tile_statistics(tile)

@@ -10,13 +10,16 @@ import numpy as np
 from .exact import ExactSum, exact_mean
 from .parallel import threads
 
-# Pixels sampled to bracket a median, and how far the bracket reaches on each side in standard errors of the
-# sample's rank: values in random order escape it three times in a thousand.
+# Pixels sampled to bracket a median, at most and as a part of all, and how far the bracket reaches on each side in
+# standard errors of the sample's rank: values in random order escape it three times in a thousand.
 _SAMPLE = 1 << 16
+_PART = 16
 _THIN = 32
 _REACH = 3.0
 # Pixels in a piece: a float32 channel of it, its float64 copy and its masks stay in a second-level cache.
 _PIECE = 1 << 16
+# So many times as much for each of several threads, which lose more by waiting for each other than by a slower cache.
+_THREADED = 4
 # Values that may be kept however small the tile is.
 _FEW = 1 << 12
 
@@ -39,12 +42,16 @@ def scan_tile(tile, workers=1):
         One a channel; NaN where no pixel of it is finite. A zero is +0.
     """
     planes = [tile[..., index] for index in range(tile.shape[2])]
-    boxes = list(_boxes(tile.shape))
+    piece = _PIECE
+    if workers > 1:
+        # Their buffers, masks and float64 copies, 24 bytes a pixel, stay below the room of one channel.
+        piece = max(piece, min(_THREADED * piece, planes[0].size // (6 * workers)))
+    boxes = list(_boxes(tile.shape, piece))
     workers = min(workers, len(boxes))
     with threads(workers) as run:
         brackets = list(run(_bracket, planes))
         shares = [boxes[share::workers] for share in range(workers)]
-        (valid, channels), *others = run(partial(_scan_boxes, planes, brackets), shares)
+        (valid, channels), *others = run(partial(_scan_boxes, planes, brackets, piece), shares)
         for more, parts in others:
             valid += more
             for channel, part in zip(channels, parts, strict=True):
@@ -55,10 +62,10 @@ def scan_tile(tile, workers=1):
     return valid, tuple(c.least() for c in channels), tuple(c.mean() for c in channels), medians
 
 
-def _scan_boxes(planes, brackets, boxes):
+def _scan_boxes(planes, brackets, piece, boxes):
     """Take the pieces in some boxes of every channel: they lie side by side in memory."""
     channels = [_Channel(plane, *bracket) for plane, bracket in zip(planes, brackets, strict=True)]
-    buffer = _buffer(planes[0])
+    buffer = _buffer(planes[0], piece)
     valid = 0
     for box in boxes:
         masks = [channel.take(_read(channel.plane, box, buffer)) for channel in channels]
@@ -159,25 +166,25 @@ class _Channel:
         return _middle(values, [(self._count - 1) // 2, self._count // 2])
 
     def _finite_pieces(self):
-        buffer = _buffer(self.plane)
-        for box in _boxes(self.plane.shape):
+        buffer = _buffer(self.plane, _PIECE)
+        for box in _boxes(self.plane.shape, _PIECE):
             values = _read(self.plane, box, buffer)
             finite = np.isfinite(values)
             yield values if finite.all() else values[finite]
 
 
-def _boxes(shape):
-    """Boxes of about a piece that fill an array of that shape; a row or more each, unless a row is longer."""
+def _boxes(shape, piece):
+    """Boxes of about so many pixels that fill an array of that shape; a row or more each, unless a row is longer."""
     height, width = shape[:2]
-    across = min(width, _PIECE)
-    down = _PIECE // across
+    across = min(width, piece)
+    down = piece // across
     for top in range(0, height, down):
         for left in range(0, width, across):
             yield slice(top, top + down), slice(left, left + across)
 
 
-def _buffer(plane):
-    return np.empty(min(plane.size, _PIECE), plane.dtype.newbyteorder("="))
+def _buffer(plane, piece):
+    return np.empty(min(plane.size, piece), plane.dtype.newbyteorder("="))
 
 
 def _read(plane, box, buffer):
@@ -190,7 +197,7 @@ def _read(plane, box, buffer):
 
 def _bracket(plane):
     """Two values that the median lies between, unless the sample deceives."""
-    step = max(1, math.isqrt(plane.size // _SAMPLE))
+    step = max(1, math.isqrt(plane.size // min(_SAMPLE, max(plane.size // _PART, _FEW))))
     values = plane[::step, ::step].astype(plane.dtype.newbyteorder("="))
     values = values[np.isfinite(values)]
     if not values.size:

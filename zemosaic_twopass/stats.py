@@ -10,8 +10,8 @@ from .planes import real_planes
 from .scan import scan_tile
 from .settings import worker_count
 
-# Smaller tiles are done before a thread has started.
-_WORTH_THREADS = 1 << 19
+# Smaller tiles are done as soon by one thread.
+_WORTH_THREADS = 1 << 22
 
 
 @dataclass(frozen=True)
