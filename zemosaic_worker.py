@@ -71,7 +71,10 @@ def assemble_first_pass(tiles, tiles_wcs, tiles_coverage=None, *, tile_weights=N
     logger = logger or _log
     if not check_tiles(tiles, tiles_wcs, tiles_coverage):
         raise TileError("no tiles: 0 were given, at least 1 is needed")
-    wcs, shape = find_optimal_celestial_wcs([(np.shape(t)[:2], w) for t, w in zip(tiles, tiles_wcs, strict=True)])
+    try:
+        wcs, shape = find_optimal_celestial_wcs([(np.shape(t)[:2], w) for t, w in zip(tiles, tiles_wcs, strict=True)])
+    except Exception as error:  # so do astropy and wcslib
+        raise TileError(f"the tiles have no common grid: {error}") from error
     area = sum(math.prod(np.shape(tile)[:2]) for tile in tiles)
     if math.prod(shape) > max(_LARGE_MOSAIC, _MOST_TILE_AREAS * area):
         raise TileError(f"mosaic of shape {shape} for tiles of {area} pixels in all: a tile has the wrong WCS")
@@ -122,7 +125,8 @@ def compute_per_tile_gains_from_coverage(
         try:
             gains.append(tile_gain(np.shape(tile)[:2], mask, wcs, final_wcs, scale, usable, gain_clip))
         except Exception as error:
-            logger.warning("[TwoPass] gain of tile=%d set to 1: %s", index, error)
+            # Its text: a record that is kept would keep with the error all that its frames hold.
+            logger.warning("[TwoPass] gain of tile=%d set to 1: %s", index, str(error))
             gains.append(1.0)
     return gains
 
@@ -294,7 +298,7 @@ def run_second_pass_coverage_renorm(
         weights = input_weights(corrected, tiles_coverage, tile_weights)
         return _coadd_channels(corrected, tiles_wcs, final_wcs_p1, shape_out, weights, parallel_plan, logger)
     except Exception as error:
-        logger.warning("[TwoPass] second pass not possible, the first pass stands: %s", error)
+        logger.warning("[TwoPass] second pass not possible, the first pass stands: %s", str(error))
         return None
 
 

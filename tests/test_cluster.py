@@ -104,6 +104,15 @@ def test_a_tile_that_vanished_is_left_out(night, two_workers):
     assert len(report.tiles) == 2
 
 
+def broken(path, gain):
+    raise ModuleNotFoundError("No module named 'zemosaic_twopass'")
+
+
+def test_workers_that_cannot_do_it_are_one_line(night, two_workers):
+    with pytest.raises(TileError, match=r"tile_00\.fits: the Dask cluster failed: ModuleNotFoundError: No module"):
+        list(two_workers(broken, night[1], GAINS))
+
+
 def test_paths_are_sent_and_no_pixels(night):
     mosaic, _ = night
     with open_image(mosaic) as (data, header, _):

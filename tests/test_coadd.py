@@ -92,6 +92,21 @@ def test_a_plane_of_no_tile(sky, calls):
     assert len(calls) == 1
 
 
+def test_planes_that_cannot_be_shared(sky, calls):
+    """One plane in two tiles, and weights of another kind: done one by one, each where its own WCS says."""
+    channels, weights, wcs = sky
+    both = weights[0], weights[0]
+    counts = [np.full(SHAPE, 16777217, dtype=np.int32), weights[1]]
+    for own in (both, counts):
+        shared = SharedReprojection(channels[:1], own)
+        for plane, weight, of in zip(channels[0], own, wcs, strict=True):
+            for array in (weight, plane):
+                found = asked(shared, array, of, return_footprint=False)
+                expected = reproject_interp((array, of), wcs_of(), OUT, return_footprint=False)
+                np.testing.assert_array_equal(found, expected)
+    assert len(calls) == 4 + 3
+
+
 def test_channels_in_threads(sky, calls):
     channels, weights, wcs = sky
     shared, found = SharedReprojection(channels, weights), {}

@@ -250,6 +250,19 @@ def test_split_command():
     assert split_command(["--out=d", "--", "--odd.py"], valued) == (["--out=d"], ["--odd.py"])
     assert split_command(["-m", "a"], valued) == ([], ["-m", "a"])
     assert split_command([], valued) == ([], [])
+    assert split_command(["-h"], valued) == (["-h"], [])
+    assert split_command(["--out", "d", "a.py", "-h"], valued) == (["--out", "d"], ["a.py", "-h"])
+
+
+def test_usage_and_bad_reduction(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["exec", "-h"])
+    assert caught.value.code == 0
+    assert "SCRIPT.py|-m MODULE" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["exec", "--downsample", "0", "a.py"])
+    assert caught.value.code == 2
+    assert "an integer of at least 1 is needed" in capsys.readouterr().err
 
 
 def test_environment(monkeypatch, tmp_path):

@@ -10,6 +10,7 @@ from scenes import Pass, named
 from zemosaic_twopass import cli, delta_map, diagnose, tile_statistics
 from zemosaic_twopass.demo import synthetic_tiles
 from zemosaic_twopass.images import TileError
+from zemosaic_twopass.map_picture import draw_map
 from zemosaic_twopass.replay import gains_from_text, replay, try_tile
 from zemosaic_twopass.tiles import MasterTile, read_master_tile, write_master_tile
 
@@ -55,11 +56,19 @@ def test_the_same_as_from_memory(night):
     assert report.settings == {"mosaic": "mosaic.fits", "shape_out": night.shape, "downsample": 4}
 
 
-def test_without_gains_nothing_is_said_of_the_tiles_after_it(night):
+def test_without_gains_nothing_is_said_of_the_tiles_after_it(night, tmp_path):
     report, _ = replay(night.mosaic_path, night.paths)
     assert all(np.isnan(record.gain) and np.isnan(record.post.valid_fraction) for record in report.tiles)
     assert np.isnan(report.delta.tile_medians).all()
     np.testing.assert_array_equal(report.delta.delta, report.before.delta)
+    with_gains, _ = replay(night.mosaic_path, night.paths, GAINS)
+    for found, kept, words in ((report, False, "tile as given - reference"), (with_gains, True, "tile x gain - ref")):
+        assert found.to_dict()["delta"]["after_gain"] is kept
+        found.write(tmp_path)
+        history = fits.getheader(tmp_path / "twopass_delta_map.fits")["HISTORY"]
+        assert any(words in line for line in history)
+        (heading, *_) = (text.get_text() for text in draw_map(found).texts)
+        assert ("after gain" in heading, "as given" in heading) == (kept, not kept)
 
 
 def test_a_gain_that_is_not_known_leaves_one_tile_out_of_the_map_after_it(night):
@@ -171,6 +180,7 @@ def bad_calls(night, folder):
     (folder / "other").write_text('{"tiles": [{"name": "tile_00.fits", "gain": 1}]}')
     (folder / "gain").write_text('{"tiles": [{"name": "tile_00.fits", "gain": "much"}]}')
     (folder / "huge").write_text('{"tiles": [{"name": "tile_00.fits", "gain": 1%s}]}' % ("0" * 400))
+    (folder / "long").write_text("x" * 100_000)
     (folder / "deep").write_text("[" * 100_000)
     (folder / "bytes").write_bytes(b"1 \xff")
     with (folder / "large").open("wb") as file:
@@ -185,6 +195,7 @@ def bad_calls(night, folder):
     yield [*start, "--report", str(folder / "list")], "list: not the JSON report of a run: TypeError"
     for name, error in (("gain", "ValueError"), ("huge", "OverflowError"), ("deep", "RecursionError")):
         yield [*start, "--report", str(folder / name)], f"{name}: not the JSON report of a run: {error}"
+    yield [*start, "--gains", str(folder / "long")], "long: not a list of gains"
     for option in ("--gains", "--report"):
         yield [*start, option, str(folder / "bytes")], "bytes: is not UTF-8"
         yield [*start, option, str(folder / "large")], "large: more than 33554432 bytes"
@@ -200,6 +211,7 @@ def test_bad_calls_are_one_line(night, tmp_path, capsys):
         err = capsys.readouterr().err
         assert words in err, argv
         assert err.count("\n") == 1
+        assert len(err) < 1000
 
 
 @pytest.mark.parametrize("extra", [["--dask-workers", "0"], ["--gains", "a", "--report", "b"]])

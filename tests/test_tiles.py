@@ -115,6 +115,7 @@ def test_tiles_that_do_not_go_together(master, tmp_path):
         ([np.ones((3, 4))], [], None, "1 tiles != 0 WCS"),
         ([np.ones((3, 4))], [None], [], "0 tile coverages != 1 tiles"),
         ([np.ones(3)], [None], None, r"tile 0: shape \(3,\) has 1 axes"),
+        ([np.ones((3, 4, 0))], [None], None, r"tile 0: shape \(3, 4, 0\) has no channel"),
         ([np.ones((3, 4)), np.ones((3, 4, 3))], [None] * 2, None, "tile 1: 3 channels != 1 of tile 0"),
         ([np.ones((3, 4))], [None], [np.ones((5, 4))], r"tile 0: coverage shape \(5, 4\) != tile shape \(3, 4\)"),
     ],

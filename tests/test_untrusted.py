@@ -231,6 +231,34 @@ def test_tile_at_the_other_end_of_the_sky(pair, tmp_path, capsys):
     refused(capsys, ["run", pair[0], far, "--out", tmp_path / "out"], "mosaic of shape", "a tile has the wrong WCS")
 
 
+def change_pixels(path, sizes, projection="TAN"):
+    with fits.open(path, mode="update") as hdus:
+        header = hdus[0].header
+        for name in [name for name in header if name.startswith(("PC", "CD"))]:
+            del header[name]
+        header["CDELT1"], header["CDELT2"] = sizes
+        header["CTYPE1"], header["CTYPE2"] = f"RA---{projection}", f"DEC--{projection}"
+
+
+def test_pixels_without_an_area(pair, tmp_path, capsys):
+    """One tile of many is left out by `replay`, and named by both."""
+    bad, out = tmp_path / "bad.fits", tmp_path / "out"
+    shutil.copy(pair[1], bad)
+    ran(capsys, "run", *pair, "--out", out, codes=(0,))
+    for sizes in ((-1e-200, 1e-200), (-1e200, 1e200), (-1e-300, 1.0)):
+        change_pixels(bad, sizes)
+        refused(capsys, ["run", pair[0], bad, "--out", out], bad, "no celestial WCS: a pixel of")
+        _, text, _ = ran(capsys, "replay", out / "mosaic.fits", pair[0], bad, "--out", out, codes=(1,))
+        assert f"[TwoPassReplay] left out: {bad}: no celestial WCS: a pixel of" in text
+
+
+def test_tiles_without_a_common_grid(pair, tmp_path, capsys):
+    bad = tmp_path / "bad.fits"
+    shutil.copy(pair[1], bad)
+    change_pixels(bad, (-20.0, 20.0), "AIT")
+    refused(capsys, ["run", pair[0], bad, "--out", tmp_path / "out"], "the tiles have no common grid: ")
+
+
 def test_no_memory_is_one_line(pair, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cli, "run_second_pass", lambda *args, **kwargs: np.empty((1 << 30, 1 << 29)))
     refused(capsys, ["run", *pair, "--out", tmp_path / "out"], "Unable to allocate")
@@ -276,6 +304,9 @@ def test_names_of_tiles(pair, tmp_path, capsys):
     for name in evil_names():
         (given / name).write_bytes(b"no tile")
         refused(capsys, ["run", given / name, "--out", out], "cannot be read")
+    tiles = [*pair, *sorted(given.iterdir())]
+    _, text, _ = ran(capsys, "replay", out / "mosaic.fits", *tiles, "--out", again, codes=(1,))
+    assert len([line for line in text.splitlines() if line.startswith("[TwoPassVerdict]")]) == 1
 
 
 def test_header_texts_from_strangers(pair, tmp_path, capsys):

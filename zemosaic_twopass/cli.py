@@ -42,8 +42,8 @@ def main(argv=None):
     Returns
     -------
     int
-        0 when done, 1 when `verify` differs, `replay` left a tile out or `--fail-on` is met, 2 for input that
-        cannot be used.
+        0 when done, 1 when `verify` did not find the bytes identical, `replay` left a tile out or `--fail-on` is met,
+        2 for input that cannot be used.
     """
     options = read_options(list(sys.argv[1:] if argv is None else argv))
     command = _COMMANDS[options.name]

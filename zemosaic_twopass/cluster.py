@@ -39,7 +39,8 @@ def cluster_map(address=None, processes=None):
     Raises
     ------
     TileError
-        If no scheduler answers within 4 s, or it has no worker.
+        If no scheduler answers within 4 s, or it has no worker; where a result is taken, if the cluster is lost or
+        cannot do the work.
     """
     with contextlib.ExitStack() as stack:
         if address is None:
@@ -76,12 +77,15 @@ def _results(client, function, paths, *more):
     futures = [client.submit(function, *own, pure=False) for own in arguments]
     for index, (own, future) in enumerate(zip(arguments, futures, strict=True)):
         try:
-            yield future.result()
+            result = future.result()
         except KilledWorker:
             # Dask blames whatever a worker had before it when it died; alone, a tile is to blame itself.
             for other in futures[index + 1 :]:
                 other.exception()
-            yield _alone(client, function, own)
+            result = _alone(client, function, own)
+        except Exception as error:  # a cluster that is lost, workers without this package, …
+            raise TileError(f"{own[0]}: the Dask cluster failed: {type(error).__name__}: {error}") from error
+        yield result
         # What was fetched need not stay in the cluster.
         future.release()
 

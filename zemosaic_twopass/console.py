@@ -41,7 +41,7 @@ def say(line):
 
 def complain(error):
     """Say in one line on standard error why the command ends."""
-    text = f"zemosaic-twopass: error: {' '.join(str(error).split())}"
+    text = f"zemosaic-twopass: error: {' '.join(str(error).split()) or type(error).__name__}"
     print(printable(text, sys.stderr), file=sys.stderr)
 
 
@@ -52,9 +52,9 @@ class _Console(logging.StreamHandler):
         try:
             text = self.format(record)
             if not text.startswith(("[TwoPassFinding]", "[TwoPassVerdict]")):
-                # Only a traceback has more lines than one; a name with a line break in it shall not look like two.
+                # Only a warning, for its traceback, has more lines than one; indented, for one may come from a name.
                 lines = text.split("\n") if record.levelno >= logging.WARNING else [text]
-                tqdm.write("\n".join(printable(line, self.stream) for line in lines), file=self.stream)
+                tqdm.write("\n    ".join(printable(line, self.stream) for line in lines), file=self.stream)
         except Exception:
             self.handleError(record)
 

@@ -31,7 +31,7 @@ def split_command(argv, valued=()):
         value; ``-m`` starts it too.
     """
     index = 0
-    while index < len(argv) and argv[index].startswith("--"):
+    while index < len(argv) and (argv[index].startswith("--") or argv[index] == "-h"):
         if argv[index] == "--":
             return list(argv[:index]), list(argv[index + 1 :])
         index += 2 if argv[index] in valued else 1

@@ -15,6 +15,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_scales
 
 _MAX_CHANNELS = 4
 # Far beyond any tile: a file that claims more, or unpacks to more, is not read.
@@ -184,13 +185,14 @@ def celestial_wcs(header, shape):
     Raises
     ------
     TileError
-        If it is not celestial.
+        If it is not celestial, or its pixels have no area.
     """
     with _no_astropy_warnings():
         try:
             wcs = WCS(fits.Header.fromstring(header))
             sky = wcs.celestial if wcs.has_celestial else wcs
             position = sky.pixel_to_world(shape[1] / 2, shape[0] / 2) if wcs.has_celestial else None
+            area = float(np.prod(proj_plane_pixel_scales(sky))) if wcs.has_celestial else 0.0
         except Exception as error:  # so does wcslib
             raise _unreadable(error) from error
     if not wcs.has_celestial:
@@ -198,5 +200,7 @@ def celestial_wcs(header, shape):
     if not isinstance(position, SkyCoord):
         frame = f"CTYPE {list(sky.wcs.ctype)} in RADESYS {sky.wcs.radesys!r}"
         raise TileError(f"no celestial WCS: {frame} gives no position on the sky")
+    if not (math.isfinite(area) and area > 0):
+        raise TileError(f"no celestial WCS: a pixel of {area:g} square degrees")
     sky.array_shape = shape
     return sky

@@ -125,7 +125,7 @@ def _heading(report):
     delta = report.delta
     side = f"{delta.downsample} × {delta.downsample}"
     return (
-        f"{headline(report)} after gain\n"
+        f"{headline(report)} {'after gain' if report.after_gain else 'as given'}\n"
         f"reference: {reference_text(delta.reference)}\n1 pixel = {side} mosaic pixels; hatched: not compared"
     )
 

@@ -112,14 +112,15 @@ def wcs_header(wcs, header):
 def _provenance(report):
     delta = report.delta
     reference = reference_text(delta.reference)
+    tile = "tile x gain" if report.after_gain else "tile as given"
     yield "DOWNSAMP", delta.downsample, "side of a pixel in pixels of the mosaic"
     yield "REFERENC", delta.reference, "what the tiles were compared with"
     yield "NTILES", len(delta.tile_medians), "number of tiles"
     yield "VERDICT", report.verdict, "of the diagnosis, see twopass_report.json"
     yield "CREATOR", f"zemosaic-instrument {__version__}", "software that made this file"
     yield "DATE", report.created[:19], "UTC, when the report was made"
-    yield "HISTORY", f"Primary: mean over the tiles of |tile x gain - reference|, {UNIT}; NaN: not compared."
-    yield "HISTORY", "SIGNED: mean of tile x gain - reference. COUNT: number of tiles compared."
+    yield "HISTORY", f"Primary: mean over the tiles of |{tile} - reference|, {UNIT}; NaN: not compared."
+    yield "HISTORY", f"SIGNED: mean of {tile} - reference. COUNT: number of tiles compared."
     yield "HISTORY", "WORST: index of the tile furthest from the reference, -1 where none was compared."
     yield "HISTORY", "BEFORE: as the primary, with the tiles as given, before the gain."
     yield "HISTORY", f"Reference: {reference}; block means, then tiles interpolated onto this grid."

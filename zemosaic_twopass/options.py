@@ -112,7 +112,7 @@ def _add_exec(commands):
     )
     command.add_argument("--delta-map", action="store_true", help="also build and save the delta map")
     command.add_argument("--out", type=Path, metavar="DIR", help="where files go (default: the runtime folder)")
-    command.add_argument("--downsample", type=int, metavar="N", help="delta map reduction (default: 8)")
+    command.add_argument("--downsample", type=_count, metavar="N", help="delta map reduction (default: 8)")
 
 
 def _count(text):

@@ -193,6 +193,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
         summary if findings else _CLEAN,
         outlines=tuple(look.outline for look in looks),
         settings={"mosaic": Path(mosaic).name, "shape_out": grid.shape_out, "downsample": grid.downsample},
+        after_gain=known,
     )
     return report, left_out
 
@@ -211,7 +212,7 @@ def gains_from_text(path):
     try:
         return [float(word) for word in words]
     except ValueError as error:
-        raise TileError(f"{path}: not a list of gains: {error}") from None
+        raise TileError(f"{path}: not a list of gains: {str(error)[:200]}") from None
 
 
 def gains_from_report(path, names):
@@ -240,7 +241,7 @@ def gains_from_report(path, names):
         tiles = json.loads(text)["tiles"]
         found = [(tile["name"], np.nan if tile["gain"] is None else float(tile["gain"])) for tile in tiles]
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise TileError(f"{path}: not the JSON report of a run: {type(error).__name__}: {error}") from None
+        raise TileError(f"{path}: not the JSON report of a run: {type(error).__name__}: {str(error)[:200]}") from None
     gains = []
     for name in names:
         own = [gain for other, gain in found if other == name]

@@ -114,6 +114,8 @@ class TwoPassReport:
         Edge of each tile on the sky, as `grid.tile_outline` gives it; empty where there is no map.
     settings : dict
         What the second pass and its diagnostics were set to.
+    after_gain : bool
+        False where no gain is known: `delta` is then that of the tiles as given.
     created : str
         When the report was made, UTC, ISO 8601.
     """
@@ -127,6 +129,7 @@ class TwoPassReport:
     summary: str = ""
     outlines: tuple[np.ndarray, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    after_gain: bool = True
     created: str = field(default_factory=_now)
 
     @property
@@ -147,6 +150,7 @@ class TwoPassReport:
                 "downsample": self.delta.downsample,
                 "reference": self.delta.reference,
                 "unit": "adu",
+                "after_gain": self.after_gain,
                 "tile_medians": self.delta.tile_medians,
                 "tile_medians_before": self.before.tile_medians if self.before else None,
             }
@@ -178,7 +182,7 @@ class TwoPassReport:
         """Write the artefacts of this report, each whole or not at all.
 
         Files of an earlier report that this one does not replace are removed: what lies in
-        the directory afterwards belongs together.
+        the directory afterwards belongs together. A report of no tile and no finding writes and removes nothing.
 
         Parameters
         ----------

@@ -144,6 +144,8 @@ def check_tiles(tiles, tiles_wcs, tiles_coverage=None, names=None):
         if len(shape) not in (2, 3):
             raise TileError(f"{names[index]}: shape {shape} has {len(shape)} axes, 2 or 3 are needed")
         own = shape[2] if len(shape) == 3 else 1
+        if not own:
+            raise TileError(f"{names[index]}: shape {shape} has no channel")
         if index and own != channels:
             raise TileError(f"{names[index]}: {own} channels != {channels} of {names[0]}")
         channels = own
