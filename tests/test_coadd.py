@@ -82,6 +82,8 @@ def test_no_weights(sky, calls):
         np.testing.assert_array_equal(plane, reproject_interp((planes[0], wcs), wcs_of(), OUT, return_footprint=False))
         assert plane.base is None, "a view would keep all planes of the tile"
     assert len(calls) == 1
+    asked(shared, channels[0][0], wcs)
+    assert len(calls) == 2, "what was handed out is not kept"
 
 
 def test_a_plane_of_no_tile(sky, calls):
