@@ -263,6 +263,12 @@ def test_no_memory_is_one_line(pair, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cli, "run_second_pass", lambda *args, **kwargs: np.empty((1 << 30, 1 << 29)))
     refused(capsys, ["run", *pair, "--out", tmp_path / "out"], "Unable to allocate")
 
+    def no_memory(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "run_second_pass", no_memory)
+    refused(capsys, ["run", *pair, "--out", tmp_path / "out"], "error: MemoryError")
+
 
 def test_name_that_looks_like_an_address(pair, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

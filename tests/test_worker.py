@@ -204,6 +204,19 @@ def test_caller_keeps_the_first_pass(worker, rgb_scene, debug_log, monkeypatch):
     assert messages(debug_log, "[TwoPass] second pass failed", "ERROR")
 
 
+def test_a_record_that_is_kept_keeps_no_error(worker, rgb_scene, caplog, monkeypatch):
+    """With the error it would keep all that its frames hold: corrected tiles and planes."""
+
+    def fails(*args, **kwargs):
+        raise ValueError("no")
+
+    for name, words in (("tile_gain", "set to 1: no"), ("_coadd_channels", "not possible, the first pass stands: no")):
+        monkeypatch.setattr(worker, name, fails)
+        rgb_scene.second_pass(worker)
+        assert words in caplog.text
+    assert not [record for record in caplog.records if any(isinstance(part, Exception) for part in record.args)]
+
+
 def test_caller_does_nothing_unless_asked(worker, rgb_scene):
     mosaic, coverage, wcs, shape = rgb_scene.first
     common = {"two_pass_sigma_px": 5, "gain_clip_tuple": CLIP, "final_output_wcs": wcs, "logger": None}
