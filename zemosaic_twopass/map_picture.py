@@ -60,6 +60,8 @@ def draw_map(report):
         (f"|tile − {reference}|", delta.delta, _DISTANCE_COLOURS, (0.0, upper)),
         (f"tile − {reference}", delta.signed, _SIGNED_COLOURS, (-signed, signed)),
     )
+    edges = _outline_edges(report)
+    places = label_places(edges, points)
     for place, (title, layer, colours, limits) in enumerate(panels):
         low = height - top - panel - place * (panel + _GAP)
         box = (_LEFT / WIDTH, low / height, _PANEL / WIDTH, panel / height)
@@ -68,7 +70,7 @@ def draw_map(report):
         axes.set_aspect("auto" if stretched else "equal")
         _name_axes(axes, delta.wcs)
         axes.set_title(f"{title}, mean over the tiles", fontsize=10, loc="left", **TEXT)
-        _draw_outlines(axes, report, points)
+        _draw_outlines(axes, report, edges, places, points)
     return figure
 
 
@@ -158,15 +160,16 @@ def _name_axes(axes, wcs):
         coordinate.set_ticks(number=5)
 
 
-def _draw_outlines(axes, report, points):
-    """Outline and number the tiles; `points` a map pixel, across and up."""
+def _outline_edges(report):
+    """Outlines in map pixels, shape (tiles, 32, 2)."""
     from astropy.coordinates import SkyCoord
 
-    edges = [
-        np.column_stack(report.delta.wcs.world_to_pixel(SkyCoord(*outline.T, unit="deg", frame="icrs")))
-        for outline in report.outlines
-    ]
-    places = label_places(edges, points)
+    sky = SkyCoord(*np.moveaxis(np.reshape(report.outlines, (-1, 32, 2)), 2, 0), unit="deg", frame="icrs")
+    return np.stack(report.delta.wcs.world_to_pixel(sky), axis=-1)
+
+
+def _draw_outlines(axes, report, edges, places, points):
+    """Outline and number the tiles; `points` a map pixel, across and up."""
     size = label_size(places * points)
     kinds = flagged_tiles(report.findings)
     for index, edge in enumerate(edges):
@@ -188,7 +191,7 @@ def label_places(edges, points):
 
     Parameters
     ----------
-    edges : sequence of ndarray, shape (32, 2)
+    edges : array_like, shape (n, 32, 2)
         Outlines in map pixels, every eighth point a corner.
     points : ndarray, shape (2,)
         Size of a map pixel in points, across and up.

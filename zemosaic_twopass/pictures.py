@@ -6,7 +6,7 @@ import numpy as np
 
 from .map_picture import draw_map
 from .maps import UNIT
-from .style import AFTER, FLAGGED, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, headline, new_figure
+from .style import AFTER, FLAGGED, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, headline, new_figure, save
 from .tables import channel_names, flagged_tiles
 
 MAP_PICTURE = "twopass_delta_map.png"
@@ -32,7 +32,7 @@ def write_map_picture(report, path):
     OSError
         If the file cannot be written.
     """
-    draw_map(report).savefig(path, bbox_inches="tight")
+    save(draw_map(report), path)
 
 
 def write_tiles_picture(report, path):
@@ -52,7 +52,7 @@ def write_tiles_picture(report, path):
     OSError
         If the file cannot be written.
     """
-    draw_tiles(report).savefig(path, bbox_inches="tight")
+    save(draw_tiles(report), path)
 
 
 def draw_tiles(report):

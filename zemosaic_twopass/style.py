@@ -19,6 +19,7 @@ TEXT = {"color": INK, "parse_math": False}
 SMALL, MEDIUM = 8, 9
 WIDTH = 5.6
 _DPI = 130
+_MARGIN = 0.1
 _NAMED = 8
 
 
@@ -27,6 +28,12 @@ def new_figure(height):
     from matplotlib.figure import Figure
 
     return Figure(figsize=(WIDTH, height), dpi=_DPI, facecolor="white")
+
+
+def save(figure, path):
+    """Write a figure as PNG, cut to what is drawn and a margin."""
+    # What bbox_inches="tight" does, but that draws everything once more to find the box.
+    figure.savefig(path, bbox_inches=figure.get_tightbbox().padded(_MARGIN))
 
 
 def finding_list(report):
