@@ -17,7 +17,10 @@ from scipy.sparse.linalg import splu
 from .checks import GAIN_TOLERANCE
 from .coarse import pixel_noise
 from .culprit import Culprit, describe, explained
+from .grid import copied
+from .parallel import threads
 from .sampling import draw_points, sample_tile
+from .settings import worker_count
 
 _POINTS = 20_000
 _POINTS_PER_TILE = 300
@@ -67,7 +70,7 @@ class System:
 
     Attributes
     ----------
-    samples : list of TileSamples
+    samples : tuple of TileSamples
     shares : list of ndarray
         f of each tile at its points.
     values : ndarray, shape (n, C)
@@ -102,7 +105,7 @@ def close_mosaic(tiles, tiles_wcs, mosaic, coverage, wcs, *, tiles_coverage=None
     Parameters
     ----------
     tiles : sequence of array_like, shape (h, w) or (h, w, C)
-        As given to the pass, in adu; NaN where there is nothing.
+        As given to the pass, in adu; NaN where there is nothing. At least one.
     tiles_wcs : sequence of astropy.wcs.WCS
     mosaic : ndarray, shape (H, W, C)
         Output of the pass: a weighted mean, background matched or not; NaN where nothing covers it.
@@ -153,10 +156,13 @@ def _sample(tiles, tiles_wcs, mosaic, coverage, wcs, tiles_coverage, tile_weight
     weights = np.ones(count) if tile_weights is None else np.asarray(tile_weights, dtype=float)
     rows, columns = draw_points(coverage, max(_POINTS, _POINTS_PER_TILE * count), np.random.default_rng(_SEED))
     masks = [None] * count if tiles_coverage is None else tiles_coverage
-    samples = [
-        sample_tile(tile, tile_wcs, wcs, coverage.shape, rows, columns, mask)
-        for tile, tile_wcs, mask in zip(tiles, tiles_wcs, masks, strict=True)
-    ]
+
+    def look(tile, tile_wcs, mask):
+        sample = sample_tile(tile, copied(tile_wcs), copied(wcs), coverage.shape, rows, columns, mask)
+        return sample, pixel_noise(tile)
+
+    with threads(worker_count()) as run:
+        samples, noises = zip(*run(look, tiles, tiles_wcs, masks), strict=True)
     predicted = np.zeros(len(rows))
     clear = np.ones(len(rows), dtype=bool)
     for sample, weight in zip(samples, weights, strict=True):
@@ -165,7 +171,7 @@ def _sample(tiles, tiles_wcs, mosaic, coverage, wcs, tiles_coverage, tile_weight
     shares = [weight / predicted[sample.points] for sample, weight in zip(samples, weights, strict=True)]
     values = mosaic[rows, columns].astype(np.float64)
     covered = coverage[rows, columns].astype(np.float64)
-    noises = np.concatenate([pixel_noise(tile) for tile in tiles]) if count else np.empty(0)
+    noises = np.concatenate(noises)
     noises = noises[np.isfinite(noises)]
     clear &= np.isfinite(values).all(axis=1)
     odd = clear & (np.abs(covered - predicted) > _COVERAGE_TOLERANCE * np.maximum(covered, predicted))

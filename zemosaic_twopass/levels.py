@@ -21,6 +21,7 @@ _MIN_GROUP = 3
 _ITERATIONS = 30
 _RIDGE = 1e-9
 _RESOLUTION = 0.01
+_CORNERS = np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)])
 
 
 def joint_planes(maps, boxes, noise):
@@ -78,11 +79,13 @@ def _pair_plane(one, box, other, other_box):
     thin = slice(None, None, -(-len(rows) // _MAX_BLOCKS))
     rows, columns = rows[thin], columns[thin]
     values = difference[rows, columns]
-    y, x = (offsets + own.start + part.start for offsets, own, part in zip((rows, columns), box, parts[0], strict=True))
-    design = np.stack([np.ones(len(x)), x - x.mean(), y - y.mean()], axis=1)
+    corner = [own.start + part.start for own, part in zip(box, parts[0], strict=True)]
+    places = np.stack([columns + corner[1], rows + corner[0]])
+    centre, spread = places.mean(axis=1), places.std(axis=1)
+    design = np.stack([np.ones(len(values)), *(places - centre[:, np.newaxis])]).T
     terms, _ = huber_terms(design, values)
-    corners = np.array([(sx * x.std(), sy * y.std()) for sx in (-1, 1) for sy in (-1, 1)])
-    return corners + (x.mean(), y.mean()), terms[0] + corners @ terms[1:]
+    corners = spread * _CORNERS
+    return corners + centre, terms[0] + corners @ terms[1:]
 
 
 def _own_coordinates(points, box):

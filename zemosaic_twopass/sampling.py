@@ -131,19 +131,13 @@ def _in_tile(wcs, tile_wcs, columns, rows):
 
 def _surroundings(planes, coverage, x, y):
     """Whether all pixels within the edge are finite, and the share of the good ones (NaN where only some are known)."""
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    span = range(-_EDGE, _EDGE + 2)
-    known = np.zeros(len(x), dtype=int)
-    partly = np.zeros(len(x), dtype=int)
-    good = np.zeros(len(x), dtype=int)
-    for i in span:
-        for j in span:
-            finite = np.isfinite(planes[top + i, left + j])
-            usable = True if coverage is None else np.asarray(coverage)[top + i, left + j] > 0
-            known += finite.all(axis=1)
-            partly += finite.any(axis=1)
-            good += finite.any(axis=1) & usable
-    whole = len(span) ** 2
-    share = good / whole
-    share[(partly > 0) & (known < whole) & (good > 0)] = np.nan
-    return known == whole, share
+    span = np.arange(-_EDGE, _EDGE + 2)
+    columns = np.floor(x).astype(int)[:, np.newaxis, np.newaxis] + span
+    rows = np.floor(y).astype(int)[:, np.newaxis, np.newaxis] + span[:, np.newaxis]
+    finite = np.isfinite(planes[rows, columns])
+    known, usable = finite.all(axis=(1, 2, 3)), finite.any(axis=3)
+    if coverage is not None:
+        usable &= np.asarray(coverage)[rows, columns] > 0
+    share = np.count_nonzero(usable, axis=(1, 2)) / len(span) ** 2
+    share[~known & (share > 0)] = np.nan
+    return known, share
