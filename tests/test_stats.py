@@ -1,8 +1,6 @@
 """Tile statistics against numpy and `math.fsum` on the same finite values, to the bit."""
 
-import contextvars
 import math
-import threading
 import tracemalloc
 from fractions import Fraction
 
@@ -12,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from zemosaic_twopass import TileStats, scan, stats, tile_statistics
+from zemosaic_twopass import TileStats, scan, tile_statistics
 
 DTYPES = ["<f4", ">f4", "<f8", ">f8", "f2", ">f2", "u1", ">i2", "i4", "u2", "i8", "?"]
 ORDERS = {
@@ -88,8 +86,6 @@ def test_equal_to_the_oracle(data, size, request):
     before = array.tobytes()
     with np.errstate(all="raise"):
         found = assert_equals_oracle(array)
-    array = array[..., np.newaxis] if array.ndim == 2 else array
-    assert all(scan.scan_tile(array.view("u1") if dtype == "?" else array, n)[1:] for n in (2, 3))
     assert array.tobytes() == before
     assert not any(math.copysign(1, v) < 0 for v in found.minimum + found.median if v == 0)
 
@@ -138,7 +134,7 @@ def test_bad_input(array, error, words):
 
 
 def large(order, dtype="f4"):
-    """A tile of several pieces; every value in the bracket's sample may lie."""
+    """A tile of a size that is met; every value in the bracket's sample may lie."""
     rng = np.random.default_rng(7)
     tile = rng.normal(1000, 30, (420, 510, 3))
     if order == "sample deceives":
@@ -165,10 +161,11 @@ LARGE = ["plain", "sample deceives", "zero in the middle", *FLOATS_ONLY, "cancel
     ("order", "dtype"),
     [(order, dtype) for order in LARGE for dtype in ("f4", ">f8", "i2") if dtype != "i2" or order not in FLOATS_ONLY],
 )
-def test_large_tiles_and_any_number_of_workers(order, dtype):
+def test_large_tiles_in_one_piece_and_in_four(order, dtype, monkeypatch):
     tile = ORDERS.get(order, lambda a: a)(large(order, dtype))
-    assert_equals_oracle(tile)
-    assert len({repr(scan.scan_tile(tile, workers)) for workers in (1, 2, 3, 40)}) == 1
+    whole = assert_equals_oracle(tile)
+    monkeypatch.setattr(scan, "_PIECE", 1 << 16)
+    assert repr(tile_statistics(tile)) == repr(whole)
 
 
 def test_medians_just_beside_the_bracket(small_pieces):
@@ -223,8 +220,7 @@ def test_mean_of_more_integers_than_float64_can_add_up():
     assert tile_statistics(tile).mean == ((int(tile[1, 1]) * tile.size - 1) / tile.size,)
 
 
-def test_extra_memory_is_less_than_a_channel(monkeypatch):
-    monkeypatch.setattr(stats, "worker_count", lambda: 2)
+def test_extra_memory_is_less_than_a_channel():
     tile = large("plain").repeat(3, axis=0).repeat(3, axis=1)
     deceiving = np.sort(tile.reshape(-1, 3), axis=0).reshape(tile.shape)
     deceiving[:: scan.math.isqrt(tile[..., 0].size // scan._SAMPLE)] = 1
@@ -235,18 +231,3 @@ def test_extra_memory_is_less_than_a_channel(monkeypatch):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 1.35 * array[..., 0].nbytes
-
-
-def test_threads_end_and_the_callers_context_is_its_own(monkeypatch):
-    monkeypatch.setattr(stats, "worker_count", lambda: 3)
-    variable = contextvars.ContextVar("ours", default=None)
-    variable.set("kept")
-    before = threading.active_count()
-    tile = large("plain").repeat(2, axis=0)
-    monkeypatch.setattr(stats, "_WORTH_THREADS", tile.size)
-    with np.errstate(all="raise", under="warn"):
-        errors = np.geterr()
-        tile_statistics(tile)
-        assert np.geterr() == errors
-    assert threading.active_count() == before
-    assert variable.get() == "kept"

@@ -1,10 +1,14 @@
-"""How many threads the diagnostics may use."""
+"""How many threads the diagnostics may use, and that it makes no difference how many."""
 
+import contextvars
 import os
 import threading
 
+import numpy as np
 import pytest
+from conftest import Scene, messages
 
+from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass import settings
 from zemosaic_twopass.parallel import threads
 
@@ -43,3 +47,36 @@ def test_an_error_comes_out_and_no_thread_is_left():
     assert threading.active_count() == before
     with threads(1) as run:
         assert run is map
+
+
+def test_threads_leave_the_callers_context_alone():
+    variable = contextvars.ContextVar("ours", default=None)
+    variable.set("kept")
+    before = threading.active_count()
+    with np.errstate(all="raise", under="warn"):
+        errors = np.geterr()
+        with threads(3) as run:
+            assert list(run(lambda _: np.geterr(), range(3))) == [errors] * 3
+        assert np.geterr() == errors
+    assert threading.active_count() == before
+    assert variable.get() == "kept"
+
+
+def test_any_number_gives_the_same_report_and_lines(worker, debug_log, cores, monkeypatch, tmp_path):
+    cores(3)
+    scene = Scene.make(3, rows=2, columns=2, shape=(340, 430), overlap=0.7)
+    scene.tiles[2] = scene.tiles[2] + np.float32(30)
+    found = []
+    for count in ("1", "3"):
+        monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_WORKERS", count)
+        with TwoPassProbe(worker, directory=tmp_path, strict=True) as probe:
+            scene.second_pass(worker, debug_log)
+        (report,) = probe.reports
+        delta = report.delta
+        arrays = [array.tobytes() for array in (delta.delta, delta.signed, delta.count, delta.worst)]
+        ours = messages(debug_log, "[TwoPassTile]") + messages(debug_log, "[TwoPassFinding]")
+        found.append((repr(report.tiles), repr(report.findings), repr(report.summary), arrays, ours))
+        debug_log.handlers[0].messages.clear()
+    assert found[0] == found[1]
+    assert report.findings[0].tile == 2
+    assert len(ours) > 8

@@ -16,7 +16,7 @@ from .stats import TileStats, tile_statistics
 
 
 def tile_records(capture, names=None):
-    """Records of every tile, the corrected ones described one at a time.
+    """Records of every tile; of the corrected ones there are never more at a time than threads.
 
     Parameters
     ----------
@@ -33,16 +33,16 @@ def tile_records(capture, names=None):
     """
     if names is None or len(names) != len(capture.tiles):
         names = [None] * len(capture.tiles)
-    records = []
-    for index, pre in enumerate(capture.pre):
+
+    def describe(index, pre):
         corrected, source = capture.corrected(index)
         gain = capture.gain(index)
-        if source == "derived" and np.isnan(gain):
-            post = TileStats.unknown(len(pre.median))
-        else:
-            post = tile_statistics(corrected)
-        records.append(TileRecord(index, names[index], gain, pre, post, source))
-    return tuple(records)
+        known = source == "observed" or not np.isnan(gain)
+        post = tile_statistics(corrected) if known else TileStats.unknown(len(pre.median))
+        return TileRecord(index, names[index], gain, pre, post, source)
+
+    with threads(worker_count()) as run:
+        return tuple(run(describe, range(len(capture.pre)), capture.pre))
 
 
 def delta_maps(capture, downsample):

@@ -14,6 +14,8 @@ import numpy as np
 _FLOATS = {2: (11, -24), 4: (24, -149)}
 # Fewer terms than this are not worth a round of their own.
 _FEW = 256
+# Terms that are cut at a time, so that their copies take little room.
+_CHUNK = 1 << 16
 _SHIFT = 128
 # Sums of up to 2^100 smaller numbers stay inside the range of float64.
 _LARGEST = math.ldexp(1.0, 1023 - _SHIFT)
@@ -56,18 +58,16 @@ class ExactSum:
         if largest >= _LARGEST:
             self._error = math.inf
         elif largest > 0:
-            sigma = _sigma(largest, values.size)
-            terms = values.astype(np.float64)
-            cut = _cut(terms, sigma)
-            self._parts += float(np.add.reduce(cut)), float(np.add.reduce(terms))
-            # n additions of at most n σ / 2^53, each off by at most 2^-53 of that.
-            self._error += math.ldexp(sigma, -106) * values.size**2
+            for start in range(0, values.size, _CHUNK):
+                self._add_in_parts(values[start : start + _CHUNK].astype(np.float64), largest)
         return True
 
-    def update(self, other):
-        """Take in what another sum holds."""
-        self._parts += other._parts
-        self._error += other._error
+    def _add_in_parts(self, terms, largest):
+        sigma = _sigma(largest, terms.size)
+        cut = _cut(terms, sigma)
+        self._parts += float(np.add.reduce(cut)), float(np.add.reduce(terms))
+        # n additions of at most n σ / 2^53, each off by at most 2^-53 of that.
+        self._error += math.ldexp(sigma, -106) * terms.size**2
 
     def value(self):
         """The correctly rounded sum; None where the bounds leave it open."""

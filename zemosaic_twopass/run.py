@@ -12,8 +12,9 @@ import numpy as np
 from .capture import RunCapture
 from .guard import log_failure, quietly
 from .images import TileError
+from .parallel import threads
 from .publish import publish
-from .settings import LOGGER_NAME
+from .settings import LOGGER_NAME, worker_count
 from .stats import tile_statistics
 from .tiles import check_tiles
 
@@ -127,7 +128,8 @@ class Run:
             run.capture.logger = arguments.get("logger")
             run.capture = RunCapture(arguments, mosaic)
             if any(probe.logger_of(run.capture).isEnabledFor(logging.DEBUG) for probe in probes):
-                run.capture.pre = tuple(tile_statistics(tile) for tile in run.capture.tiles)
+                with threads(worker_count()) as each:
+                    run.capture.pre = tuple(each(tile_statistics, run.capture.tiles))
             if any(probe.delta_map for probe in probes):
                 run.capture.fingerprints = run.capture.fingerprint()
         return run

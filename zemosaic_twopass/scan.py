@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 
 from .exact import ExactSum, exact_mean
-from .parallel import threads
 
 # Pixels sampled to bracket a median, at most and as a part of all, and how far the bracket reaches on each side in
 # standard errors of the sample's rank: values in random order escape it three times in a thousand.
@@ -16,23 +14,20 @@ _SAMPLE = 1 << 16
 _PART = 16
 _THIN = 32
 _REACH = 3.0
-# Pixels in a piece: a float32 channel of it, its float64 copy and its masks stay in a second-level cache.
-_PIECE = 1 << 16
-# So many times as much for each of several threads, which lose more by waiting for each other than by a slower cache.
-_THREADED = 4
+# Pixels in a piece: few enough for a cache, and so many that threads, each with its own tile, seldom wait for one
+# another between two of NumPy's loops. With a quarter of it two threads take as long as one.
+_PIECE = 1 << 18
 # Values that may be kept however small the tile is.
 _FEW = 1 << 12
 
 
-def scan_tile(tile, workers=1):
+def scan_tile(tile):
     """Describe every channel of a tile over its finite pixels.
 
     Parameters
     ----------
     tile : ndarray, shape (H, W, C)
         At least one pixel and channel; integers or floats of any byte order and strides. Not written to.
-    workers : int, optional
-        Threads to use; the result is the same for any number.
 
     Returns
     -------
@@ -42,36 +37,16 @@ def scan_tile(tile, workers=1):
         One a channel; NaN where no pixel of it is finite. A zero is +0.
     """
     planes = [tile[..., index] for index in range(tile.shape[2])]
-    piece = _PIECE
-    if workers > 1:
-        # Their buffers, masks and float64 copies, 24 bytes a pixel, stay below the room of one channel.
-        piece = max(piece, min(_THREADED * piece, planes[0].size // (6 * workers)))
-    boxes = list(_boxes(tile.shape, piece))
-    workers = min(workers, len(boxes))
-    with threads(workers) as run:
-        brackets = list(run(_bracket, planes))
-        shares = [boxes[share::workers] for share in range(workers)]
-        (valid, channels), *others = run(partial(_scan_boxes, planes, brackets, piece), shares)
-        for more, parts in others:
-            valid += more
-            for channel, part in zip(channels, parts, strict=True):
-                channel.update(part)
-        medians = list(run(_Channel.median_inside, channels))
-    # One at a time, for the channel is read again in full.
-    medians = tuple(c.median_of_all() if m is None else m for c, m in zip(channels, medians, strict=True))
-    return valid, tuple(c.least() for c in channels), tuple(c.mean() for c in channels), medians
-
-
-def _scan_boxes(planes, brackets, piece, boxes):
-    """Take the pieces in some boxes of every channel: they lie side by side in memory."""
-    channels = [_Channel(plane, *bracket) for plane, bracket in zip(planes, brackets, strict=True)]
-    buffer = _buffer(planes[0], piece)
+    channels = [_Channel(plane, *_bracket(plane)) for plane in planes]
+    buffer = _buffer(planes[0])
     valid = 0
-    for box in boxes:
+    # Piece by piece, for the channels of it lie side by side in memory.
+    for box in _boxes(tile.shape):
         masks = [channel.take(_read(channel.plane, box, buffer)) for channel in channels]
         masks = [mask for mask in masks if mask is not None]
         valid += int(np.count_nonzero(np.logical_and.reduce(masks))) if masks else planes[0][box].size
-    return valid, channels
+    minima, means = (tuple(map(what, channels)) for what in (_Channel.least, _Channel.mean))
+    return valid, minima, means, tuple(channel.median() for channel in channels)
 
 
 class _Channel:
@@ -125,15 +100,6 @@ class _Channel:
             if self._within > self._room:
                 self._inside = None
 
-    def update(self, other):
-        """Take in what was found in other pieces of the same channel."""
-        self._count += other._count
-        self._below += other._below
-        self._within += other._within
-        self._least = min(self._least, other._least)
-        self._sum.update(other._sum)
-        self._inside = None if self._inside is None or other._inside is None else self._inside + other._inside
-
     def least(self):
         """The minimum; NaN for no value."""
         return float(self._least) + 0.0 if self._count else math.nan
@@ -145,19 +111,19 @@ class _Channel:
         total = self._sum.value()
         return exact_mean(self._finite_pieces()) if total is None else total / self._count
 
-    def median_inside(self):
-        """The median, if it lies in the bracket; NaN for no value, None if it must be looked for elsewhere."""
+    def median(self):
+        """The median; NaN for no value. To be asked for once."""
         if not self._count:
             return math.nan
         kept, self._inside = self._inside, None
         ranks = [rank - self._below for rank in ((self._count - 1) // 2, self._count // 2)]
         if kept is None or ranks[0] < 0 or ranks[1] >= self._within:
-            return None
+            return self._median_of_all()
         if self._low == self._high:
             return float(self._low) + 0.0
         return _middle(np.concatenate(kept), ranks)
 
-    def median_of_all(self):
+    def _median_of_all(self):
         """The median, whatever the sample said; needs the room of one channel."""
         values, filled = np.empty(self._count, self._low.dtype), 0
         for piece in self._finite_pieces():
@@ -166,25 +132,25 @@ class _Channel:
         return _middle(values, [(self._count - 1) // 2, self._count // 2])
 
     def _finite_pieces(self):
-        buffer = _buffer(self.plane, _PIECE)
-        for box in _boxes(self.plane.shape, _PIECE):
+        buffer = _buffer(self.plane)
+        for box in _boxes(self.plane.shape):
             values = _read(self.plane, box, buffer)
             finite = np.isfinite(values)
             yield values if finite.all() else values[finite]
 
 
-def _boxes(shape, piece):
-    """Boxes of about so many pixels that fill an array of that shape; a row or more each, unless a row is longer."""
+def _boxes(shape):
+    """Boxes, a piece each, that fill an array of that shape; of a row or more, unless a row is longer."""
     height, width = shape[:2]
-    across = min(width, piece)
-    down = piece // across
+    across = min(width, _PIECE)
+    down = _PIECE // across
     for top in range(0, height, down):
         for left in range(0, width, across):
             yield slice(top, top + down), slice(left, left + across)
 
 
-def _buffer(plane, piece):
-    return np.empty(min(plane.size, piece), plane.dtype.newbyteorder("="))
+def _buffer(plane):
+    return np.empty(min(plane.size, _PIECE), plane.dtype.newbyteorder("="))
 
 
 def _read(plane, box, buffer):

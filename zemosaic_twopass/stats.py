@@ -8,10 +8,6 @@ import numpy as np
 
 from .planes import real_planes
 from .scan import scan_tile
-from .settings import worker_count
-
-# Smaller tiles are done as soon by one thread.
-_WORTH_THREADS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -44,8 +40,7 @@ def tile_statistics(array):
 
     All are exact, whatever the order of the values in memory: the minimum is the least value as it stands; the mean
     is the sum, rounded to float64 once as `math.fsum` has it, over the number of values; the median is the
-    middle value, or for an even count the mean of the two middle ones taken in float64. Up to
-    ``ZEMOSAIC_TWO_PASS_DEBUG_WORKERS`` threads work on a large tile, with the same result for any number.
+    middle value, or for an even count the mean of the two middle ones taken in float64.
 
     Parameters
     ----------
@@ -70,6 +65,5 @@ def tile_statistics(array):
         array = array.view(np.uint8)
     if array.size == 0:
         return TileStats(0.0, *((np.nan,) * array.shape[2],) * 3)
-    workers = worker_count() if array.size >= _WORTH_THREADS else 1
-    valid, *columns = scan_tile(array, workers)
+    valid, *columns = scan_tile(array)
     return TileStats(valid / (array.shape[0] * array.shape[1]), *columns)
