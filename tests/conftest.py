@@ -8,15 +8,18 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
+import mini
 import numpy as np
 import pytest
 
 import zemosaic_instrument
+from zemosaic_twopass.artefacts import ARTEFACTS
 from zemosaic_twopass.demo import synthetic_tiles
+from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
 from zemosaic_twopass.workers import OURS
 
-# A helper that compares: what differs is to be seen where it fails.
-pytest.register_assert_rewrite("watching")
+# Helpers that compare: what differs is to be seen where it fails.
+pytest.register_assert_rewrite("comparing", "untrusted", "watching")
 
 SEAMS = (
     "run_second_pass_coverage_renorm",
@@ -115,7 +118,7 @@ def rgb_scene():
 @pytest.fixture(autouse=True)
 def quiet_environment(monkeypatch):
     """No switch of the developer's own shell reaches a test."""
-    for suffix in ("", "_DELTA_MAP", "_DOWNSAMPLE", "_DIR"):
+    for suffix in ("", "_DELTA_MAP", "_DOWNSAMPLE", "_DIR", "_WORKERS"):
         monkeypatch.delenv("ZEMOSAIC_TWO_PASS_DEBUG" + suffix, raising=False)
 
 
@@ -125,11 +128,52 @@ def temporary_folder(monkeypatch, tmp_path_factory):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.getbasetemp()))
 
 
+def leave_out_pictures(patch):
+    """Drawing takes most of the time of a report."""
+    for name in (MAP_PICTURE, TILES_PICTURE):
+        # Not taken out: put back, it would stand behind the page that shows it.
+        patch.setitem(ARTEFACTS, name, (lambda report: False, None))
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    leave_out_pictures(monkeypatch)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """A miniature worker, whose second pass takes no time."""
+    return mini.make(monkeypatch)
+
+
+@pytest.fixture
+def tiles():
+    """Three tiles for it."""
+    rng = np.random.default_rng(5)
+    return [rng.normal(100, 3, (4, 5, 3)).astype(np.float32) for _ in range(3)]
+
+
+def probe_of(module, **settings):
+    """A strict probe that asks for no map."""
+    return zemosaic_instrument.TwoPassProbe(module, **{"delta_map": False, "strict": True, **settings})
+
+
 @pytest.fixture
 def worker():
     """A fresh copy of our worker, the switch off."""
     yield load_copy("fresh_worker")
     del sys.modules["fresh_worker"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("odd")
+
+
+@pytest.fixture(scope="module")
+def odd_worker():
+    yield load_copy("odd_worker")
+    del sys.modules["odd_worker"]
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkResult
 ROOT = Path(__file__).resolve().parents[1]
 # Each module with the tests that are to hold it, the quickest first.
 MODULES = {
-    "zemosaic_instrument.py": ("instrument", "startup", "versions"),
-    "zemosaic_twopass/run.py": ("instrument", "references"),
-    "zemosaic_twopass/capture.py": ("instrument", "contract", "references"),
+    "zemosaic_instrument.py": ("instrument", "attach", "startup", "versions"),
+    "zemosaic_twopass/run.py": ("instrument", "capture", "references"),
+    "zemosaic_twopass/capture.py": ("capture", "instrument", "contract", "references"),
     "zemosaic_twopass/stats.py": ("stats",),
     "zemosaic_twopass/scan.py": ("stats",),
     "zemosaic_twopass/exact.py": ("stats",),
@@ -33,6 +33,7 @@ MODULES = {
     "zemosaic_twopass/checks.py": ("checks",),
     "zemosaic_twopass/coadd.py": ("coadd",),
     "zemosaic_twopass/closure.py": ("closure",),
+    "zemosaic_twopass/sampling.py": ("sampling", "closure"),
     "zemosaic_twopass/coarse.py": ("residual", "diagnosis"),
     "zemosaic_twopass/residual.py": ("residual", "diagnosis"),
     "zemosaic_twopass/kinds.py": ("diagnosis",),

@@ -7,10 +7,13 @@ import numpy as np
 from astropy.wcs import WCS
 
 from zemosaic_instrument import DeltaMap, Finding, TileRecord, TwoPassReport, tile_statistics
+from zemosaic_twopass.artefacts import JSON_NAME, PAGE_NAME, TABLE_NAME
 from zemosaic_twopass.delta import delta_map
 from zemosaic_twopass.grid import tile_outline
+from zemosaic_twopass.pictures import TILES_PICTURE
 
 SCALE = 4.0 / 3600
+WITHOUT_MAP = {JSON_NAME, TABLE_NAME, TILES_PICTURE, PAGE_NAME}
 CENTRE = (83.82, -5.39)
 
 OFFSET = Finding(
@@ -76,3 +79,8 @@ def single_pixel_report():
     one = np.ones((1, 1), dtype=np.float32)
     delta = DeltaMap(one, one, one.astype(int), np.zeros((1, 1), int), wcs, 8, "tiles", (1.0,))
     return TwoPassReport((), delta, delta, outlines=(tile_outline((1, 1), wcs),))
+
+
+def names(directory):
+    """Names of the files in a folder."""
+    return {path.name for path in directory.iterdir()}

@@ -1,45 +1,16 @@
-"""The decorator, the probe, attach and detach: what is seen, and what happens when something fails."""
+"""What a probe sees of a call, and what happens when something fails."""
 
 import logging
-import pickle
-import threading
-import types
 
 import mini
 import numpy as np
 import pytest
-from conftest import ListHandler, load_copy, messages
+from conftest import ListHandler, messages, probe_of
 
-import zemosaic_instrument
-from zemosaic_instrument import AttachError, TwoPassProbe, attach, detach
-from zemosaic_twopass import tile_statistics
-from zemosaic_twopass.artefacts import ARTEFACTS
-from zemosaic_twopass.capture import RunCapture
-from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
-from zemosaic_twopass.run import Run
-from zemosaic_twopass.settings import LOGGER_NAME, Settings, switched_on
+from zemosaic_twopass import run, tile_statistics
+from zemosaic_twopass.settings import LOGGER_NAME
 
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    """They take a second each and are not the subject here."""
-    for name in (MAP_PICTURE, TILES_PICTURE):
-        monkeypatch.setitem(ARTEFACTS, name, (lambda report: False, None))
-
-
-@pytest.fixture
-def tiny(monkeypatch):
-    return mini.make(monkeypatch)
-
-
-@pytest.fixture
-def tiles():
-    rng = np.random.default_rng(5)
-    return [rng.normal(100, 3, (4, 5, 3)).astype(np.float32) for _ in range(3)]
-
-
-def probe_of(module, **settings):
-    return TwoPassProbe(module, **{"delta_map": False, "strict": True, **settings})
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 def test_what_a_probe_sees(tiny, tiles, debug_log):
@@ -108,7 +79,7 @@ def test_return_object_and_exception_are_the_bodys_own(monkeypatch, tiles):
 def test_no_statistics_below_debug(tiny, tiles, level, monkeypatch):
     logger = logging.Logger("quiet", level)
     called = []
-    monkeypatch.setattr("zemosaic_twopass.run.tile_statistics", called.append)
+    monkeypatch.setattr("zemosaic_twopass.build.tile_statistics", called.append)
     with probe_of(tiny) as probe:
         mini.call(tiny, tiles, logger=logger)
     assert not called
@@ -184,6 +155,23 @@ def test_interrupt_passes_without_a_report(tiny, tiles, debug_log):
     assert len(probe.reports) == 1
 
 
+def test_interrupt_before_the_body_leaves_nothing_behind(tiny, tiles, debug_log, monkeypatch):
+    def interrupt(tile):
+        raise KeyboardInterrupt
+
+    tiles_wcs = [None] * len(tiles)
+    with probe_of(tiny) as probe:
+        with monkeypatch.context() as patch:
+            patch.setattr("zemosaic_twopass.build.tile_statistics", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                mini.call(tiny, tiles, tiles_wcs, logger=debug_log)
+        assert not tiny.calls
+        assert not run._running
+        mini.call(tiny, tiles, tiles_wcs, logger=debug_log)
+        assert tiny.calls[0][1] is tiles_wcs
+    assert {tile.post_source for tile in probe.reports[0].tiles} == {"observed"}
+
+
 def test_short_gain_list_is_one_warning(tiny, tiles, debug_log):
     tiny.compute_per_tile_gains_from_coverage = lambda tiles, tiles_wcs, *args, **kwargs: [2.0, 2.0]
     with probe_of(tiny, strict=False) as probe:
@@ -238,261 +226,8 @@ def test_warnings_as_errors_do_not_get_out(tiny, debug_log):
     assert [tile.post.valid_fraction for tile in probe.reports[0].tiles] == [0, 0]
 
 
-def test_first_pass_and_strangers_are_told_apart(tiny, tiles, debug_log):
-    utilities = tiny.zemosaic_utils
-    other = [tile[..., 0] * 1000 for tile in tiles]
-
-    def intrude(stage):
-        utilities.reproject_and_coadd_wrapper(other, [None] * 3, (4, 4))
-        utilities.reproject_and_coadd_wrapper(data_list=other, wcs_list=tuple([None] * 3), shape_out=(4, 4))
-
-    with probe_of(tiny) as probe:
-        utilities.reproject_and_coadd_wrapper(other, [None] * 3, (4, 4))
-        mini.call(tiny, tiles, logger=debug_log, hook=intrude)
-    assert [tile.post for tile in probe.reports[0].tiles] == [
-        tile_statistics(tile * gain) for tile, gain in zip(tiles, (1.0, 1.125, 1.25), strict=True)
-    ]
-
-
-@pytest.mark.parametrize("shared", [True, False], ids=["one list", "two lists"])
-def test_two_runs_at_the_same_time(tiny, debug_log, shared):
-    """Each inner call must find its own run, even where both carry the same WCS list."""
-    one = [None, None]
-    barrier = threading.Barrier(2, timeout=20)
-    sets = [[np.full((4, 5), 10.0 * (k + 1), np.float32)] * 2 for k in range(2)]
-    with probe_of(tiny) as probe:
-        threads = [
-            threading.Thread(
-                target=mini.call,
-                args=(tiny, tiles, one if shared else [None, None]),
-                kwargs={"logger": debug_log, "hook": lambda stage: barrier.wait()},
-            )
-            for tiles in sets
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert len(probe.reports) == 2
-    assert {r.tiles[1].pre.median[0]: r.tiles[1].post.median[0] for r in probe.reports} == {10: 11.25, 20: 22.5}
-    assert {tile.post_source for report in probe.reports for tile in report.tiles} == {"observed"}
-
-
-def test_two_probes(tiny, tiles, debug_log):
-    kept = tiny.run_second_pass_coverage_renorm, tiny.zemosaic_utils.reproject_and_coadd_wrapper
-    first, second = probe_of(tiny), probe_of(tiny)
-    with first:
-        with second:
-            mini.call(tiny, tiles, logger=debug_log)
-        mini.call(tiny, tiles, logger=debug_log)
-        assert tiny.run_second_pass_coverage_renorm is not kept[0]
-    assert (len(first.reports), len(second.reports)) == (2, 1)
-    assert first.reports[0].tiles == second.reports[0].tiles
-    assert first.reports[1].tiles[0].post_source == "observed"
-    assert len(messages(debug_log, "[TwoPassTile]")) == 12, "one line a fact, however many probes"
-    assert (tiny.run_second_pass_coverage_renorm, tiny.zemosaic_utils.reproject_and_coadd_wrapper) == kept
-    assert tiny.run_second_pass_coverage_renorm is kept[0]
-
-
-def test_closing_the_first_of_two_probes(tiny, tiles, debug_log):
-    kept = tiny.run_second_pass_coverage_renorm
-    first, second = probe_of(tiny), probe_of(tiny)
-    first.__enter__()
-    second.__enter__()
-    first.__exit__()
-    mini.call(tiny, tiles, logger=debug_log)
-    assert (len(first.reports), len(second.reports)) == (0, 1)
-    assert second.reports[0].tiles[1].post_source == "observed"
-    second.__exit__()
-    assert tiny.run_second_pass_coverage_renorm is kept
-
-
-def test_probe_on_a_decorated_worker(monkeypatch, tiles, debug_log):
-    monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG", "1")
-    source = "from zemosaic_instrument import two_pass_diagnostics\n" + mini.WORKER.replace(
-        "def run_second", "@two_pass_diagnostics\ndef run_second"
-    )
-    module = mini.make(monkeypatch, source)
-    decorated = module.run_second_pass_coverage_renorm
-    with probe_of(module) as probe:
-        mini.call(module, tiles, logger=debug_log)
-    assert len(probe.reports) == 1
-    assert len(messages(debug_log, "[TwoPassTile]")) == 6
-    assert module.run_second_pass_coverage_renorm is decorated
-    mini.call(module, tiles, logger=debug_log)
-    assert len(messages(debug_log, "[TwoPassTile]")) == 12
-    assert len(probe.reports) == 1
-
-
-def test_attach_is_idempotent_and_detach_a_no_op_twice(tiny, tiles):
-    kept = dict(vars(tiny))
-    detach(tiny)
-    probe = attach(tiny, delta_map=False)
-    assert attach(tiny, delta_map=True) is probe
-    mini.call(tiny, tiles)
-    assert len(probe.reports) == 1
-    detach(tiny)
-    detach(tiny)
-    assert all(vars(tiny)[name] is value for name, value in kept.items())
-    mini.call(tiny, tiles)
-    assert len(probe.reports) == 1
-
-
-def test_attach_to_a_module_without_the_function():
-    with pytest.raises(AttachError, match="zemosaic_old has no run_second_pass_coverage_renorm"):
-        attach(types.ModuleType("zemosaic_old"))
-    with pytest.raises(AttachError, match="has no run_second_pass"), TwoPassProbe(types.SimpleNamespace()):
-        pass
-
-
-def test_seams_that_come_later_are_seen(monkeypatch, tiles, debug_log):
-    module = mini.make(monkeypatch)
-    gains = module.compute_per_tile_gains_from_coverage
-    del module.compute_per_tile_gains_from_coverage
-    with probe_of(module) as probe:
-        module.compute_per_tile_gains_from_coverage = gains
-        mini.call(module, tiles, logger=debug_log)
-        assert module.compute_per_tile_gains_from_coverage is not gains
-    assert probe.reports[0].tiles[1].gain == 1.125
-    assert module.compute_per_tile_gains_from_coverage is gains
-
-
-def test_wrapped_over_by_somebody_else(tiny, tiles, debug_log):
-    import functools
-
-    inner = tiny.run_second_pass_coverage_renorm
-    probe = probe_of(tiny)
-    with probe:
-        ours = tiny.run_second_pass_coverage_renorm
-
-        @functools.wraps(ours)
-        def theirs(*args, **kwargs):
-            return ours(*args, **kwargs)
-
-        tiny.run_second_pass_coverage_renorm = theirs
-        mini.call(tiny, tiles, logger=debug_log)
-    assert len(probe.reports) == 1
-    assert tiny.run_second_pass_coverage_renorm is theirs
-    mini.call(tiny, tiles)
-    assert len(probe.reports) == 1
-    assert ours.__wrapped__ is inner
-
-
 def test_reports_are_bounded(tiny, tiles):
     with probe_of(tiny) as probe:
         for _ in range(20):
             mini.call(tiny, tiles)
     assert len(probe.reports) == 16
-
-
-def test_watched_function_pickles_by_name(worker):
-    with probe_of(worker):
-        watched = worker.run_second_pass_coverage_renorm
-        assert pickle.loads(pickle.dumps(watched)) is watched
-
-
-def test_bad_downsample():
-    with pytest.raises(ValueError, match="downsample 0 < 1"):
-        TwoPassProbe(types.ModuleType("x"), downsample=0)
-
-
-def test_reference_is_the_callers_mosaic_else_the_tiles(worker, rgb_scene, tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr("zemosaic_twopass.delta.CoarseGrid.average", lambda grid, mosaic: seen.append(mosaic) or 1 / 0)
-    with TwoPassProbe(worker, directory=tmp_path) as probe:
-        rgb_scene.merged(worker)
-        assert seen[0] is rgb_scene.first[0]
-        rgb_scene.second_pass(worker)
-    assert len(seen) == 1
-    assert probe.reports[-1].delta.reference == "tiles"
-    assert (tmp_path / "twopass_delta_map.npy").exists()
-
-
-def test_threaded_channels_are_observed(worker, rgb_scene, debug_log):
-    _, coverage, wcs, shape = rgb_scene.first
-    with probe_of(worker) as probe:
-        worker.run_second_pass_coverage_renorm(
-            rgb_scene.tiles,
-            rgb_scene.wcs,
-            wcs,
-            coverage,
-            shape,
-            sigma_px=5,
-            gain_clip=(0.5, 2),
-            logger=debug_log,
-            parallel_plan={"cpu_workers": 3},
-        )
-    assert {tile.post_source for tile in probe.reports[0].tiles} == {"observed"}
-
-
-def test_settings(monkeypatch, tmp_path):
-    assert not switched_on()
-    for text, expected in [("1", True), ("TRUE", True), ("Yes ", True), ("on", True), ("off", False), ("", False)]:
-        monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG", text)
-        assert switched_on() is expected
-    monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_DOWNSAMPLE", "4")
-    monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_DIR", str(tmp_path))
-    found = Settings.from_environment()
-    assert (found.delta_map, found.downsample, found.directory) == (False, 4, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "text"), [("", "perhaps"), ("_DELTA_MAP", "2"), ("_DOWNSAMPLE", "0"), ("_DOWNSAMPLE", "eight")]
-)
-def test_unreadable_setting_is_named_once(monkeypatch, caplog, name, text):
-    monkeypatch.setattr("zemosaic_twopass.settings._complained", set())
-    monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG" + name, text)
-    with caplog.at_level("WARNING", LOGGER_NAME):
-        settings = [(Settings.from_environment(), switched_on()) for _ in range(3)]
-    assert settings[0][0].downsample == 8
-    assert not settings[0][1]
-    (record,) = caplog.records
-    assert f"ZEMOSAIC_TWO_PASS_DEBUG{name}={text} " in record.getMessage()
-
-
-def test_worker_imported_later_is_attached(monkeypatch):
-    monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG", "1")
-    tiny = mini.make(monkeypatch)
-    zemosaic_instrument.attach_on_import(tiny)
-    assert attach(tiny).delta_map is False
-    detach(tiny)
-    zemosaic_instrument.attach_on_import(types.ModuleType("half_imported"))
-    decorated = load_copy("decorated_worker")
-    before = decorated.run_second_pass_coverage_renorm
-    zemosaic_instrument.attach_on_import(decorated)
-    assert decorated.run_second_pass_coverage_renorm is before
-
-
-def test_run_is_empty_after_the_call(tiny, tiles, monkeypatch):
-    kept = []
-    opened = Run.opened
-
-    def keep(*args):
-        kept.append(opened(*args))
-        return kept[-1]
-
-    monkeypatch.setattr(Run, "opened", keep)
-    with probe_of(tiny):
-        mini.call(tiny, tiles)
-    (run,) = kept
-    assert vars(run.capture) == vars(RunCapture({}))
-
-
-def test_corrected_tile_is_the_coadds_own_array():
-    tile = np.ones((3, 4, 3), np.float32)
-    whole = tile * 2
-    capture = RunCapture({"tiles": [tile, tile[..., 0], tile]})
-    for channel in (2, 0, 1):
-        planes = [whole[..., channel], whole[..., 1].copy(), np.moveaxis(whole, 2, 0)[channel].copy()]
-        capture.observe_planes(planes)
-    assert capture.corrected(0)[0] is whole
-    assert capture.corrected(1)[1] == "observed"
-    assert capture.corrected(2)[1] == "derived", "copies of planes do not say which channel they are"
-    apart = RunCapture({"tiles": [tile]})
-    two = whole.copy()
-    for channel, source in enumerate((whole, two, whole)):
-        apart.observe_planes([source[..., channel]])
-    found, source = apart.corrected(0)
-    assert source == "observed"
-    assert found is not whole
-    np.testing.assert_array_equal(found, whole)

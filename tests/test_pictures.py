@@ -50,6 +50,18 @@ def test_files_are_pictures_and_flagged_tiles_stand_out(tmp_path, report):
         assert flagged_pixels(tmp_path / "b.png") == 0
 
 
+@pytest.mark.parametrize("kind", ["square", "tall", "flat", "tiles"])
+@pytest.mark.parametrize("hosts_format", ["png", "svg", "pgf"])
+def test_cut_as_tight_does_whatever_the_host_has_set(tmp_path, monkeypatch, kind, hosts_format):
+    rows, columns = {"tall": (4, 1), "flat": (1, 4)}.get(kind, (2, 2))
+    report = make_report(rows=rows, columns=columns)
+    draw, write = (draw_tiles, write_tiles_picture) if kind == "tiles" else (draw_map, write_map_picture)
+    draw(report).savefig(tmp_path / "tight.png", bbox_inches="tight", pad_inches=0.1)
+    monkeypatch.setitem(matplotlib.rcParams, "savefig.format", hosts_format)
+    write(report, tmp_path / "ours.png")
+    assert (tmp_path / "ours.png").read_bytes() == (tmp_path / "tight.png").read_bytes()
+
+
 def test_map_shows_the_layers_on_the_sky(report):
     axes = maps_of(draw_map(report))
     assert len(axes) == 2

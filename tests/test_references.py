@@ -16,7 +16,8 @@ from bystander import failing, functions_of, modules_on_the_path
 from replay import Night
 
 from zemosaic_instrument import TwoPassProbe
-from zemosaic_twopass import artefacts
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 MODULES = modules_on_the_path()
 
@@ -50,12 +51,6 @@ def no_collector():
     gc.disable()
     yield
     gc.enable()
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    for name in [name for name in artefacts.ARTEFACTS if name.endswith(".png")]:
-        monkeypatch.setitem(artefacts.ARTEFACTS, name, (lambda report: False, None))
 
 
 def spy_on(utilities):

@@ -87,11 +87,6 @@ def come_and_go(module, logger, ended):
 
 
 @pytest.fixture
-def tiny(monkeypatch):
-    return mini.make(monkeypatch)
-
-
-@pytest.fixture
 def few_files(monkeypatch):
     """Of the files, only one that every report has: many passes, not many pages."""
     monkeypatch.setattr("zemosaic_twopass.artefacts.ARTEFACTS", {JSON_NAME: artefacts.ARTEFACTS[JSON_NAME]})

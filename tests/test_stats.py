@@ -54,7 +54,11 @@ def exact_mean(values):
     try:
         return math.fsum(values.tolist()) / values.size
     except OverflowError:
-        return math.ldexp(math.fsum(math.ldexp(v, -128) for v in values.tolist()) / values.size, 128)
+        total = sum(map(Fraction, values.tolist()))
+    try:
+        return float(total) / values.size
+    except OverflowError:
+        return math.ldexp(float(total / 2**128) / values.size, 128)
 
 
 def assert_equals_oracle(array):
@@ -87,7 +91,7 @@ def test_equal_to_the_oracle(data, size, request):
     with np.errstate(all="raise"):
         found = assert_equals_oracle(array)
     assert array.tobytes() == before
-    assert not any(math.copysign(1, v) < 0 for v in found.minimum + found.median if v == 0)
+    assert not any(math.copysign(1, v) < 0 for v in found.minimum + found.mean + found.median if v == 0)
 
 
 def test_known_values():
@@ -161,7 +165,7 @@ LARGE = ["plain", "sample deceives", "zero in the middle", *FLOATS_ONLY, "cancel
     ("order", "dtype"),
     [(order, dtype) for order in LARGE for dtype in ("f4", ">f8", "i2") if dtype != "i2" or order not in FLOATS_ONLY],
 )
-def test_large_tiles_in_one_piece_and_in_four(order, dtype, monkeypatch):
+def test_large_tiles_in_one_piece_and_in_several(order, dtype, monkeypatch):
     tile = ORDERS.get(order, lambda a: a)(large(order, dtype))
     whole = assert_equals_oracle(tile)
     monkeypatch.setattr(scan, "_PIECE", 1 << 16)
@@ -188,6 +192,44 @@ def test_mean_near_the_end_of_float64():
     tile = np.full((20, 20, 2), 1.7e308)
     tile[..., 1] *= -1
     assert tile_statistics(tile).mean == (1.7e308, -1.7e308)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (0, 2, 1, 3, 4), (4, 0, 1, 2, 3)])
+def test_mean_of_a_sum_that_is_beyond_float64_on_the_way(order):
+    values = np.array([1.7e308, 1.7e308, -1.7e308, -1.7e308, 1e-320])[list(order)]
+    assert tile_statistics(values.reshape(1, -1)).mean == (1e-320 / 5,)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_mean_where_the_smallest_number_decides(seed):
+    """Sums of what is cut off lose bits here although they are sums of whole multiples of the smallest number."""
+    rng = np.random.default_rng(seed)
+    # One is so large that all of the others are cut off, and their sum needs more than 53 bits.
+    units = [1 << 86, *map(int, rng.integers(0, 2**52, 256 * 256 - 2))]
+    total = sum(units)
+    half = 1 << (total.bit_length() - 54)
+    # Just beyond the middle between two neighbours.
+    units.append((total // half // 2 * 2 + 1) * half + 1 - total)
+    values = np.array([math.ldexp(n, -1074) for n in units])
+    assert_equals_oracle(values.reshape(256, 256))
+
+
+def test_mean_of_minus_nothing():
+    (mean,) = tile_statistics([[-5e-324, 0.0]]).mean
+    assert math.copysign(1, mean) == 1
+
+
+def test_numbers_that_float64_cannot_hold_are_rounded_first():
+    assert tile_statistics(np.full((1, 3), 2**53 + 1)).mean == (2.0**53,)
+    longer = np.array([[1, 2, 4]], np.longdouble)
+    assert tile_statistics(longer) == TileStats(1.0, (1.0,), (7 / 3,), (2.0,))
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).max <= np.finfo(float).max, reason="no longer floats here")
+def test_numbers_beyond_float64_are_not_valid():
+    beyond = np.array([[1, 2, 4, np.finfo(np.longdouble).max]])
+    with np.errstate(all="raise"):
+        assert tile_statistics(beyond) == TileStats(0.75, (1.0,), (7 / 3,), (2.0,))
 
 
 def test_mean_where_the_least_bit_decides():

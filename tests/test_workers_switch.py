@@ -3,6 +3,7 @@
 import contextvars
 import os
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from conftest import Scene, messages
 
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass import settings
+from zemosaic_twopass.build import statistics_as_given, tile_records
+from zemosaic_twopass.capture import RunCapture
 from zemosaic_twopass.parallel import threads
 
 
@@ -60,6 +63,41 @@ def test_threads_leave_the_callers_context_alone():
         assert np.geterr() == errors
     assert threading.active_count() == before
     assert variable.get() == "kept"
+
+
+class Loaded:
+    """Tiles that are read when they are asked for; notes how many are there at a time at most."""
+
+    def __init__(self, count):
+        self.count, self.alive, self.most, self._lock = count, 0, 0, threading.Lock()
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        tile = np.full((40, 50, 3), index, np.float32)
+        with self._lock:
+            self.alive += 1
+            self.most = max(self.most, self.alive)
+        weakref.finalize(tile, self._gone)
+        return tile
+
+    def _gone(self):
+        with self._lock:
+            self.alive -= 1
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_no_more_tiles_at_a_time_than_threads(count, cores, monkeypatch):
+    cores(2)
+    monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_WORKERS", str(count))
+    tiles = Loaded(20)
+    capture = RunCapture({"tiles": tiles})
+    capture.observe_gains([1.5] * len(tiles))
+    capture.pre = statistics_as_given(capture)
+    assert [record.post.median[0] for record in tile_records(capture)] == [1.5 * index for index in range(20)]
+    assert tiles.most <= count
+    assert tiles.alive == 0
 
 
 def test_any_number_gives_the_same_report_and_lines(worker, debug_log, cores, monkeypatch, tmp_path):

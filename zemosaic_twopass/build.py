@@ -15,6 +15,13 @@ from .settings import worker_count
 from .stats import TileStats, tile_statistics
 
 
+def statistics_as_given(capture):
+    """Statistics of every tile as given, as many at a time as there are threads; a tuple of TileStats."""
+    # By index: a list that reads its tiles when they are asked for is not read whole.
+    with threads(worker_count()) as run:
+        return tuple(run(lambda index: tile_statistics(capture.tiles[index]), range(len(capture.tiles))))
+
+
 def tile_records(capture, names=None):
     """Records of every tile; of the corrected ones there are never more at a time than threads.
 

@@ -85,7 +85,7 @@ class RunCapture:
         channels = tile.shape[2] if tile.ndim == 3 else 1
         planes = [self._planes.get((index, channel)) for channel in range(channels)]
         if not planes or any(plane is None or plane.shape != tile.shape[:2] for plane in planes):
-            return tile.astype(np.float32) * np.float32(self.gain(index)), "derived"
+            return tile.astype(np.float32, copy=False) * np.float32(self.gain(index)), "derived"
         if channels == 1:
             return planes[0], "observed"
         base = planes[0].base

@@ -88,7 +88,7 @@ class System:
         Away from every edge, coverage not as predicted.
     """
 
-    samples: list
+    samples: tuple
     shares: list
     values: np.ndarray
     coverage: np.ndarray
@@ -157,12 +157,13 @@ def _sample(tiles, tiles_wcs, mosaic, coverage, wcs, tiles_coverage, tile_weight
     rows, columns = draw_points(coverage, max(_POINTS, _POINTS_PER_TILE * count), np.random.default_rng(_SEED))
     masks = [None] * count if tiles_coverage is None else tiles_coverage
 
-    def look(tile, tile_wcs, mask):
-        sample = sample_tile(tile, copied(tile_wcs), copied(wcs), coverage.shape, rows, columns, mask)
-        return sample, pixel_noise(tile)
+    def look(index):
+        own = copied(tiles_wcs[index]), copied(wcs)
+        sample = sample_tile(tiles[index], *own, coverage.shape, rows, columns, masks[index])
+        return sample, pixel_noise(tiles[index])
 
     with threads(worker_count()) as run:
-        samples, noises = zip(*run(look, tiles, tiles_wcs, masks), strict=True)
+        samples, noises = zip(*run(look, range(count)), strict=True)
     predicted = np.zeros(len(rows))
     clear = np.ones(len(rows), dtype=bool)
     for sample, weight in zip(samples, weights, strict=True):

@@ -17,6 +17,7 @@ _FEW = 256
 # Terms that are cut at a time, so that their copies take little room.
 _CHUNK = 1 << 16
 _SHIFT = 128
+_UNITS = 1 << 1074
 # Sums of up to 2^100 smaller numbers stay inside the range of float64.
 _LARGEST = math.ldexp(1.0, 1023 - _SHIFT)
 
@@ -67,7 +68,7 @@ class ExactSum:
         cut = _cut(terms, sigma)
         self._parts += float(np.add.reduce(cut)), float(np.add.reduce(terms))
         # n additions of at most n σ / 2^53, each off by at most 2^-53 of that.
-        self._error += math.ldexp(sigma, -106) * terms.size**2
+        self._error += math.ldexp(sigma * terms.size**2, -106)
 
     def value(self):
         """The correctly rounded sum; None where the bounds leave it open."""
@@ -94,7 +95,16 @@ def exact_mean(pieces):
     try:
         return math.fsum(parts) / count
     except OverflowError:
-        return math.ldexp(math.fsum(math.ldexp(part, -_SHIFT) for part in parts) / count, _SHIFT)
+        return _mean_of_large(parts, count)
+
+
+def _mean_of_large(parts, count):
+    """`exact_mean` where a sum leaves the range of float64 on the way: in whole multiples of its smallest number."""
+    total = sum(part * (_UNITS // unit) for part, unit in map(float.as_integer_ratio, parts))
+    try:
+        return total / _UNITS / count
+    except OverflowError:
+        return math.ldexp(total / (_UNITS << _SHIFT) / count, _SHIFT)
 
 
 def _nothing_lost(total, least, count):

@@ -19,9 +19,7 @@ from .diagnosis import diagnose_tiles, verdict_of
 from .files import bounded_text
 from .grid import tile_outline
 from .images import TileError, celestial_wcs, open_image
-from .parallel import threads
 from .report import TileRecord, TwoPassReport
-from .settings import worker_count
 from .stats import TileStats, tile_statistics
 from .survey import look_at
 from .tiles import read_master_tile
@@ -111,8 +109,7 @@ def look_at_tile(path, gain, target):
     layers = [tile.data]
     if not np.isnan(gain):
         layers.append(tile.data * np.float32(gain))
-    with threads(min(worker_count(), len(layers))) as run:
-        pre, *post = run(tile_statistics, layers)
+    pre, *post = map(tile_statistics, layers)
     with open_image(target.mosaic) as (mosaic, _, _):
         blocks = look_at(tile.data, tile.wcs, mosaic, target.wcs(), tile.coverage)
     return Look(

@@ -9,13 +9,12 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 
+from .build import statistics_as_given
 from .capture import RunCapture
 from .guard import log_failure, quietly
 from .images import TileError
-from .parallel import threads
 from .publish import publish
-from .settings import LOGGER_NAME, worker_count
-from .stats import tile_statistics
+from .settings import LOGGER_NAME
 from .tiles import check_tiles
 
 _running = {}
@@ -114,25 +113,32 @@ class Run:
         `first_pass` gives the mosaic of the first pass; None where there is no caller that holds it.
         """
         run = cls(probes, args, kwargs)
+        try:
+            run._open(function, first_pass)
+        except BaseException:
+            # Interrupted: a run that stayed known would take the next call on the same list for its own.
+            run.close(None, interrupted=True)
+            raise
+        return run
+
+    def _open(self, function, first_pass):
         # Each step has a guard of its own: a run that is found by its inner calls keeps them from complaining too.
-        with run.guard():
-            for probe in probes:
+        with self.guard():
+            for probe in self.probes:
                 probe.hold_seams()
         mosaic = None
-        with run.guard():
+        with self.guard():
             mosaic = first_pass and first_pass()
-        with run.guard():
-            arguments = arguments_of(function, args, kwargs)
-            run._register(function, arguments)
+        with self.guard():
+            arguments = arguments_of(function, self.args, self.kwargs)
+            self._register(function, arguments)
             # Known even if the rest of the call cannot be read.
-            run.capture.logger = arguments.get("logger")
-            run.capture = RunCapture(arguments, mosaic)
-            if any(probe.logger_of(run.capture).isEnabledFor(logging.DEBUG) for probe in probes):
-                with threads(worker_count()) as each:
-                    run.capture.pre = tuple(each(tile_statistics, run.capture.tiles))
-            if any(probe.delta_map for probe in probes):
-                run.capture.fingerprints = run.capture.fingerprint()
-        return run
+            self.capture.logger = arguments.get("logger")
+            self.capture = RunCapture(arguments, mosaic)
+            if any(probe.logger_of(self.capture).isEnabledFor(logging.DEBUG) for probe in self.probes):
+                self.capture.pre = statistics_as_given(self.capture)
+            if any(probe.delta_map for probe in self.probes):
+                self.capture.fingerprints = self.capture.fingerprint()
 
     def close(self, result, interrupted=False):
         """After the body: one report a probe, then let go of everything.

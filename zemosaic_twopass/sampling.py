@@ -102,14 +102,13 @@ def sample_tile(tile, tile_wcs, wcs, shape_out, rows, columns, coverage=None):
     deep = (x >= _EDGE) & (x < width - 1 - _EDGE) & (y >= _EDGE) & (y < height - 1 - _EDGE)
     known, good = _surroundings(planes, coverage, x[deep], y[deep])
     inside, masked = known & (good == 1), known & (good == 0)
-    absent = (good == 0) & ~known
     return TileSamples(
         points[deep][inside],
         x[deep][inside],
         y[deep][inside],
         bilinear(planes, x[deep][inside], y[deep][inside]),
         points[deep][masked],
-        np.union1d(points[near & ~deep], points[deep][~inside & ~masked & ~absent]),
+        np.union1d(points[near & ~deep], points[deep][~inside & (good > 0)]),
     )
 
 
@@ -130,7 +129,7 @@ def _in_tile(wcs, tile_wcs, columns, rows):
 
 
 def _surroundings(planes, coverage, x, y):
-    """Whether all pixels within the edge are finite, and the share of the good ones (NaN where only some are known)."""
+    """Whether all pixels within the edge are finite, and the share of those that hold anything and are good."""
     span = np.arange(-_EDGE, _EDGE + 2)
     columns = np.floor(x).astype(int)[:, np.newaxis, np.newaxis] + span
     rows = np.floor(y).astype(int)[:, np.newaxis, np.newaxis] + span[:, np.newaxis]
@@ -138,6 +137,4 @@ def _surroundings(planes, coverage, x, y):
     known, usable = finite.all(axis=(1, 2, 3)), finite.any(axis=3)
     if coverage is not None:
         usable &= np.asarray(coverage)[rows, columns] > 0
-    share = np.count_nonzero(usable, axis=(1, 2)) / len(span) ** 2
-    share[~known & (share > 0)] = np.nan
-    return known, share
+    return known, np.count_nonzero(usable, axis=(1, 2)) / len(span) ** 2

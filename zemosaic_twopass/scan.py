@@ -109,7 +109,7 @@ class _Channel:
         if not self._count:
             return math.nan
         total = self._sum.value()
-        return exact_mean(self._finite_pieces()) if total is None else total / self._count
+        return (exact_mean(self._finite_pieces()) if total is None else total / self._count) + 0.0
 
     def median(self):
         """The median; NaN for no value. To be asked for once."""

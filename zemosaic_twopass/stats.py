@@ -40,7 +40,8 @@ def tile_statistics(array):
 
     All are exact, whatever the order of the values in memory: the minimum is the least value as it stands; the mean
     is the sum, rounded to float64 once as `math.fsum` has it, over the number of values; the median is the
-    middle value, or for an even count the mean of the two middle ones taken in float64.
+    middle value, or for an even count the mean of the two middle ones taken in float64. Numbers that float64 cannot
+    hold, integers beyond 2⁵³ and longer floats, are rounded to it first.
 
     Parameters
     ----------
@@ -63,6 +64,10 @@ def tile_statistics(array):
     array = real_planes(array, "tile")
     if array.dtype.kind == "b":
         array = array.view(np.uint8)
+    if array.dtype.itemsize > 8:
+        # What is beyond the range of float64 becomes infinite, and so not valid.
+        with np.errstate(over="ignore", under="ignore"):
+            array = array.astype(np.float64)
     if array.size == 0:
         return TileStats(0.0, *((np.nan,) * array.shape[2],) * 3)
     valid, *columns = scan_tile(array)

@@ -32,8 +32,14 @@ def new_figure(height):
 
 def save(figure, path):
     """Write a figure as PNG, cut to what is drawn and a margin."""
-    # What bbox_inches="tight" does, but that draws everything once more to find the box.
-    figure.savefig(path, bbox_inches=figure.get_tightbbox().padded(_MARGIN))
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    # What bbox_inches="tight" does, but that draws everything once more to find the box. With a canvas of our own, for
+    # else the host's settings choose one; and axes that keep an aspect are where they will be drawn.
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for axes in figure.axes:
+        axes.apply_aspect()
+    figure.savefig(path, bbox_inches=figure.get_tightbbox(renderer).padded(_MARGIN))
 
 
 def finding_list(report):
