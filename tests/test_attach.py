@@ -1,9 +1,11 @@
 """The decorator, probes one in the other, attach and detach, and the switches: what is put where, and put back."""
 
+import functools
 import pickle
 import types
 
 import mini
+import numpy as np
 import pytest
 from conftest import load_copy, messages, probe_of
 
@@ -112,6 +114,27 @@ def test_wrapped_over_by_somebody_else(tiny, tiles, debug_log):
     mini.call(tiny, tiles)
     assert len(probe.reports) == 1
     assert ours.__wrapped__ is inner
+
+
+def test_something_of_the_users_in_its_place(tiny, tiles, debug_log, monkeypatch):
+    """A stopwatch, say: the gains and planes are seen as before if it hands names on; if not, one line says why."""
+    kept = tiny.run_second_pass_coverage_renorm
+    names = ("tiles", "tiles_wcs", "final_wcs_p1", "coverage_p1", "shape_out")
+    arguments = (tiles, [None] * len(tiles), None, np.ones((4, 4)), (4, 4))
+    monkeypatch.setattr(tiny, kept.__name__, lambda *args, **kwargs: kept(*args, **kwargs))
+    with probe_of(tiny, strict=False) as probe:
+        tiny.run_second_pass_coverage_renorm(**dict(zip(names, arguments, strict=True)), logger=debug_log)
+        assert [record.post_source for record in probe.reports[0].tiles] == ["observed"] * len(tiles)
+        assert not probe.failures
+        result, _ = tiny.run_second_pass_coverage_renorm(*arguments, logger=debug_log)
+    assert len(result) == 3
+    (failure,) = probe.failures
+    assert "<lambda>" in failure
+    assert "gives its arguments no names" in failure
+    monkeypatch.setattr(tiny, kept.__name__, functools.wraps(kept)(lambda *args, **kwargs: kept(*args, **kwargs)))
+    with probe_of(tiny) as probe:
+        mini.call(tiny, tiles, logger=debug_log)
+    assert probe.reports[0].tiles[0].post_source == "observed"
 
 
 def test_watched_function_pickles_by_name(worker):

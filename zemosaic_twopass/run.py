@@ -134,6 +134,9 @@ class Run:
             self._register(function, arguments)
             # Known even if the rest of the call cannot be read.
             self.capture.logger = arguments.get("logger")
+            if "tiles" not in arguments:
+                # Something that takes (*args, **kwargs) stands in its place.
+                raise TypeError(f"{function} gives its arguments no names: put functools.wraps on it")
             self.capture = RunCapture(arguments, mosaic)
             if any(probe.logger_of(self.capture).isEnabledFor(logging.DEBUG) for probe in self.probes):
                 self.capture.pre = statistics_as_given(self.capture)

@@ -109,11 +109,14 @@ def home_of(function, worker=None):
     function : callable
         Without wrappers.
     worker : module, optional
-        Looked at first, and the answer where no module has those globals.
+        Looked at first, and the answer where no module has those globals or the one that has them knows no inner
+        function.
     """
     space = getattr(function, "__globals__", None)
     modules = (worker, sys.modules.get(getattr(function, "__module__", None)), *list(sys.modules.values()))
-    return next((module for module in modules if getattr(module, "__dict__", None) is space), worker)
+    home = next((module for module in modules if getattr(module, "__dict__", None) is space), worker)
+    # What was put in its place from elsewhere, without `functools.wraps`, still calls the worker's own in the end.
+    return home if seams_of(home) or not seams_of(worker) else worker
 
 
 def description_of(worker, function, home):
