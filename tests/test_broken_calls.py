@@ -121,6 +121,7 @@ UNRULY = {
     "gains_none": ({GAINS: gives(lambda: None)}, lambda: PAIR, True),
     "gains_text": ({GAINS: gives(lambda: ["1.5", "wide"])}, lambda: PAIR, True),
     "gains_too_few": ({GAINS: gives(lambda: [1.5])}, lambda: PAIR, True),
+    "gains_too_many": ({GAINS: gives(lambda: [1.5, 1.25, 1.0])}, lambda: PAIR, True),
     "gains_iterator": ({GAINS: gives(lambda: iter([1.5, 1.25]))}, lambda: PAIR, True),
     "gains_array": ({GAINS: gives(lambda: np.array([1.5, 1.25]))}, lambda: PAIR, False),
     "coadd_raises": ({COADD: raises(MemoryError("no room"))}, lambda: PAIR, False),
@@ -165,3 +166,17 @@ def test_planes_that_can_be_read_only_once(no_pictures, monkeypatch, folder):
         lambda worker, logger: mini.call(worker, PAIR, logger=logger), module, lambda: digest(*PAIR), directory=folder
     )
     assert "the list of planes: a generator can be read only once" in failed[0]
+
+
+@pytest.mark.parametrize("result", ["(np.array(result),)", "(np.array(result), None, 1)", "np.array(result)"])
+def test_no_pair_is_no_mosaic(no_pictures, monkeypatch, folder, result):
+    """What a worker gives that gives something else is not looked into."""
+    module = mini.make(monkeypatch, mini.WORKER.replace("np.array(result), None", result))
+    failed, probe = compared(
+        lambda worker, logger: mini.call(worker, PAIR, [None, None], logger=logger),
+        module,
+        lambda: digest(*PAIR),
+        directory=folder,
+    )
+    assert not failed
+    assert probe.reports

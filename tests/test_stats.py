@@ -273,3 +273,12 @@ def test_extra_memory_is_less_than_a_channel():
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 1.35 * array[..., 0].nbytes
+
+
+def test_mean_of_halves_of_all_sizes():
+    """float16 has more bits between its smallest and its largest numbers than one float64 keeps of their sum."""
+    rng = np.random.default_rng(3)
+    tile = np.ldexp(rng.uniform(1, 2, (400, 500, 1)), rng.integers(-24, 15, (400, 500, 1))).astype("f2")
+    tile[::2] = 65504
+    tile[1::200] = 2.0**-24
+    assert tile_statistics(tile).mean == (exact_mean(tile.ravel().astype(np.float64)),)
