@@ -7,6 +7,7 @@ small, and the error of its sum smaller still (Rump, Ogita & Oishi 2008, Accurat
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -17,7 +18,6 @@ _FEW = 256
 # Terms that are cut at a time, so that their copies take little room.
 _CHUNK = 1 << 16
 _SHIFT = 128
-_UNITS = 1 << 1074
 # Sums of up to 2^100 smaller numbers stay inside the range of float64.
 _LARGEST = math.ldexp(1.0, 1023 - _SHIFT)
 
@@ -99,12 +99,12 @@ def exact_mean(pieces):
 
 
 def _mean_of_large(parts, count):
-    """`exact_mean` where a sum leaves the range of float64 on the way: in whole multiples of its smallest number."""
-    total = sum(part * (_UNITS // unit) for part, unit in map(float.as_integer_ratio, parts))
+    """`exact_mean` where a sum leaves the range of float64 on the way."""
+    total = sum(map(Fraction, parts))
     try:
-        return total / _UNITS / count
+        return float(total) / count
     except OverflowError:
-        return math.ldexp(total / (_UNITS << _SHIFT) / count, _SHIFT)
+        return math.ldexp(float(total / (1 << _SHIFT)) / count, _SHIFT)
 
 
 def _nothing_lost(total, least, count):
