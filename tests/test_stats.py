@@ -1,5 +1,6 @@
 """Tile statistics against numpy and `math.fsum` on the same finite values, to the bit."""
 
+import decimal
 import math
 import tracemalloc
 from fractions import Fraction
@@ -54,11 +55,12 @@ def exact_mean(values):
     try:
         return math.fsum(values.tolist()) / values.size
     except OverflowError:
-        total = sum(map(Fraction, values.tolist()))
-    try:
-        return float(total) / values.size
-    except OverflowError:
-        return math.ldexp(float(total / 2**128) / values.size, 128)
+        pass
+    # All digits of any float64, and of sums of many.
+    with decimal.localcontext(decimal.Context(prec=3000)):
+        total = sum(map(decimal.Decimal, values.tolist()))
+        mean = float(total) / values.size
+        return mean if math.isfinite(mean) else math.ldexp(float(total / 2**128) / values.size, 128)
 
 
 def assert_equals_oracle(array):
