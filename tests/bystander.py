@@ -111,11 +111,20 @@ def reached(call):
     return codes
 
 
+def _open_files(directory="/proc/self/fd"):
+    """{descriptor: what it leads to}, where the system tells."""
+    found = {}
+    for number in os.listdir(directory) if os.path.isdir(directory) else ():
+        # One of them listed the directory and is closed again.
+        with contextlib.suppress(FileNotFoundError):
+            found[number] = os.readlink(f"{directory}/{number}")
+    return found
+
+
 def surroundings():
     """All that a call of the pipeline finds and leaves; the global random state under "random"."""
     name, *state = np.random.get_state()
     loggers = [logging.getLogger(), logging.getLogger("ZeMosaicWorker")]
-    descriptors = "/proc/self/fd"
     return {
         "random": (name, state[0].tobytes(), *state[1:]),
         "python random": random.getstate(),
@@ -126,8 +135,13 @@ def surroundings():
         "logging": [(entry.level, entry.disabled, entry.propagate, list(entry.handlers)) for entry in loggers],
         "logging disabled": logging.root.manager.disable,
         "directory": os.stat(".")[1:3],
-        "threads": threading.active_count(),
-        "descriptors": len(os.listdir(descriptors)) if os.path.isdir(descriptors) else 0,
+        "threads": sorted(thread.name for thread in threading.enumerate()),
+        "descriptors": _open_files(),
         "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
         "import path": list(sys.path),
     }
+
+
+def differences(before, after):
+    """What two surroundings do not have in common, a line each; empty where there is nothing of the kind."""
+    return "\n".join(f"{key}: {before[key]} -> {after[key]}" for key in before if before[key] != after[key])

@@ -75,17 +75,17 @@ def test_most_functions_are_reached(functions):
 
 def check_each(functions, check):
     """Run a check on every function; name all for which it fails."""
-    problems = {}
+    problems = []
     for index, (name, function) in enumerate(functions.items()):
         try:
             check(index, function)
             # What closes a run is the one function whose failure leaves it behind.
             assert not run._running or name == "Run.close"
         except AssertionError as error:
-            problems[name] = str(error)
+            problems.append(f"{name}: {error}")
         finally:
             run._running.clear()
-    assert not problems
+    assert not problems, "\n".join(problems)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
