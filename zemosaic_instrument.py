@@ -171,7 +171,8 @@ class TwoPassProbe:
     Raises
     ------
     AttachError
-        On entering, if the worker has no such function.
+        On entering, if the worker has no such function. Whatever else fails there is one warning, and nothing is
+        watched, unless `strict`.
     ValueError
         If `downsample` is not at least 1.
     """
@@ -194,15 +195,25 @@ class TwoPassProbe:
         self._held = {}
 
     def __enter__(self):
+        logger = self.logger or logging.getLogger(LOGGER_NAME)
         with _state.lock:
             try:
                 description = self._open()
-            except BaseException:
+            except BaseException as error:
                 # Nobody closes what was not opened: whatever is on the worker by now comes off again.
                 self.__exit__()
-                raise
-        quietly((self.logger or logging.getLogger(LOGGER_NAME)).info, "%s", description)
+                if self.strict or isinstance(error, AttachError) or not isinstance(error, Exception):
+                    raise
+                # A fault of ours: the program runs on unwatched.
+                quietly(log_failure, logger, error)
+                return self
+        quietly(logger.info, "%s", description)
         return self
+
+    @property
+    def watching(self):
+        """Whether second passes of the worker reach this probe."""
+        return self._tap is not None
 
     def _open(self):
         function = getattr(self.worker, seams.SECOND_PASS, None)
@@ -235,7 +246,7 @@ class TwoPassProbe:
     def hold_seams(self):
         """Watch the inner functions that have come, or come anew, since the last look."""
         with _state.lock:
-            if self._tap is None:
+            if not self.watching:
                 # Closed by another thread just when a pass began: what is held now nobody would let go of.
                 return
             for owner, name, observer in seams.seams_of(self._home):
@@ -284,7 +295,8 @@ def attach(worker, **settings):
     Returns
     -------
     TwoPassProbe
-        Open. If the worker is attached already, the probe of then, whatever the settings.
+        Open. If the worker is attached already, the probe of then, whatever the settings. One that could not be
+        opened, by a fault of ours that was logged, watches nothing and is not kept.
 
     Raises
     ------
@@ -292,9 +304,12 @@ def attach(worker, **settings):
         If the worker has no `run_second_pass_coverage_renorm`.
     """
     with _state.lock:
-        if id(worker) not in _attached:
-            _attached[id(worker)] = TwoPassProbe(worker, **settings).__enter__()
-        return _attached[id(worker)]
+        if id(worker) in _attached:
+            return _attached[id(worker)]
+        probe = TwoPassProbe(worker, **settings).__enter__()
+        if probe.watching:
+            _attached[id(worker)] = probe
+        return probe
 
 
 def detach(worker):

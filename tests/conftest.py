@@ -118,7 +118,7 @@ def rgb_scene():
 @pytest.fixture(autouse=True)
 def quiet_environment(monkeypatch):
     """No switch of the developer's own shell reaches a test."""
-    for suffix in ("", "_DELTA_MAP", "_DOWNSAMPLE", "_DIR", "_WORKERS"):
+    for suffix in ("", "_DELTA_MAP", "_DOWNSAMPLE", "_DIR", "_WORKERS", "_KEEP"):
         monkeypatch.delenv("ZEMOSAIC_TWO_PASS_DEBUG" + suffix, raising=False)
 
 

@@ -184,3 +184,40 @@ def test_worker_imported_later_is_attached(monkeypatch):
     before = decorated.run_second_pass_coverage_renorm
     zemosaic_instrument.attach_on_import(decorated)
     assert decorated.run_second_pass_coverage_renorm is before
+
+
+def fail(*args):
+    raise ValueError("ours")
+
+
+@pytest.mark.parametrize("spoilt", ["description_of", "home_of", "seams_of"])
+def test_a_fault_of_ours_on_entering_is_one_warning(spoilt, tiny, tiles, debug_log, monkeypatch):
+    """The program runs on unwatched, and can be attached to once the fault is gone."""
+    kept = tiny.run_second_pass_coverage_renorm
+    with monkeypatch.context() as patch:
+        patch.setattr(f"zemosaic_twopass.seams.{spoilt}", fail)
+        with TwoPassProbe(tiny, delta_map=False, logger=debug_log) as probe:
+            mini.call(tiny, tiles, logger=debug_log)
+        assert not probe.watching
+        assert len(probe.reports) == 0
+        (warning,) = messages(debug_log)
+        assert warning.startswith("[TwoPassProbe] diagnostics failed: ValueError: ours")
+        unwatched = attach(tiny, delta_map=False, logger=debug_log)
+        assert not unwatched.watching
+        assert tiny.run_second_pass_coverage_renorm is kept
+        with pytest.raises(ValueError, match="ours"):
+            probe_of(tiny).__enter__()
+        with pytest.raises(ValueError, match="ours"):
+            attach(tiny, strict=True)
+    assert attach(tiny, delta_map=False, logger=debug_log).watching
+    detach(tiny)
+    assert tiny.run_second_pass_coverage_renorm is kept
+
+
+def test_a_function_without_a_signature_does_not_stop_the_program(tiny, tiles, debug_log):
+    """As one that lies about it: `inspect.signature` raises."""
+    tiny.run_second_pass_coverage_renorm.__signature__ = "none"
+    with TwoPassProbe(tiny, delta_map=False, logger=debug_log) as probe:
+        mini.call(tiny, tiles)
+    assert not probe.watching
+    assert len(messages(debug_log, "[TwoPassProbe] diagnostics failed: ", level="WARNING")) == 1

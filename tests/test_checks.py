@@ -121,6 +121,20 @@ def test_mask(tile):
     assert check_corrected(1, tile, filled, GAINS).kind == "mask_bug"
 
 
+@pytest.mark.parametrize("value", [0.0, 65535.0])
+def test_pixels_filled_with_a_constant(tile, value):
+    corrected = tile * np.float32(GAINS[1])
+    corrected[10:20, 10:20] = value
+    finding = check_corrected(1, tile, corrected, GAINS)
+    assert (finding.kind, finding.tile) == ("mask_bug", 1)
+    known = np.count_nonzero(np.isfinite(tile))
+    assert finding.value == pytest.approx(10 * 10 * 3 / known)
+    assert "one constant" in finding.message
+    corrected[10:20, 10:15] = value + 1
+    assert check_corrected(1, tile, corrected, GAINS).kind == "not_closed"
+    assert check_corrected(1, tile, np.full_like(tile, value), GAINS).kind != "gain_mismatch"
+
+
 def test_tile_of_nan_says_nothing(tile):
     blank = np.full_like(tile, np.nan)
     assert check_corrected(0, blank, blank, GAINS) is None

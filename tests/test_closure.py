@@ -149,3 +149,15 @@ def test_samples_keep_away_from_edges_and_bad_pixels(mono):
     assert not near.any()
     assert found.x.min() >= 2
     assert found.x.max() < tile.shape[1] - 3
+
+
+@pytest.mark.parametrize("value", [0.0, 900.0])
+@pytest.mark.parametrize(("tile", "share"), [(1, 0.1), (4, 0.4)])
+def test_pixels_that_went_in_as_a_constant(mono, tile, share, value):
+    """Masked or missing pixels that were filled and not left out; the coverage does not show it."""
+    planes = [plane.copy() for plane in mono.planes()]
+    height, width = (round(np.sqrt(share) * n) for n in planes[tile].shape)
+    planes[tile][30 : 30 + height, 20 : 20 + width] = value
+    culprit = close(mono.coadd(planes), recorded=mono.gains).culprit
+    assert (culprit.kind, culprit.tile) == ("mask_bug", tile)
+    assert culprit.value == pytest.approx(share, abs=0.4 * share)

@@ -9,6 +9,7 @@ import numpy as np
 from .delta import CoarseGrid, compare_tiles, mean_of_tiles, project_layers
 from .diagnosis import diagnose, verdict_of
 from .grid import copied, tile_outline
+from .kinds import untested
 from .parallel import threads
 from .report import TileRecord, plain
 from .settings import worker_count
@@ -131,7 +132,7 @@ def findings_of(capture):
         Worst first, notes last.
     """
     mosaic, coverage = capture.result or (None, None)
-    return diagnose(
+    findings = diagnose(
         capture.tiles,
         capture.tiles_wcs,
         mosaic,
@@ -143,9 +144,13 @@ def findings_of(capture):
         tiles_coverage=capture.tiles_coverage,
         tile_weights=capture.tile_weights,
         corrected=capture.observed,
-        combine=capture.combine or "mean",
+        combine=capture.combine,
         fingerprints=(capture.fingerprints, capture.fingerprint()),
     )
+    if mosaic is None or capture.first_pass is not None:
+        return findings
+    unseen = "The first-pass mosaic was not seen: the map holds the tiles against their own mean instead."
+    return (*findings, untested(None, unseen, "map"))
 
 
 def summary_of(findings, asked, ran):
@@ -173,9 +178,24 @@ def summary_of(findings, asked, ran):
         return "The second pass gave no mosaic, the first pass stands: see the [TwoPass] lines above.", None
     if not asked:
         return "No delta map, so nothing was compared: set ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP=1.", None
-    open_questions = [finding for finding in findings if finding.kind == "undetermined"]
+    # Another reference of the map leaves no test out.
+    open_questions = [finding for finding in findings if finding.kind == "undetermined" and finding.test != "map"]
     if verdict == "undetermined":
         return next(f.message for f in open_questions if f.tile is None and f.test == "residual"), None
+    return _clean_summary(open_questions), None
+
+
+def _clean_summary(open_questions):
+    """What the tests that ran have shown, and the first that did not run; `open_questions` are the notes on those."""
+    fell_out = {finding.test for finding in open_questions if finding.tile is None}
+    alone = sum(finding.tile is not None for finding in open_questions)
+    shown = [f"every tile but {alone} agrees with the others" if alone else "every tile agrees with the others"]
+    if not fell_out & {"contract", "gains"}:
+        shown.append("what went into the coadd is gain × tile")
+    if "closure" not in fell_out:
+        made = "a weighted mean of the tiles" if "gains" in fell_out else "what the recorded gains make of them"
+        shown.append(f"the mosaic is {made}")
+    text = " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
     if open_questions:
-        return f"No fault found, as far as it could be tested: {open_questions[0].message}", None
-    return "Every tile agrees with the others, and the mosaic is what the recorded gains make of them.", None
+        return f"No fault found, as far as it could be tested: {text}. {open_questions[0].message}"
+    return f"{text[0].upper()}{text[1:]}."

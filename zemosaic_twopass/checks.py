@@ -13,6 +13,7 @@ GAIN_TOLERANCE = 1e-5
 _CLIP_TOLERANCE = 1e-6
 _ROUNDING = 4 * np.finfo(np.float32).eps
 _SAME = 0.99
+_FEWEST_FILLED = 16
 
 
 def fingerprints(tiles, tiles_coverage=None, coverage=None):
@@ -138,6 +139,13 @@ def check_corrected(index, tile, corrected, gains):
     given, seen, expected = given[known], seen[known], expected[known]
     if np.all(np.abs(seen - expected) <= _ROUNDING * np.abs(expected)):
         return None
+    share = _constant_share(seen, np.abs(seen - expected) > _ROUNDING * np.abs(expected))
+    if share:
+        message = (
+            f"Tile {index}: {share:.3%} of its pixels went into the coadd as one constant, the others are gain × tile; "
+            "what is masked or missing was filled in and not left out."
+        )
+        return _exact("mask_bug", index, share, message, unit="fraction")
     return gain_finding(index, _common_factor(given, seen), gains, "contract", np.inf, np.nan)
 
 
@@ -174,6 +182,15 @@ def gain_finding(index, applied, gains, test, sigma, error):
         kind, meaning = "gain_mismatch", f"{applied / recorded:.6g} times what was recorded"
     message = f"Tile {index} was multiplied by {applied:.6g}, recorded is {recorded:.6g}: {meaning}."
     return Finding(kind, index, float(applied), sigma, message, "gain", error, test=test)
+
+
+def _constant_share(seen, off):
+    """Share of the pixels that are off, where all of them hold one value and are many but not all; else 0."""
+    count = np.count_nonzero(off)
+    if not _FEWEST_FILLED <= count < len(off):
+        return 0.0
+    values = seen[off]
+    return count / len(off) if values.min() == values.max() else 0.0
 
 
 def _common_factor(given, seen):

@@ -18,6 +18,8 @@ _SOME = 0.01
 _LINE_ITERATIONS = 12
 _LINE_TOLERANCE = 0.005
 _LINES = 100
+# Of the tolerance of a line: what the tile must span at points where the mosaic holds a constant.
+_VARIED = 100
 _SEED = 20260421
 
 
@@ -68,8 +70,9 @@ def describe(system, closure, suspect, tiles, scatter):
         return masked
     points, implied, absent = _implied(system, closure, suspect)
     if len(points) >= _MIN_POINTS:
-        if np.mean(absent) >= _SOME and _closing(system, suspect, points, implied, absent) >= _MOST:
-            return Culprit("mask_bug", suspect, float(np.mean(absent)), "fraction")
+        for wrong in (absent, _filled(system, suspect, points, implied)):
+            if np.mean(wrong) >= _SOME and _closing(system, suspect, points, implied, wrong) >= _MOST:
+                return Culprit("mask_bug", suspect, float(np.mean(wrong)), "fraction")
         shift, error = _best_shift(channels_last(tiles[suspect]), system.samples[suspect], points, implied)
         if shift is not None:
             return Culprit("misregistration", suspect, float(np.hypot(*shift)), "px", float(error))
@@ -159,11 +162,22 @@ def _implied(system, closure, suspect):
     return points, implied, _fits_without(system, closure, suspect, where)
 
 
-def _closing(system, suspect, points, implied, absent):
-    """Share of the points that are explained by one gain and offset, or by the tile's absence."""
+def _filled(system, suspect, points, implied):
+    """Points where the mosaic says that the tile holds one constant, while it holds anything but one."""
+    tolerance = _LINE_TOLERANCE * system.noise
+    target = implied[:, 0]
+    order = np.sort(target)
+    inside = np.searchsorted(order, order + 2 * tolerance, side="right") - np.arange(len(order))
+    filled = np.abs(target - order[np.argmax(inside)] - tolerance) <= tolerance
+    values = system.samples[suspect].values[points[filled], 0]
+    return filled & (np.ptp(values) > _VARIED * tolerance)
+
+
+def _closing(system, suspect, points, implied, wrong):
+    """Share of the points that are explained by one gain and offset, or by pixels that are wrong."""
     values = system.samples[suspect].values[points]
-    explained = absent.copy()
-    present = ~absent
+    explained = wrong.copy()
+    present = ~wrong
     if np.count_nonzero(present) >= _MIN_POINTS:
         explained[present] = _on_best_line(values[present, 0], implied[present, 0], _LINE_TOLERANCE * system.noise)
     return float(np.mean(explained))

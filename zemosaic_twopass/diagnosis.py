@@ -66,16 +66,16 @@ def diagnose(
     tile_weights : sequence of float, optional
     corrected : callable, optional
         From the index of a tile to the array that went into the coadd, None where that was not seen.
-    combine : str, optional
-        How the coadd combines; the closure needs "mean".
+    combine : str or None, optional
+        How the coadd combines; the closure needs "mean". None: not seen.
     fingerprints : (dict, dict), optional
         Of the inputs before and after the call, from `zemosaic_twopass.checks.fingerprints`.
 
     Returns
     -------
     tuple of Finding
-        Worst first, notes last. Input that cannot be tested gives `undetermined` with the reason, never an
-        exception.
+        Worst first, notes last. What was not seen, and input that cannot be tested, gives `undetermined` with the
+        reason, never an exception.
     """
     found = [] if fingerprints is None else check_inputs(*fingerprints)
     found += check_gains(gains, len(tiles), gain_clip)
@@ -85,11 +85,15 @@ def diagnose(
     if reason:
         return _ordered([(0.0, finding) for finding in [*found, untested(None, reason, "residual")]])
     contract = _contract(tiles, corrected, known_gains)
+    if gains is None:
+        contract.append(untested(None, "The gain list was not seen: whether it was applied is not known.", "gains"))
     mosaic, coverage = np.asarray(mosaic), np.asarray(coverage)
     mosaic = mosaic[..., np.newaxis] if mosaic.ndim == 2 else mosaic
     masks = {"tiles_coverage": tiles_coverage, "tile_weights": _weights(tile_weights)}
-    if combine == "mean" and len(tiles) > 1:
+    if combine in ("mean", None) and len(tiles) > 1:
         closure = close_mosaic(tiles, tiles_wcs, mosaic, coverage, wcs, **masks, recorded=known_gains)
+        if combine is None and closure.culprit is not None:
+            closure.reason = "the coadd was not seen, and what it made is no mean of the tiles"
         closed = _closure_findings(closure, known_gains)
     else:
         closure = None
@@ -174,13 +178,16 @@ def _weights(tile_weights):
 
 
 def _contract(tiles, corrected, gains):
-    findings = []
-    if corrected is not None and gains is not None:
-        for index, tile in enumerate(tiles):
-            seen = corrected(index)
-            finding = None if seen is None else check_corrected(index, tile, seen, gains)
-            if finding is not None:
-                findings.append(finding)
+    findings, unseen = [], 0
+    for index, tile in enumerate(tiles):
+        seen = None if corrected is None else corrected(index)
+        unseen += seen is None
+        finding = None if seen is None or gains is None else check_corrected(index, tile, seen, gains)
+        if finding is not None:
+            findings.append(finding)
+    if unseen:
+        message = f"Of {unseen} of {len(tiles)} tiles it was not seen what went into the coadd: not held against its gain."
+        findings.append(untested(None, message, "contract"))
     return findings
 
 

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 
 _MAX_BYTES = 32 * 1024 * 1024
-_runs = itertools.count(1)
-
-
-def run_directory(base):
-    """A path for the files of one second pass that no other run, thread or process has.
-
-    Parameters
-    ----------
-    base : path-like
-
-    Returns
-    -------
-    pathlib.Path
-        ``<base>/runs/<UTC time>-<process>-<n>``; not made yet. Names sort by time.
-    """
-    time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    return Path(base) / "runs" / f"{time}-{os.getpid()}-{next(_runs)}"
 
 
 @contextmanager

@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+from astropy import units
 from scipy.spatial import cKDTree
 
 from .maps import UNIT, blank_uncompared, reference_text
-from .style import FLAGGED, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, headline, new_figure
+from .style import FLAGGED, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, font, headline, new_figure
 from .tables import flagged_tiles
 
 # In inches: the panels' width, and what lies left of, above, between and below them.
@@ -18,6 +19,8 @@ _LINE = 0.15
 _INSIDE = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.6, 0.7, 0.75, 0.8, 0.85)
 # Light for little, so that outlines show and paper stays paper; told apart with any colour vision.
 _DISTANCE_COLOURS, _SIGNED_COLOURS = "YlGnBu", "RdBu_r"
+_HOURS = "\N{MODIFIER LETTER SMALL H}", "\N{MODIFIER LETTER SMALL M}", "\N{MODIFIER LETTER SMALL S}"
+_DEGREES = "°", "′", "″"
 _AXIS_NAMES = {
     "RA": "right ascension",
     "DEC": "declination",
@@ -155,9 +158,13 @@ def _draw_layer(axes, layer, colours, limits):
 def _name_axes(axes, wcs):
     for axis, kind in ((wcs.wcs.lng, wcs.wcs.lngtyp), (wcs.wcs.lat, wcs.wcs.lattyp)):
         coordinate = axes.coords[axis]
-        coordinate.set_axislabel(_AXIS_NAMES.get(kind.strip(), kind), fontsize=MEDIUM, color=INK, minpad=0.5)
-        coordinate.set_ticklabel(size=SMALL, color=INK, exclude_overlapping=True)
+        name = _AXIS_NAMES.get(kind.strip(), kind)
+        coordinate.set_axislabel(name, fontproperties=font(MEDIUM), color=INK, minpad=0.5)
+        coordinate.set_ticklabel(fontproperties=font(SMALL), color=INK, exclude_overlapping=True)
         coordinate.set_ticks(number=5)
+        if coordinate.coord_type != "scalar":
+            # Plain characters: the usual ones are set by a formula parser with a dozen fonts of its own.
+            coordinate.set_separator(_HOURS if coordinate.get_format_unit() == units.hourangle else _DEGREES)
 
 
 def _outline_edges(report):

@@ -1,4 +1,4 @@
-"""Threads for work that NumPy does outside the interpreter's lock."""
+"""Threads: for work that NumPy does outside the interpreter's lock, and for work that is to know nothing of a call."""
 
 from __future__ import annotations
 
@@ -47,3 +47,41 @@ def threads(count):
     finally:
         # What has not begun when the block is left early is not begun at all.
         pool.shutdown(cancel_futures=True)
+
+
+def apart(function, *args):
+    """Call a function in a thread of its own and wait for it.
+
+    Libraries put exceptions that they have dealt with into cycles, and their frames lead to every frame below, until
+    the collector comes. Here the frames below are the thread's, so nothing is kept but what is in `args`.
+
+    Parameters
+    ----------
+    function : callable
+    *args
+        All that it is to know.
+
+    Returns
+    -------
+    object
+        What the function gives; what it raises is raised. An interrupt of the waiting thread passes at once, while the
+        function goes on to its end. Where no thread can be started any more the function runs in this one.
+    """
+    state = np.geterr()
+
+    def call():
+        with np.errstate(**state):
+            return function(*args)
+
+    pool = ThreadPoolExecutor(1, thread_name_prefix="zemosaic_twopass")
+    try:
+        future = pool.submit(call)
+    except RuntimeError:
+        return call()
+    finally:
+        pool.shutdown(wait=False)
+    try:
+        return future.result()
+    finally:
+        # Its exception leads to this frame, which must not lead back.
+        del future

@@ -6,13 +6,14 @@ import numpy as np
 
 from .map_picture import draw_map
 from .maps import UNIT
-from .style import AFTER, FLAGGED, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, headline, new_figure, save
+from .style import AFTER, FLAGGED, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, headline, new_figure, save, silent_fonts
 from .tables import channel_names, flagged_tiles
 
 MAP_PICTURE = "twopass_delta_map.png"
 TILES_PICTURE = "twopass_tiles.png"
 
 
+@silent_fonts()
 def write_map_picture(report, path):
     """Write the picture of the delta map and of the signed delta map, with the outlines of the tiles.
 
@@ -35,6 +36,7 @@ def write_map_picture(report, path):
     save(draw_map(report), path)
 
 
+@silent_fonts()
 def write_tiles_picture(report, path):
     """Write the picture of gain and medians of each tile, before and after the gain, by channel.
 

@@ -8,8 +8,10 @@ import shutil
 from .artefacts import MAP_NAME, ArtefactError
 from .build import delta_maps, findings_of, settings_of, summary_of, tile_outlines, tile_records
 from .diagnosis import verdict_of
-from .files import run_directory, whole_file
+from .files import whole_file
+from .parallel import apart
 from .report import TwoPassReport, file_lines, finding_line, tile_lines
+from .runs import prune_runs, run_folder
 from .settings import Settings
 
 
@@ -50,7 +52,7 @@ def publish(run, ran, probe):
     probe.reports.append(report)
     last = (*map(finding_line, report.findings), report.verdict_line())
     try:
-        files = _write(report, probe.directory, logger)
+        files = apart(_write, report, probe.directory, logger)
     except ArtefactError as error:
         run.say(logger, *file_lines(report, error.written), *last)
         raise
@@ -60,11 +62,19 @@ def publish(run, ran, probe):
 def _write(report, directory, logger):
     if directory is not None:
         return report.write(directory, logger)
-    base = Settings.from_environment().directory
-    paths = report.write(run_directory(base), logger)
+    settings = Settings.from_environment()
+    base = settings.directory
+    with run_folder(base) as (folder, final):
+        try:
+            paths = report.write(folder, logger)
+        except ArtefactError as error:
+            text = str(error).replace(str(folder), str(final))
+            raise ArtefactError(text, [final / path.name for path in error.written]) from error
+    paths = tuple(final / path.name for path in paths)
     for path in paths:
         if path.name == MAP_NAME:
             # The fixed name is there for scripts; replaced whole, so two processes never mix.
             with whole_file(base / MAP_NAME) as temporary:
                 shutil.copyfile(path, temporary)
+    prune_runs(base, settings.keep)
     return paths

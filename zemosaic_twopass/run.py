@@ -198,25 +198,19 @@ class Run:
             raise TileError(f"gain list: {len(capture.gains)} values != {len(capture.tiles)} tiles")
 
 
-def observed_run(function, args, kwargs, key):
-    """The run that an inner call belongs to, told by the identity of its WCS list, and its arguments.
+def observed_run(args, kwargs):
+    """The run that an inner call belongs to, told by the identity of the WCS list that it carries.
+
+    Wherever that stands among the arguments: what replaces an inner function need not name its parameters.
 
     Parameters
     ----------
-    function : callable
-        The inner function.
     args, kwargs : tuple, dict
-        Of this call.
-    key : str
-        Name of the argument that holds the list.
+        Of the inner call.
 
     Returns
     -------
-    (Run, dict) or None
+    Run or None
         None for a call that belongs to no run of ours.
     """
-    if not _running:
-        return None
-    arguments = arguments_of(function, args, kwargs)
-    run = _running.get(id(arguments.get(key)))
-    return None if run is None else (run, arguments)
+    return next((_running[id(value)] for value in (*args, *kwargs.values()) if id(value) in _running), None)

@@ -9,6 +9,8 @@ import contextvars
 import inspect
 import sys
 
+import numpy as np
+
 from .guard import quietly
 from .run import arguments_of, noted, observed_run
 
@@ -38,7 +40,7 @@ first_pass = contextvars.ContextVar("zemosaic_first_pass", default=None)
 def observe_gains(wrapped, instance, args, kwargs):
     """Note the gain list that the pipeline computes for a run of ours."""
     gains = wrapped(*args, **kwargs)
-    noted(_note_gains, wrapped, args, kwargs, gains)
+    noted(_note_gains, args, kwargs, gains)
     return gains
 
 
@@ -72,27 +74,37 @@ class _Caller:
         return arguments_of(*self.call)["final_mosaic_data"]
 
 
-def _note_gains(wrapped, args, kwargs, gains):
-    run, _ = _run_of(wrapped, args, kwargs, "tiles_wcs")
+def _note_gains(args, kwargs, gains):
+    run = _run_of(args, kwargs)
     if run is not None:
         with run.guard():
             run.capture.observe_gains(gains)
 
 
 def _note_planes(wrapped, args, kwargs):
-    run, arguments = _run_of(wrapped, args, kwargs, "wcs_list")
+    run = _run_of(args, kwargs)
     if run is not None:
         with run.guard():
-            run.capture.observe_planes(arguments["data_list"])
+            arguments = arguments_of(wrapped, args, kwargs)
+            if (planes := _planes_among(arguments, (*args, *kwargs.values()), len(run.capture.tiles))) is not None:
+                run.capture.observe_planes(planes)
             on_gpu = arguments.get("use_gpu")
-            run.capture.combine = "GPU code of its own" if on_gpu else arguments.get("combine_function")
+            run.capture.combine = "GPU code of its own" if on_gpu else arguments.get("combine_function") or "mean"
 
 
-def _run_of(wrapped, args, kwargs, key):
-    found = observed_run(wrapped, args, kwargs, key)
-    if found is None:
+def _planes_among(named, given, count):
+    """The list of planes that a coadd is given: by its name, else the first that holds one array a tile."""
+    if "data_list" in named:
+        return named["data_list"]
+    lists = (value for value in given if isinstance(value, list | tuple) and len(value) == count)
+    return next((value for value in lists if all(isinstance(item, np.ndarray) for item in value)), None)
+
+
+def _run_of(args, kwargs):
+    run = observed_run(args, kwargs)
+    if run is None:
         _look_after()
-    return found or (None, None)
+    return run
 
 
 def _look_after():

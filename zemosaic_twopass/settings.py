@@ -29,11 +29,14 @@ class Settings:
         ``ZEMOSAIC_TWO_PASS_DEBUG_DOWNSAMPLE``, at least 1.
     directory : pathlib.Path
         ``ZEMOSAIC_TWO_PASS_DEBUG_DIR``.
+    keep : int
+        ``ZEMOSAIC_TWO_PASS_DEBUG_KEEP``, how many folders under ``runs`` are kept, 0 for all.
     """
 
     delta_map: bool
     downsample: int
     directory: Path
+    keep: int
 
     @classmethod
     def from_environment(cls):
@@ -46,6 +49,7 @@ class Settings:
             _read("_DELTA_MAP", _flag, False),
             _read("_DOWNSAMPLE", _factor, 8),
             _read("_DIR", Path, Path(tempfile.gettempdir()) / "zemosaic_runtime"),
+            _read("_KEEP", _number, 50),
         )
 
     def for_probe(self):
@@ -82,6 +86,13 @@ def _factor(text):
     if factor < 1:
         raise ValueError("an integer of at least 1 is needed")
     return factor
+
+
+def _number(text):
+    number = int(text)
+    if number < 0:
+        raise ValueError("an integer of at least 0 is needed")
+    return number
 
 
 def _read(suffix, parse, default):

@@ -6,7 +6,11 @@ the global settings belong to the program we are a guest in.
 
 from __future__ import annotations
 
+import logging
 import textwrap
+import threading
+from contextlib import contextmanager
+from pathlib import Path
 
 from .tables import flagged_tiles
 
@@ -23,6 +27,25 @@ _MARGIN = 0.1
 _NAMED = 8
 
 
+@contextmanager
+def silent_fonts():
+    """Keep matplotlib's search for fonts, by this thread, out of the host's log; a decorator too.
+
+    All text here has its font by file, but every axis that is made looks for one by name, to no end.
+    """
+    logger, own = logging.getLogger("matplotlib.font_manager"), threading.get_ident()
+
+    def of_others(record):
+        return record.thread != own
+
+    # Put in and taken out whole, so that a line that another thread is about to write passes all its filters.
+    logger.filters = [*logger.filters, of_others]
+    try:
+        yield
+    finally:
+        logger.filters = [kept for kept in logger.filters if kept is not of_others]
+
+
 def new_figure(height):
     """An empty white figure of the width that all have, `height` inches tall, not known to pyplot."""
     from matplotlib.figure import Figure
@@ -34,12 +57,47 @@ def save(figure, path):
     """Write a figure as PNG, cut to what is drawn and a margin."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    _use_font_files(figure)
+
     # What bbox_inches="tight" does, but that draws everything once more to find the box. With a canvas of our own, for
     # else the host's settings choose one; and axes that keep an aspect are where they will be drawn.
     renderer = FigureCanvasAgg(figure).get_renderer()
     for axes in figure.axes:
         axes.apply_aspect()
     figure.savefig(path, bbox_inches=figure.get_tightbbox(renderer).padded(_MARGIN))
+
+
+def font(size, bold=False):
+    """The font of all text, by its file: a search for it by name goes into the host's log, line by line.
+
+    Parameters
+    ----------
+    size : float
+        In points.
+    bold : bool, optional
+
+    Returns
+    -------
+    matplotlib.font_manager.FontProperties
+    """
+    import matplotlib
+    from matplotlib.font_manager import FontProperties
+
+    path = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
+    # Where it is packaged without its fonts it has to search.
+    return FontProperties(fname=path, size=size) if path.exists() else FontProperties(size=size)
+
+
+def _use_font_files(figure):
+    from matplotlib.text import Text
+
+    for axes in (child for parent in figure.axes for child in (parent, *parent.child_axes)):
+        for axis in (axes.xaxis, axes.yaxis):
+            # Asked for by their number, all ticks are there that drawing would make.
+            axis.get_major_ticks(len(axis.get_majorticklocs()))
+    for text in figure.findobj(Text):
+        bold = text.get_fontweight() in ("bold", 700)
+        text.set_fontproperties(font(text.get_fontsize(), bold))
 
 
 def finding_list(report):
