@@ -62,13 +62,14 @@ def bottlenecked(tile):
 
 
 def check(tile):
-    """Equal to NumPy on the same values in float64, the mean to `math.fsum`, all to the bit."""
+    """Minimum and median equal to NumPy's on the same values in float64, the mean to `math.fsum` within its bound."""
     found = tile_statistics(tile)
     assert found.valid_fraction == np.isfinite(tile).all(axis=2).mean()
     for channel in range(3):
         values = tile[..., channel][np.isfinite(tile[..., channel])].astype(np.float64)
         assert found.minimum[channel] == values.min()
-        assert found.mean[channel] == math.fsum(values.tolist()) / values.size
+        error = abs(found.mean[channel] - math.fsum(values.tolist()) / values.size)
+        assert error < 1e-12 * math.fsum(np.abs(values).tolist()) / values.size
         assert found.median[channel] == np.median(values)
 
 
@@ -96,10 +97,8 @@ def main():
             functions["bottleneck"] = lambda several=several: [bottlenecked(tile) for tile in several]
         seconds = in_turn(functions, rounds)
         others = [f"{ratio(seconds, 'bottleneck', 'threads'):.1f} ×" if bn else "-"]
-        rows.append(
-            [name, *(f"{ratio(seconds, 'numpy', own):.1f} ×" for own in ("one thread", "threads")), *others, "exact"]
-        )
-    header = ["tiles", "faster than NumPy, 1 thread", f"{worker_count()} threads", "than Bottleneck", "result"]
+        rows.append([name, *(f"{ratio(seconds, 'numpy', own):.1f} ×" for own in ("one thread", "threads")), *others])
+    header = ["tiles", "faster than NumPy, 1 thread", f"{worker_count()} threads", "than Bottleneck"]
     table("Statistics of tiles before and after their gain", header, rows)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import numpy as np
-
-from .exact import ExactSum, exact_mean
 
 # Pixels sampled to bracket a median, at most and as a part of all, and how far the bracket reaches on each side in
 # standard errors of the sample's rank: values in random order escape it three times in a thousand.
@@ -19,6 +18,8 @@ _REACH = 3.0
 _PIECE = 1 << 18
 # Values that may be kept however small the tile is.
 _FEW = 1 << 12
+# What numbers whose sum is beyond float64 are multiplied with: it is in range for any number of them.
+_SMALL = 2.0**-64
 
 
 def scan_tile(tile):
@@ -34,19 +35,20 @@ def scan_tile(tile):
     valid : int
         Number of pixels that are finite in every channel.
     minima, means, medians : tuple of float
-        One a channel; NaN where no pixel of it is finite. A zero is +0.
+        One a channel; NaN where no pixel of it is finite. A zero is +0. The means as `stats.tile_statistics` says.
     """
     planes = [tile[..., index] for index in range(tile.shape[2])]
     channels = [_Channel(plane, *_bracket(plane)) for plane in planes]
     buffer = _buffer(planes[0])
     valid = 0
-    # Piece by piece, for the channels of it lie side by side in memory.
-    for box in _boxes(tile.shape):
-        masks = [channel.take(_read(channel.plane, box, buffer)) for channel in channels]
-        masks = [mask for mask in masks if mask is not None]
-        valid += int(np.count_nonzero(np.logical_and.reduce(masks))) if masks else planes[0][box].size
-    minima, means = (tuple(map(what, channels)) for what in (_Channel.least, _Channel.mean))
-    return valid, minima, means, tuple(channel.median() for channel in channels)
+    # Comparisons meet NaN; sums may leave the range of float64, and the mean is then taken otherwise.
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        # Piece by piece, for the channels of it lie side by side in memory.
+        for box in _boxes(tile.shape):
+            finite = (channel.take(_read(channel.plane, box, buffer)) for channel in channels)
+            valid += int(np.count_nonzero(reduce(np.logical_and, finite)))
+        columns = [(channel.least(), channel.mean(), channel.median()) for channel in channels]
+    return valid, *zip(*columns, strict=True)
 
 
 class _Channel:
@@ -62,28 +64,28 @@ class _Channel:
     def __init__(self, plane, low, high):
         self.plane, self._low, self._high = plane, low, high
         self._count = self._below = self._within = 0
-        self._least = None
-        self._sum = ExactSum()
+        self._least = math.inf
+        self._sums = []
         self._inside, self._room = [], max(plane.size // 8, _FEW)
 
     def take(self, values):
-        """Note a piece, which may be overwritten; return where it is finite, None for everywhere."""
-        least, bad = np.minimum.reduce(values), None
-        # NaN goes through a minimum; +inf is found by the sum.
-        if not (-math.inf < least and self._sum.add(values, least)):
-            bad = ~np.isfinite(values)
-            # 0 changes no sum, and infinity is below no bound and no minimum.
-            np.copyto(values, math.inf, where=bad)
-            least = np.minimum.reduce(values)
-            if least < math.inf:
-                np.copyto(values, 0, where=bad)
-                self._sum.add(values, least)
-                np.copyto(values, math.inf, where=bad)
-        if self._least is None or least < self._least:
-            self._least = least
+        """Note a piece, which may be overwritten; return where it is finite."""
+        finite = np.isfinite(values)
+        count = int(np.count_nonzero(finite))
+        bad = None if count == values.size else ~finite
+        least = np.fmin.reduce(values)
+        if least == -math.inf:
+            # It would count as below the bracket; NaN and +inf do not.
+            np.copyto(values, math.nan, where=bad)
+            least = np.fmin.reduce(values)
+        # In this order NaN is not less.
+        self._least = min(self._least, float(least))
         self._compare(values)
-        self._count += values.size - (0 if bad is None else int(np.count_nonzero(bad)))
-        return None if bad is None else np.logical_not(bad, out=bad)
+        if bad is not None:
+            np.copyto(values, 0, where=bad)
+        self._sums.append(np.add.reduce(values, dtype=np.float64))
+        self._count += count
+        return finite
 
     def _compare(self, values):
         """Count the values below the bracket and in it, and keep the latter if they are not too many."""
@@ -102,14 +104,17 @@ class _Channel:
 
     def least(self):
         """The minimum; NaN for no value."""
-        return float(self._least) + 0.0 if self._count else math.nan
+        return self._least + 0.0 if self._count else math.nan
 
     def mean(self):
-        """The correctly rounded sum over the number of values; NaN for no value."""
+        """The sum over the number of values; NaN for no value."""
         if not self._count:
             return math.nan
-        total = self._sum.value()
-        return (exact_mean(self._finite_pieces()) if total is None else total / self._count) + 0.0
+        total = float(np.add.reduce(self._sums))
+        if math.isfinite(total):
+            return total / self._count + 0.0
+        sums = [np.add.reduce(piece * _SMALL) for piece in self._finite_pieces()]
+        return float(np.add.reduce(sums)) / self._count / _SMALL + 0.0
 
     def median(self):
         """The median; NaN for no value. To be asked for once."""
