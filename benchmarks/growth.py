@@ -14,7 +14,7 @@ from night import Night
 from zemosaic_twopass.build import delta_maps, tile_records
 from zemosaic_twopass.capture import RunCapture
 from zemosaic_twopass.diagnosis import diagnose
-from zemosaic_twopass.stats import tile_statistics
+from zemosaic_twopass.stats import scan_as_given
 
 
 def capture_of(night, gains):
@@ -35,7 +35,7 @@ def capture_of(night, gains):
 
 
 def records_of(capture):
-    capture.pre = tuple(tile_statistics(tile) for tile in capture.tiles)
+    capture.pre = tuple(scan_as_given(tile) for tile in capture.tiles)
     return tile_records(capture)
 
 

@@ -16,10 +16,11 @@ from measure import in_turn, ratio, table
 
 from zemosaic_twopass.parallel import threads
 from zemosaic_twopass.settings import worker_count
-from zemosaic_twopass.stats import tile_statistics
+from zemosaic_twopass.stats import scan_as_given, statistics_after_gain, tile_statistics
 
 SHAPE = (1550, 1080, 3)
 TILES = 8
+GAIN = 0.9
 
 
 def tiles():
@@ -40,7 +41,7 @@ def tiles():
         # What every sample of a regular grid misses.
         "deceiving": np.where(np.indices(SHAPE[:2]).sum(axis=0)[..., np.newaxis] % 2, sky, -sky),
     }
-    return {name: (tile.astype("f4"), tile.astype("f4") * np.float32(0.9)) for name, tile in kinds.items()}
+    return {name: (tile.astype("f4"), tile.astype("f4") * np.float32(GAIN)) for name, tile in kinds.items()}
 
 
 def plain(tile):
@@ -73,10 +74,16 @@ def check(tile):
         assert found.median[channel] == np.median(values)
 
 
-def in_threads(tiles):
+def ours(before, after):
     """As a report is made."""
+    given = scan_as_given(before)
+    return given.stats, statistics_after_gain(after, given, GAIN)
+
+
+def in_threads(pairs):
+    """The same, a tile a thread."""
     with threads(worker_count()) as run:
-        return list(run(tile_statistics, tiles))
+        return list(run(ours, *zip(*pairs, strict=True)))
 
 
 def main():
@@ -87,11 +94,13 @@ def main():
     for name, pair in tiles().items():
         for tile in pair:
             check(tile)
-        several = [tile.copy() for _ in range(TILES) for tile in pair]
+        assert ours(*pair) == tuple(map(tile_statistics, pair))
+        pairs = [tuple(tile.copy() for tile in pair) for _ in range(TILES)]
+        several = [tile for pair in pairs for tile in pair]
         functions = {
             "numpy": lambda several=several: [plain(tile) for tile in several],
-            "one thread": lambda several=several: [tile_statistics(tile) for tile in several],
-            "threads": lambda several=several: in_threads(several),
+            "one thread": lambda pairs=pairs: [ours(*pair) for pair in pairs],
+            "threads": lambda pairs=pairs: in_threads(pairs),
         }
         if bn is not None:
             functions["bottleneck"] = lambda several=several: [bottlenecked(tile) for tile in several]

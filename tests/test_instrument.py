@@ -79,7 +79,7 @@ def test_return_object_and_exception_are_the_bodys_own(monkeypatch, tiles):
 def test_no_statistics_below_debug(tiny, tiles, level, monkeypatch):
     logger = logging.Logger("quiet", level)
     called = []
-    monkeypatch.setattr("zemosaic_twopass.build.tile_statistics", called.append)
+    monkeypatch.setattr("zemosaic_twopass.build.scan_as_given", called.append)
     with probe_of(tiny) as probe:
         mini.call(tiny, tiles, logger=logger)
     assert not called
@@ -162,7 +162,7 @@ def test_interrupt_before_the_body_leaves_nothing_behind(tiny, tiles, debug_log,
     tiles_wcs = [None] * len(tiles)
     with probe_of(tiny) as probe:
         with monkeypatch.context() as patch:
-            patch.setattr("zemosaic_twopass.build.tile_statistics", interrupt)
+            patch.setattr("zemosaic_twopass.build.scan_as_given", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 mini.call(tiny, tiles, tiles_wcs, logger=debug_log)
         assert not tiny.calls

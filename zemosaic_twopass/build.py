@@ -13,14 +13,14 @@ from .kinds import untested
 from .parallel import threads
 from .report import TileRecord, plain
 from .settings import worker_count
-from .stats import TileStats, tile_statistics
+from .stats import TileStats, scan_as_given, statistics_after_gain
 
 
 def statistics_as_given(capture):
-    """Statistics of every tile as given, as many at a time as there are threads; a tuple of TileStats."""
+    """Scan of every tile as given, as many at a time as there are threads; a tuple of TileScan."""
     # By index: a list that reads its tiles when they are asked for is not read whole.
     with threads(worker_count()) as run:
-        return tuple(run(lambda index: tile_statistics(capture.tiles[index]), range(len(capture.tiles))))
+        return tuple(run(lambda index: scan_as_given(capture.tiles[index]), range(len(capture.tiles))))
 
 
 def tile_records(capture, names=None):
@@ -29,7 +29,7 @@ def tile_records(capture, names=None):
     Parameters
     ----------
     capture : RunCapture
-        With the statistics before the gain in `pre`.
+        With the scans before the gain in `pre`.
     names : sequence of str, optional
         What the tiles are called; ignored unless there is one a tile.
 
@@ -42,12 +42,12 @@ def tile_records(capture, names=None):
     if names is None or len(names) != len(capture.tiles):
         names = [None] * len(capture.tiles)
 
-    def describe(index, pre):
+    def describe(index, given):
         corrected, source = capture.corrected(index)
         gain = capture.gain(index)
         known = source == "observed" or not np.isnan(gain)
-        post = tile_statistics(corrected) if known else TileStats.unknown(len(pre.median))
-        return TileRecord(index, names[index], gain, pre, post, source)
+        post = statistics_after_gain(corrected, given, gain) if known else TileStats.unknown(len(given.middles))
+        return TileRecord(index, names[index], gain, given.stats, post, source)
 
     with threads(worker_count()) as run:
         return tuple(run(describe, range(len(capture.pre)), capture.pre))

@@ -20,7 +20,7 @@ from .files import bounded_text
 from .grid import tile_outline
 from .images import TileError, celestial_wcs, open_image
 from .report import TileRecord, TwoPassReport
-from .stats import TileStats, tile_statistics
+from .stats import TileStats, scan_as_given, statistics_after_gain
 from .survey import look_at
 from .tiles import read_master_tile
 
@@ -106,17 +106,18 @@ def look_at_tile(path, gain, target):
         If the file cannot be used; the message names it.
     """
     tile = read_master_tile(path)
-    layers = [tile.data]
+    layers, given = [tile.data], scan_as_given(tile.data)
+    post = TileStats.unknown(len(given.middles))
     if not np.isnan(gain):
         layers.append(tile.data * np.float32(gain))
-    pre, *post = map(tile_statistics, layers)
+        post = statistics_after_gain(layers[1], given, gain)
     with open_image(target.mosaic) as (mosaic, _, _):
         blocks = look_at(tile.data, tile.wcs, mosaic, target.wcs(), tile.coverage)
     return Look(
         tile.name,
         gain,
-        pre,
-        post[0] if post else TileStats.unknown(len(pre.median)),
+        given.stats,
+        post,
         tuple(project_layers(layers, tile.wcs, target.grid(), tile.coverage)),
         tile_outline(tile.data.shape[:2], tile.wcs),
         blocks,

@@ -1,4 +1,4 @@
-"""One pass over a tile in pieces that fit the cache: counts, minima, sums, and the values around the medians."""
+"""One pass over a tile in pieces that fit the cache: counts, minima, sums, and the values around the middle."""
 
 from __future__ import annotations
 
@@ -22,32 +22,39 @@ _FEW = 1 << 12
 _SMALL = 2.0**-64
 
 
-def scan_tile(tile):
+def scan_tile(tile, brackets=None):
     """Describe every channel of a tile over its finite pixels.
 
     Parameters
     ----------
     tile : ndarray, shape (H, W, C)
         At least one pixel and channel; integers or floats of any byte order and strides. Not written to.
+    brackets : ndarray, shape (C, 2), optional
+        Lowest and highest value that the middle ones of each channel are expected to be, in the tile's own dtype; by
+        a sample unless given. The result is the same: where one is wrong the tile is scanned anew.
 
     Returns
     -------
     valid : int
         Number of pixels that are finite in every channel.
-    minima, means, medians : tuple of float
+    minima, means : tuple of float
         One a channel; NaN where no pixel of it is finite. A zero is +0. The means as `stats.tile_statistics` says.
+    middles : tuple of (float, float)
+        The two middle values of each channel, the same one twice for an odd count.
     """
     planes = [tile[..., index] for index in range(tile.shape[2])]
-    channels = [_Channel(plane, *_bracket(plane)) for plane in planes]
-    buffer = _buffer(planes[0])
-    valid = 0
+    expected = map(_bracket, planes) if brackets is None else brackets
+    channels = [_Channel(plane, *bracket) for plane, bracket in zip(planes, expected, strict=True)]
+    buffer, valid = _buffer(planes[0]), 0
     # Comparisons meet NaN; sums may leave the range of float64, and the mean is then taken otherwise.
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         # Piece by piece, for the channels of it lie side by side in memory.
         for box in _boxes(tile.shape):
             finite = (channel.take(_read(channel.plane, box, buffer)) for channel in channels)
             valid += int(np.count_nonzero(reduce(np.logical_and, finite)))
-        columns = [(channel.least(), channel.mean(), channel.median()) for channel in channels]
+        if brackets is not None and not all(channel.hit() for channel in channels):
+            return scan_tile(tile)
+        columns = [(channel.least(), channel.mean(), channel.middle()) for channel in channels]
     return valid, *zip(*columns, strict=True)
 
 
@@ -58,7 +65,7 @@ class _Channel:
     ----------
     plane : ndarray, shape (H, W)
     low, high : numpy scalar
-        The bracket that its median is looked for in.
+        The bracket that its middle values are looked for in.
     """
 
     def __init__(self, plane, low, high):
@@ -72,35 +79,33 @@ class _Channel:
         """Note a piece, which may be overwritten; return where it is finite."""
         finite = np.isfinite(values)
         count = int(np.count_nonzero(finite))
-        bad = None if count == values.size else ~finite
         least = np.fmin.reduce(values)
         if least == -math.inf:
             # It would count as below the bracket; NaN and +inf do not.
-            np.copyto(values, math.nan, where=bad)
+            np.copyto(values, math.nan, where=~finite)
             least = np.fmin.reduce(values)
         # In this order NaN is not less.
         self._least = min(self._least, float(least))
         self._compare(values)
-        if bad is not None:
-            np.copyto(values, 0, where=bad)
+        if count < values.size:
+            np.copyto(values, 0, where=~finite)
         self._sums.append(np.add.reduce(values, dtype=np.float64))
         self._count += count
         return finite
 
     def _compare(self, values):
         """Count the values below the bracket and in it, and keep the latter if they are not too many."""
-        below = values < self._low
-        self._below += int(np.count_nonzero(below))
-        within = np.greater(values <= self._high, below)
-        if self._low == self._high:
-            self._within += int(np.count_nonzero(within))
-        elif self._inside is not None:
+        below, up_to = values < self._low, values <= self._high
+        before = int(np.count_nonzero(below))
+        within = int(np.count_nonzero(up_to)) - before
+        self._below += before
+        self._within += within
+        if self._within > self._room:
+            self._inside.clear()
+        # Of one value there is nothing to keep, of two that were foretold seldom anything in a piece.
+        elif within and self._low < self._high:
             # Quicker than the mask as index where few are true.
-            kept = values[np.flatnonzero(within)]
-            self._within += kept.size
-            self._inside.append(kept)
-            if self._within > self._room:
-                self._inside = None
+            self._inside.append(values[np.flatnonzero(np.greater(up_to, below))])
 
     def least(self):
         """The minimum; NaN for no value."""
@@ -116,25 +121,33 @@ class _Channel:
         sums = [np.add.reduce(piece * _SMALL) for piece in self._finite_pieces()]
         return float(np.add.reduce(sums)) / self._count / _SMALL + 0.0
 
-    def median(self):
-        """The median; NaN for no value. To be asked for once."""
-        if not self._count:
-            return math.nan
-        kept, self._inside = self._inside, None
-        ranks = [rank - self._below for rank in ((self._count - 1) // 2, self._count // 2)]
-        if kept is None or ranks[0] < 0 or ranks[1] >= self._within:
-            return self._median_of_all()
-        if self._low == self._high:
-            return float(self._low) + 0.0
-        return _middle(np.concatenate(kept), ranks)
+    def hit(self):
+        """Whether the middle values, if there are any, are in the bracket and known."""
+        first, last = self._ranks()
+        known = self._low == self._high or self._within <= self._room
+        return not self._count or (known and self._below <= first and last < self._below + self._within)
 
-    def _median_of_all(self):
-        """The median, whatever the sample said; needs the room of one channel."""
+    def middle(self):
+        """The two middle values; NaN for no value."""
+        if not self._count:
+            return math.nan, math.nan
+        if not self.hit():
+            self._inside.clear()
+            return self._middle_of_all()
+        if self._low == self._high:
+            return (float(self._low) + 0.0,) * 2
+        return _at_middle(np.concatenate(self._inside), [rank - self._below for rank in self._ranks()])
+
+    def _middle_of_all(self):
+        """The middle values, whatever the bracket was; needs the room of one channel."""
         values, filled = np.empty(self._count, self._low.dtype), 0
         for piece in self._finite_pieces():
             values[filled : filled + piece.size] = piece
             filled += piece.size
-        return _middle(values, [(self._count - 1) // 2, self._count // 2])
+        return _at_middle(values, self._ranks())
+
+    def _ranks(self):
+        return (self._count - 1) // 2, self._count // 2
 
     def _finite_pieces(self):
         buffer = _buffer(self.plane)
@@ -195,11 +208,10 @@ def _at_ranks(values, first, last):
     return values[[first, last]]
 
 
-def _middle(values, ranks):
-    """Mean in float64 of the values of two ranks, the same or neighbours; `values` is reordered."""
+def _at_middle(values, ranks):
+    """The values of two ranks, the same or neighbours, as floats; `values` is reordered."""
     values.partition(ranks[1])
     upper = lower = float(values[ranks[1]])
     if ranks[0] < ranks[1]:
         lower = float(values[: ranks[1]].max())
-    total = lower + upper
-    return (total / 2 if math.isfinite(total) else lower / 2 + upper / 2) + 0.0
+    return lower + 0.0, upper + 0.0
