@@ -23,64 +23,41 @@ from __future__ import annotations
 import logging
 import sys
 import weakref
-from collections import deque
 
-import zemosaic_twopass
+import wrapt
+
+from zemosaic_twopass.diagnosis import diagnose
+from zemosaic_twopass.diagnosis.finding import Finding
 from zemosaic_twopass.guard import ForkSafeLock, log_failure, quietly
+from zemosaic_twopass.measure.delta import DeltaMap, delta_map
+from zemosaic_twopass.measure.stats import TileStats, tile_statistics
+from zemosaic_twopass.report.report import TileRecord, TwoPassReport
 from zemosaic_twopass.settings import LOGGER_NAME, Settings, switched_on
+from zemosaic_twopass.watch import seams
+from zemosaic_twopass.watch.probe import ProbeSettings
+from zemosaic_twopass.watch.run import Run
 
-__all__ = [
-    *zemosaic_twopass.__all__,
-    "AttachError",
-    "TwoPassProbe",
-    "attach",
-    "attach_on_import",
-    "detach",
-    "two_pass_diagnostics",
-]
+__all__ = ["AttachError", "TwoPassProbe", "attach", "attach_on_import", "detach", "two_pass_diagnostics"]
+# The records and the pure functions, usable alone.
+__all__ += ["DeltaMap", "Finding", "TileRecord", "TileStats", "TwoPassReport"]
+__all__ += ["delta_map", "diagnose", "tile_statistics"]
 
 WORKERS = ("zemosaic_worker", "zemosaic.zemosaic_worker")
 
 _state = ForkSafeLock()
 _patches = {}
 _attached = {}
-_Watched = None
-
-
-def __getattr__(name):
-    # The public numerics, when first asked for: they bring astropy and reproject.
-    if name in zemosaic_twopass.__all__:
-        return getattr(zemosaic_twopass, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted({*globals(), *__all__})
-
-
-def _load():
-    """Import what watching needs: a hundred times as slow as this module, which workers import with the switch off."""
-    global wrapt, seams, Path, Run, RunCapture, _Watched
-    with _state.lock:
-        if _Watched is not None:
-            return
-        from pathlib import Path
-
-        import wrapt
-
-        from zemosaic_twopass import seams
-        from zemosaic_twopass.capture import RunCapture
-        from zemosaic_twopass.run import Run
-
-        class _Watched(wrapt.FunctionWrapper):
-            """A wrapper of ours; pickled by name, so it reaches process pools like the function it wraps."""
-
-            def __reduce_ex__(self, protocol):
-                return self.__wrapped__.__qualname__
 
 
 class AttachError(LookupError):
     """The worker does not have the function that is to be watched."""
+
+
+class _Watched(wrapt.FunctionWrapper):
+    """A wrapper of ours; pickled by name, so it reaches process pools like the function it wraps."""
+
+    def __reduce_ex__(self, protocol):
+        return self.__wrapped__.__qualname__
 
 
 class _Patch:
@@ -140,62 +117,33 @@ def _tap_of(function):
     return None if found is None else found._self_wrapper
 
 
-class TwoPassProbe:
+class TwoPassProbe(ProbeSettings):
     """Watch the second passes of a worker while the context is open.
 
     Parameters
     ----------
     worker : module
         Any ZeMosaic worker with a `run_second_pass_coverage_renorm`; not edited.
-    delta_map : bool, optional
-        Also build the delta map and save it.
-    downsample : int, optional
-        Reduction factor of the delta map, at least 1.
-    directory : path-like, optional
-        Where artefacts go. By default a new folder for each second pass, under ``runs`` in the folder that
-        ``ZEMOSAIC_TWO_PASS_DEBUG_DIR`` says, with a copy of the newest map in that folder itself.
-    logger : logging.Logger, optional
-        Takes our lines in place of the logger that the call was given.
-    strict : bool, optional
-        Let errors of the diagnostics out, for tests; otherwise each call logs them once.
-    names : sequence of str, optional
-        What the tiles are called in the lines of a run that has as many tiles.
-
-    Attributes
-    ----------
-    reports : collections.deque of TwoPassReport
-        One for each second pass that ran inside, oldest first; the last 16 are kept.
-    failures : collections.deque of str
-        What went wrong in the diagnostics, one entry a call; the last 16 are kept.
+    **settings
+        `delta_map`, `downsample`, `directory`, `logger`, `strict` and `names`, as `ProbeSettings` has them; so are
+        `reports` and `failures`, what it has seen.
 
     Raises
     ------
     AttachError
         On entering, if the worker has no such function. Whatever else fails there is one warning, and nothing is
         watched, unless `strict`.
-    ValueError
-        If `downsample` is not at least 1.
     """
 
-    def __init__(self, worker, *, delta_map=True, downsample=8, directory=None, logger=None, strict=False, names=None):
-        if downsample < 1:
-            raise ValueError(f"downsample {downsample} < 1")
-        _load()
+    def __init__(self, worker, **settings):
+        super().__init__(**settings)
         self.worker = worker
-        self.delta_map = delta_map
-        self.downsample = downsample
-        self.directory = None if directory is None else Path(directory)
-        self.logger = logger
-        self.strict = strict
-        self.names = names
-        self.reports = deque(maxlen=16)
-        self.failures = deque(maxlen=16)
         self._home = worker
         self._tap = None
         self._held = {}
 
     def __enter__(self):
-        logger = self.logger or logging.getLogger(LOGGER_NAME)
+        logger = self.logger_of()
         with _state.lock:
             try:
                 description = self._open()
@@ -262,7 +210,7 @@ class TwoPassProbe:
                 return
             del self._held[id(self.worker), seams.SECOND_PASS]
             held.release()
-        self.logger_of(RunCapture({})).warning(
+        self.logger_of().warning(
             "[TwoPassProbe] %s of %s was replaced and is not watched any more: attach again",
             seams.SECOND_PASS,
             getattr(self.worker, "__name__", self.worker),
@@ -277,10 +225,6 @@ class TwoPassProbe:
         self._held[key] = _patches[key]
         _patches[key].holders += 1
         return _patches[key].handle._self_wrapper
-
-    def logger_of(self, capture):
-        """Where our lines about a call go."""
-        return self.logger or capture.logger or logging.getLogger(LOGGER_NAME)
 
 
 def attach(worker, **settings):
@@ -338,9 +282,8 @@ def two_pass_diagnostics(function):
 def _decorated(function):
     if not switched_on():
         return function
-    _load()
     tap = _Tap()
-    watched = _Watched(function, tap)
+    wrapper = _Watched(function, tap)
     probe = TwoPassProbe(seams.home_of(wrapt.unwrapped(function)), **Settings.from_environment().for_probe())
     try:
         probe._listen(tap)
@@ -348,8 +291,8 @@ def _decorated(function):
         probe.__exit__()
         raise
     # When the decorated function goes, so do the wrappers on the inner functions.
-    weakref.finalize(watched, probe.__exit__).atexit = False
-    return watched
+    weakref.finalize(wrapper, probe.__exit__).atexit = False
+    return wrapper
 
 
 def attach_on_import(module):
@@ -365,15 +308,11 @@ def attach_on_import(module):
 
 
 def _attach_if_plain(module):
-    if not switched_on():
-        return
-    _load()
-    if _tap_of(getattr(module, seams.SECOND_PASS, None)) is None:
+    if switched_on() and _tap_of(getattr(module, seams.SECOND_PASS, None)) is None:
         attach(module, **Settings.from_environment().for_probe())
 
 
 if switched_on():
-    _load()
     for _name in WORKERS:
         # A worker that is there without its second pass is just importing us, to decorate itself.
         if _name not in sys.modules or hasattr(sys.modules[_name], seams.SECOND_PASS):

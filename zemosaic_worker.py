@@ -23,12 +23,12 @@ from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 
 from zemosaic_instrument import two_pass_diagnostics
-from zemosaic_twopass.coadd import SharedReprojection
-from zemosaic_twopass.grid import copied
-from zemosaic_twopass.images import TileError
-from zemosaic_twopass.renorm import as_hwc, coverage_scale, finite_mask, input_weights, merge_passes, tile_gain
-from zemosaic_twopass.tiles import check_tiles
-from zemosaic_twopass.tiles import load_master_tiles as load_master_tiles
+from zemosaic_twopass.phase5.coadd import SharedReprojection
+from zemosaic_twopass.phase5.renorm import as_hwc, coverage_scale, finite_mask, input_weights, merge_passes, tile_gain
+from zemosaic_twopass.tiles.grid import copied
+from zemosaic_twopass.tiles.images import TileError
+from zemosaic_twopass.tiles.reading import load_master_tiles as load_master_tiles
+from zemosaic_twopass.tiles.records import check_tiles
 
 _log = logging.getLogger("ZeMosaicWorker")
 # A mosaic larger than both, in pixels and in areas of all its tiles, has a tile where none should be.
@@ -118,12 +118,12 @@ def compute_per_tile_gains_from_coverage(
     """
     logger = logger or _log
     check_tiles(tiles, tiles_wcs, tiles_coverage)
-    scale, usable = coverage_scale(coverage_p1, sigma_px)
+    scale_map = coverage_scale(coverage_p1, sigma_px)
     gains = []
     for index, (tile, wcs) in enumerate(zip(tiles, tiles_wcs, strict=True)):
         mask = None if tiles_coverage is None else tiles_coverage[index]
         try:
-            gains.append(tile_gain(np.shape(tile)[:2], mask, wcs, final_wcs, scale, usable, gain_clip))
+            gains.append(tile_gain(np.shape(tile)[:2], mask, wcs, final_wcs, scale_map, gain_clip))
         except Exception as error:
             # Its text: a record that is kept would keep with the error all that its frames hold.
             logger.warning("[TwoPass] gain of tile=%d set to 1: %s", index, str(error))

@@ -13,8 +13,8 @@ import numpy as np
 from measure import in_turn, ratio, table
 from night import written
 
-from zemosaic_twopass.cluster import cluster_map
-from zemosaic_twopass.replay import replay
+from zemosaic_twopass.offline.cluster import cluster_map
+from zemosaic_twopass.offline.replay import replay
 
 
 def main():

@@ -14,11 +14,11 @@ from collections import Counter, defaultdict
 import numpy as np
 from scenes import CLIP, NOISE, Injection, Scene
 
-from zemosaic_twopass.checks import fingerprints
 from zemosaic_twopass.diagnosis import diagnose
-from zemosaic_twopass.faults import Fault
-from zemosaic_twopass.survey import survey
-from zemosaic_twopass.vocabulary import NOTES
+from zemosaic_twopass.diagnosis.checks import fingerprints
+from zemosaic_twopass.diagnosis.finding import NOTES
+from zemosaic_twopass.diagnosis.survey import survey
+from zemosaic_twopass.synthetic.faults import Fault
 
 GRIDS = ((3, 3), (3, 4), (4, 4), (3, 3), (6, 6), (3, 4), (4, 5), (3, 3))
 # Well above the limit: smallest and largest size.

@@ -11,10 +11,11 @@ import numpy as np
 from measure import exponent, in_turn, table
 from night import Night
 
-from zemosaic_twopass.build import delta_maps, tile_records
-from zemosaic_twopass.capture import RunCapture
 from zemosaic_twopass.diagnosis import diagnose
-from zemosaic_twopass.stats import scan_as_given
+from zemosaic_twopass.measure.stats import scan_as_given
+from zemosaic_twopass.tiles.records import SecondPass, TileList
+from zemosaic_twopass.watch.build import delta_maps, tile_records
+from zemosaic_twopass.watch.capture import RunCapture
 
 
 def capture_of(night, gains):
@@ -22,7 +23,7 @@ def capture_of(night, gains):
     mosaic, coverage, wcs, shape = night.first
     capture = RunCapture(
         {
-            "tiles": [tile.data for tile in night.tiles],
+            "tiles": [tile.pixels for tile in night.tiles],
             "tiles_wcs": [tile.wcs for tile in night.tiles],
             "tiles_coverage": [tile.coverage for tile in night.tiles],
             "final_wcs_p1": wcs,
@@ -35,14 +36,14 @@ def capture_of(night, gains):
 
 
 def records_of(capture):
-    capture.pre = tuple(scan_as_given(tile) for tile in capture.tiles)
+    capture.scans = tuple(scan_as_given(tile) for tile in capture.second_pass.tiles.pixels)
     return tile_records(capture)
 
 
 def diagnosis_of(night, gains):
     mosaic, coverage, wcs, shape = night.first
-    columns = [[getattr(tile, field) for tile in night.tiles] for field in ("data", "wcs", "coverage")]
-    return diagnose(*columns[:2], mosaic, coverage, wcs, shape, gains=gains, tiles_coverage=columns[2])
+    known = {"gains": gains, "combine": "mean", "mosaic": mosaic, "coverage": coverage}
+    return diagnose(SecondPass(TileList.of(night.tiles), wcs, shape, **known))
 
 
 def main():
@@ -56,7 +57,7 @@ def main():
         gains = [1.0] * len(night.tiles)
         capture = capture_of(night, gains)
         functions["tile lines", side] = lambda capture=capture: records_of(capture)
-        functions["delta maps", side] = lambda capture=capture: delta_maps(capture, 8)
+        functions["delta maps", side] = lambda capture=capture: delta_maps(capture.second_pass, 8)
         functions["diagnosis", side] = lambda night=night, gains=gains: diagnosis_of(night, gains)
     seconds = in_turn(functions, options.rounds)
     counts = [side**2 for side in options.sides]

@@ -17,7 +17,7 @@ from measure import table
 from night import Night, written
 
 from zemosaic_instrument import TwoPassProbe
-from zemosaic_twopass.replay import replay
+from zemosaic_twopass.offline.replay import replay
 
 _MB = 2**20
 
@@ -73,7 +73,7 @@ def main():
     parser.add_argument("--side", type=int, default=6)
     options = parser.parse_args()
     night = Night(options.side)
-    tile = night.tiles[0].data.nbytes / _MB
+    tile = night.tiles[0].pixels.nbytes / _MB
     with tempfile.TemporaryDirectory() as directory:
         peaks = [
             traced(lambda: night.second_pass(night.worker)),

@@ -8,9 +8,10 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from zemosaic_twopass.demo import synthetic_tiles
-from zemosaic_twopass.tiles import MasterTile, write_master_tile
-from zemosaic_twopass.workers import load_worker, run_second_pass
+from zemosaic_twopass.offline.workers import load_worker, run_second_pass
+from zemosaic_twopass.synthetic.sky import synthetic_tiles
+from zemosaic_twopass.tiles.reading import write_master_tile
+from zemosaic_twopass.tiles.records import Tile
 
 
 class Night:
@@ -27,7 +28,7 @@ class Night:
     def __init__(self, side, shape=(400, 600)):
         self.tiles = synthetic_tiles(rows=side, columns=side, shape=shape)
         self.worker = load_worker()
-        columns = ([getattr(tile, field) for tile in self.tiles] for field in ("data", "wcs", "coverage"))
+        columns = ([getattr(tile, field) for tile in self.tiles] for field in ("pixels", "wcs", "coverage"))
         np.random.seed(0)
         self.first = self.worker.assemble_first_pass(*columns)
 
@@ -51,7 +52,7 @@ def written(folder, count, shape=(1550, 670), overlap=0.3):
     step = [int(n * (1 - overlap)) for n in shape]
     size = [s * (across - 1) + n for s, n in zip(step, shape, strict=True)]
     (tile,) = synthetic_tiles(rows=1, columns=1, shape=(700, 700))
-    sky = np.nan_to_num(tile.data[100:600, 100:600], nan=1000.0)
+    sky = np.nan_to_num(tile.pixels[100:600, 100:600], nan=1000.0)
     wcs = WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.cdelt, wcs.wcs.crval = ("RA---TAN", "DEC--TAN"), (-6e-4, 6e-4), (80.0, 20.0)
     wcs.wcs.crpix = [n / 2 for n in size[::-1]]
@@ -71,5 +72,5 @@ def written(folder, count, shape=(1550, 670), overlap=0.3):
         own = wcs.deepcopy()
         own.wcs.crpix -= left, top
         paths.append(folder / f"tile_{number:03d}.fits")
-        write_master_tile(paths[-1], MasterTile(data.astype("f4"), own, None, paths[-1].name))
+        write_master_tile(paths[-1], Tile(data.astype("f4"), own, None, name=paths[-1].name))
     return mosaic, paths

@@ -17,8 +17,8 @@ from measure import in_turn, ratio, table
 from night import Night
 
 from zemosaic_instrument import TwoPassProbe
-from zemosaic_twopass.seams import GAINS
-from zemosaic_twopass.workers import load_worker
+from zemosaic_twopass.offline.workers import load_worker
+from zemosaic_twopass.watch.seams import GAINS
 
 
 def noting(worker, gains):

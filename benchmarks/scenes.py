@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from astropy.wcs.utils import pixel_to_pixel
+from coadd import Place, coadd_planes
 from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 from scipy.ndimage import map_coordinates
 
-from zemosaic_twopass.demo import synthetic_tiles
-from zemosaic_twopass.faults import Fault, faulty_plane
-from zemosaic_twopass.grid import pixel_box
-from zemosaic_twopass.renorm import coverage_scale, tile_gain
+from zemosaic_twopass.phase5.renorm import coverage_scale, tile_gain
+from zemosaic_twopass.synthetic.faults import Fault, faulty_plane
+from zemosaic_twopass.synthetic.sky import synthetic_tiles
 
 NOISE = 8.0
 SHAPE = (700, 1000)
@@ -58,21 +57,17 @@ class Scene:
         masters = synthetic_tiles(rows=rows, columns=columns, shape=SHAPE, noise=0.0, seed=seed)
         wcs, coverage = [m.wcs for m in masters], [m.coverage for m in masters]
         out, shape = find_optimal_celestial_wcs([(SHAPE, w) for w in wcs])
-        scene = cls([m.data[..., 0].copy() for m in masters], wcs, coverage, out, shape, [])
+        scene = cls([m.pixels[..., 0].copy() for m in masters], wcs, coverage, out, shape, [])
         scene.places = [scene._place(index, w) for index, w in enumerate(wcs)]
         total = np.zeros(shape)
-        for box, _, weight in scene.places:
-            total[box] += weight
-        scale, usable = coverage_scale(total, 50.0)
-        scene.gains = [tile_gain(SHAPE, m, w, out, scale, usable, CLIP) for m, w in zip(coverage, wcs, strict=True)]
+        for place in scene.places:
+            total[place.box] += place.weight
+        scale_map = coverage_scale(total, 50.0)
+        scene.gains = [tile_gain(SHAPE, m, w, out, scale_map, CLIP) for m, w in zip(coverage, wcs, strict=True)]
         return scene
 
     def _place(self, index, wcs):
-        """Box of a tile in the mosaic, positions of its pixels in the tile, and the weights there."""
-        box = pixel_box(SHAPE, wcs, self.out, self.shape)
-        rows, columns = np.meshgrid(*(np.arange(part.start, part.stop) for part in box), indexing="ij")
-        positions = np.stack(pixel_to_pixel(self.out, wcs, columns, rows)[::-1])
-        return box, positions, map_coordinates(self.coverage[index], positions, order=1, cval=0.0, prefilter=False)
+        return Place.of(self.coverage[index], wcs, self.out, self.shape)
 
     def run(self, rng, injection=None, exact=False):
         """A second pass with noise of its own and, perhaps, a fault."""
@@ -119,43 +114,10 @@ class Scene:
 
     def _coadd(self, planes, wcs, matched):
         """What `reproject_and_coadd` makes of them, with the positions that are known already."""
-        projected = []
-        for index, plane in enumerate(planes):
-            moved = wcs[index] is not self.wcs[index]
-            box, positions, weight = self._place(index, wcs[index]) if moved else self.places[index]
-            values = map_coordinates(plane, positions, order=1, cval=np.nan, prefilter=False, output=np.float64)
-            good = np.isfinite(values)
-            projected.append((box, np.where(good, values, 0.0), np.where(good, weight, 0.0)))
-        taken = _levels(self._steps(projected)) if matched else np.zeros(len(planes))
-        total, weights = np.zeros(self.shape), np.zeros(self.shape)
-        for (box, values, weight), correction in zip(projected, taken, strict=True):
-            total[box] += (values - correction) * weight
-            weights[box] += weight
-        mosaic = np.full(self.shape, np.nan, dtype=np.float32)
-        np.divide(total, weights, out=mosaic, where=weights > 0, casting="same_kind")
-        return mosaic, weights.astype(np.float32)
-
-    def _steps(self, projected):
-        """Median difference of every pair of tiles, from every fourth row and column."""
-        canvas = []
-        for box, values, weight in projected:
-            full = np.full(tuple(-(-n // 4) for n in self.shape), np.nan, dtype=np.float32)
-            start = [-part.start % 4 for part in box]
-            part = tuple(slice(-(-p.start // 4), -(-p.stop // 4)) for p in box)
-            thin = np.where(weight > 0, values, np.nan)[start[0] :: 4, start[1] :: 4]
-            full[part] = thin
-            canvas.append((part, full))
-        count = len(projected)
-        steps = np.full((count, count), np.nan)
-        for i in range(count):
-            part, one = canvas[i]
-            for j in range(i + 1, count):
-                difference = one[part] - canvas[j][1][part]
-                known = difference[np.isfinite(difference)]
-                if known.size:
-                    steps[i, j] = np.median(known)
-                    steps[j, i] = -steps[i, j]
-        return steps
+        places = [
+            self.places[index] if own is self.wcs[index] else self._place(index, own) for index, own in enumerate(wcs)
+        ]
+        return coadd_planes(planes, places, self.shape, matched)
 
     def _reproject(self, planes, wcs, matched):
         mosaic, coverage = reproject_and_coadd(
@@ -170,14 +132,3 @@ class Scene:
         mosaic, coverage = mosaic.astype(np.float32), coverage.astype(np.float32)
         mosaic[~(coverage > 0)] = np.nan
         return mosaic, coverage
-
-
-def _levels(steps):
-    """Levels whose differences are closest to the steps, NaN where two tiles do not meet; their mean is 0."""
-    count = len(steps)
-    first, second = np.nonzero(np.isfinite(steps))
-    design = np.zeros((len(first) + 1, count))
-    design[np.arange(len(first)), first] = 1
-    design[np.arange(len(first)), second] = -1
-    design[-1] = 1
-    return np.linalg.lstsq(design, np.append(steps[first, second], 0.0), rcond=None)[0]

@@ -38,7 +38,7 @@ def main():
         for _ in range(_CALLS):
             night.second_pass(night.worker)
             sizes.append(resident())
-    tiles = sum(tile.data.nbytes for tile in night.tiles) / _MB
+    tiles = sum(tile.pixels.nbytes for tile in night.tiles) / _MB
     table(
         f"Resident MB after each of {_CALLS} calls, {len(night.tiles)} tiles of {tiles:.0f} MB in all",
         ["call", "MB", "more than after the second"],

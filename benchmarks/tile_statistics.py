@@ -14,9 +14,9 @@ import warnings
 import numpy as np
 from measure import in_turn, ratio, table
 
+from zemosaic_twopass.measure.stats import scan_as_given, statistics_after_gain, tile_statistics
 from zemosaic_twopass.parallel import threads
 from zemosaic_twopass.settings import worker_count
-from zemosaic_twopass.stats import scan_as_given, statistics_after_gain, tile_statistics
 
 SHAPE = (1550, 1080, 3)
 TILES = 8

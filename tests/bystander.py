@@ -17,30 +17,19 @@ import numpy as np
 import zemosaic_instrument
 import zemosaic_twopass
 
-# Never on the pipeline's path: the command, the demo, the reader of reports; and the pipeline of our own worker.
-ELSEWHERE = {
-    "__main__",
-    "cli",
-    "cli_replay",
-    "cluster",
-    "compare",
-    "console",
-    "demo",
-    "execute",
-    "faults",
-    "options",
-    "renorm",
-    "replay",
-    "show",
-    "workers",
-}
+# Never on the pipeline's path: what works without a call, the demo, the command, the reader of reports; and the
+# arithmetic of our own worker.
+ELSEWHERE = ("offline", "synthetic", "command", "phase5.renorm", "report.show", "report.compare", "console", "__main__")
 
 
 def modules_on_the_path():
     """Every module that a watched second pass may run through, ours only."""
-    names = sorted(entry.name for entry in pkgutil.iter_modules(zemosaic_twopass.__path__))
-    found = [importlib.import_module(f"zemosaic_twopass.{name}") for name in names if name not in ELSEWHERE]
-    return [entry for entry in found if not hasattr(entry, "__path__")] + [zemosaic_instrument]
+    found = []
+    for entry in pkgutil.walk_packages(zemosaic_twopass.__path__, "zemosaic_twopass."):
+        name = entry.name.removeprefix("zemosaic_twopass.")
+        if not entry.ispkg and not any(name == other or name.startswith(f"{other}.") for other in ELSEWHERE):
+            found.append(importlib.import_module(entry.name))
+    return [*found, zemosaic_instrument]
 
 
 def functions_of(module):

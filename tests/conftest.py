@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import zemosaic_instrument
-from zemosaic_twopass.artefacts import ARTEFACTS
-from zemosaic_twopass.demo import synthetic_tiles
-from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
-from zemosaic_twopass.workers import OURS
+from zemosaic_twopass.offline.workers import OURS
+from zemosaic_twopass.report.artefacts import ARTEFACTS
+from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
+from zemosaic_twopass.synthetic.sky import synthetic_tiles
 
 # Helpers that compare: what differs is to be seen where it fails.
 pytest.register_assert_rewrite("comparing", "untrusted", "watching")
@@ -43,7 +43,7 @@ class Scene:
     @classmethod
     def make(cls, channels, **kwargs):
         masters = synthetic_tiles(**{"rows": 2, "columns": 2, "shape": (84, 100), "overlap": 0.6, **kwargs})
-        data = [np.ascontiguousarray(m.data if channels == 3 else m.data[..., 0]) for m in masters]
+        data = [np.ascontiguousarray(m.pixels if channels == 3 else m.pixels[..., 0]) for m in masters]
         wcs, coverage = [m.wcs for m in masters], [m.coverage for m in masters]
         np.random.seed(0)
         return cls(data, wcs, coverage, load_copy("first_pass_worker").assemble_first_pass(data, wcs, coverage))

@@ -34,7 +34,8 @@ from conftest import ListHandler, digest  # noqa: E402
 from replay import Night  # noqa: E402
 
 import zemosaic_instrument  # noqa: E402
-from zemosaic_twopass import artefacts, guard  # noqa: E402
+from zemosaic_twopass import guard  # noqa: E402
+from zemosaic_twopass.report import artefacts  # noqa: E402
 
 night = Night.make(columns=2, fault="mask")
 logger = logging.getLogger("ZeMosaicWorker")

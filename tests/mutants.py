@@ -23,20 +23,19 @@ ROOT = Path(__file__).resolve().parents[1]
 # Each module with the tests that are to hold it, the quickest first.
 MODULES = {
     "zemosaic_instrument.py": ("instrument", "attach", "startup", "versions"),
-    "zemosaic_twopass/run.py": ("instrument", "attach", "capture", "broken_calls", "references"),
-    "zemosaic_twopass/capture.py": ("capture", "instrument", "contract", "references"),
-    "zemosaic_twopass/stats.py": ("stats",),
-    "zemosaic_twopass/scan.py": ("stats",),
-    "zemosaic_twopass/exact.py": ("stats",),
-    "zemosaic_twopass/grid.py": ("grid", "delta"),
-    "zemosaic_twopass/delta.py": ("delta",),
-    "zemosaic_twopass/checks.py": ("checks",),
-    "zemosaic_twopass/coadd.py": ("coadd",),
-    "zemosaic_twopass/closure.py": ("closure",),
-    "zemosaic_twopass/sampling.py": ("sampling", "closure"),
-    "zemosaic_twopass/coarse.py": ("residual", "diagnosis"),
-    "zemosaic_twopass/residual.py": ("residual", "diagnosis"),
-    "zemosaic_twopass/kinds.py": ("diagnosis",),
+    "zemosaic_twopass/watch/run.py": ("instrument", "attach", "capture", "broken_calls", "references"),
+    "zemosaic_twopass/watch/capture.py": ("capture", "instrument", "contract", "references"),
+    "zemosaic_twopass/measure/stats.py": ("stats", "stats_after_gain"),
+    "zemosaic_twopass/measure/scan.py": ("stats", "stats_after_gain"),
+    "zemosaic_twopass/tiles/grid.py": ("grid", "delta"),
+    "zemosaic_twopass/measure/delta.py": ("delta",),
+    "zemosaic_twopass/diagnosis/checks.py": ("checks",),
+    "zemosaic_twopass/phase5/coadd.py": ("coadd",),
+    "zemosaic_twopass/diagnosis/closure.py": ("closure",),
+    "zemosaic_twopass/measure/sampling.py": ("sampling", "closure"),
+    "zemosaic_twopass/measure/coarse.py": ("residual", "diagnosis"),
+    "zemosaic_twopass/diagnosis/residual.py": ("residual", "diagnosis"),
+    "zemosaic_twopass/diagnosis/kinds.py": ("diagnosis",),
 }
 _CONFIG = """
 [cosmic-ray]
@@ -77,7 +76,8 @@ def main():
 
 def mutate(copy, module, sample):
     """Yield (whether a test noticed, diff) of each mutant of a module."""
-    files = [f"tests/test_{name}.py" for name in MODULES[module]]
+    found = [path for name in MODULES[module] for path in (ROOT / "tests").rglob(f"test_{name}.py")]
+    files = [str(path.relative_to(ROOT)) for path in found]
     config = copy / "mutants.toml"
     config.write_text(_CONFIG.format(module=module, python=sys.executable, tests=" ".join(files)))
     session = copy / "mutants.sqlite"

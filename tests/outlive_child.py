@@ -1,4 +1,4 @@
-"""Run by `test_outlive.py` in a fresh interpreter: `outlive_child.py WAY`; says what is alive after each of three calls.
+"""Run by `test_outlive.py` in a fresh interpreter: `outlive_child.py WAY`: what is alive after each of three calls.
 
 Nothing of the diagnostics or of matplotlib is imported before the first call but what the way of watching asks for.
 """

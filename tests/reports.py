@@ -7,10 +7,10 @@ import numpy as np
 from astropy.wcs import WCS
 
 from zemosaic_instrument import DeltaMap, Finding, TileRecord, TwoPassReport, tile_statistics
-from zemosaic_twopass.artefacts import JSON_NAME, PAGE_NAME, TABLE_NAME
-from zemosaic_twopass.delta import delta_map
-from zemosaic_twopass.grid import tile_outline
-from zemosaic_twopass.pictures import TILES_PICTURE
+from zemosaic_twopass.measure.delta import delta_map
+from zemosaic_twopass.report.artefacts import JSON_NAME, PAGE_NAME, TABLE_NAME
+from zemosaic_twopass.report.pictures import TILES_PICTURE
+from zemosaic_twopass.tiles.grid import tile_outline
 
 SCALE = 4.0 / 3600
 WITHOUT_MAP = {JSON_NAME, TABLE_NAME, TILES_PICTURE, PAGE_NAME}

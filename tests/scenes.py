@@ -6,8 +6,9 @@ import numpy as np
 from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 
-from zemosaic_twopass.demo import synthetic_tiles
 from zemosaic_twopass.diagnosis import diagnose
+from zemosaic_twopass.synthetic.sky import synthetic_tiles
+from zemosaic_twopass.tiles.records import SecondPass, TileList
 
 NOISE = 8.0
 
@@ -28,7 +29,7 @@ class Pass:
     @classmethod
     def make(cls, rows=2, columns=3, shape=(150, 190), channels=1, seed=3, overlap=0.55, gains=None):
         masters = synthetic_tiles(rows=rows, columns=columns, shape=shape, overlap=overlap, seed=seed, noise=NOISE)
-        tiles = [m.data if channels == 3 else m.data[..., 0].copy() for m in masters]
+        tiles = [m.pixels if channels == 3 else m.pixels[..., 0].copy() for m in masters]
         wcs = [m.wcs for m in masters]
         out, size = find_optimal_celestial_wcs([(shape, w) for w in wcs])
         if gains is None:
@@ -61,8 +62,19 @@ class Pass:
 
     def diagnose(self, **kwargs):
         """Findings of this pass."""
-        known = {"gains": self.gains, "gain_clip": (0.5, 2.0), "tiles_coverage": self.coverage}
-        return diagnose(self.tiles, self.wcs, self.mosaic, self.weights, self.out, self.shape, **{**known, **kwargs})
+        known = {"gains": self.gains, "gain_clip": (0.5, 2.0), "combine": "mean"}
+        return diagnose(self.second_pass(**{**known, **kwargs}))
+
+    def second_pass(self, **known):
+        """The record of this pass, with what is known of it; seen are the planes that `corrected` has."""
+        planes = {
+            (index, channel): np.atleast_3d(array)[..., channel]
+            for index, array in enumerate(known.pop("corrected", ()))
+            for channel in range(np.atleast_3d(array).shape[2])
+        }
+        tiles = TileList(self.tiles, self.wcs, known.pop("coverage", self.coverage), known.pop("weights", None))
+        known = {"mosaic": self.mosaic, "coverage": self.weights, "planes": planes, **known}
+        return SecondPass(tiles, self.out, self.shape, **known)
 
 
 def named(findings):

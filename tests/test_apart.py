@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from conftest import messages, probe_of
 
-from zemosaic_twopass.artefacts import ARTEFACTS, JSON_NAME
 from zemosaic_twopass.parallel import apart
+from zemosaic_twopass.report.artefacts import ARTEFACTS, JSON_NAME
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 

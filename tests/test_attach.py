@@ -195,7 +195,7 @@ def test_a_fault_of_ours_on_entering_is_one_warning(spoilt, tiny, tiles, debug_l
     """The program runs on unwatched, and can be attached to once the fault is gone."""
     kept = tiny.run_second_pass_coverage_renorm
     with monkeypatch.context() as patch:
-        patch.setattr(f"zemosaic_twopass.seams.{spoilt}", fail)
+        patch.setattr(f"zemosaic_twopass.watch.seams.{spoilt}", fail)
         with TwoPassProbe(tiny, delta_map=False, logger=debug_log) as probe:
             mini.call(tiny, tiles, logger=debug_log)
         assert not probe.watching

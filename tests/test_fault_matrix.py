@@ -7,7 +7,7 @@ from replay import Night
 from watching import FAILED, PICTURES, watching
 
 import zemosaic_instrument
-from zemosaic_twopass import run, seams
+from zemosaic_twopass.watch import run, seams
 
 pytestmark = pytest.mark.slow
 
@@ -115,7 +115,7 @@ def test_each_function_fails_in_every_way(module, error, watch, functions):
 
 def test_everything_fails_together(watch, functions):
     """Still one warning; only what has to know that it was given is left alone."""
-    machinery = ("zemosaic_twopass.run", "zemosaic_twopass.capture", "zemosaic_instrument")
+    machinery = ("zemosaic_twopass.watch.run", "zemosaic_twopass.watch.capture", "zemosaic_instrument")
     chosen = [function for name in functions if name not in machinery for function in functions[name].values()]
     watch.survive(*chosen, error=ValueError)
 

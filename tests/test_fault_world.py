@@ -14,8 +14,9 @@ from bystander import failing
 from conftest import ListHandler
 from watching import FAILED, watching
 
-from zemosaic_twopass import artefacts, run
-from zemosaic_twopass.artefacts import ARTEFACTS
+from zemosaic_twopass.report import artefacts
+from zemosaic_twopass.report.artefacts import ARTEFACTS
+from zemosaic_twopass.watch import run
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from conftest import ListHandler, messages, probe_of
 
-from zemosaic_twopass import run, tile_statistics
+from zemosaic_twopass import tile_statistics
 from zemosaic_twopass.settings import LOGGER_NAME
+from zemosaic_twopass.watch import run
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -79,7 +80,7 @@ def test_return_object_and_exception_are_the_bodys_own(monkeypatch, tiles):
 def test_no_statistics_below_debug(tiny, tiles, level, monkeypatch):
     logger = logging.Logger("quiet", level)
     called = []
-    monkeypatch.setattr("zemosaic_twopass.build.scan_as_given", called.append)
+    monkeypatch.setattr("zemosaic_twopass.watch.capture.scan_as_given", called.append)
     with probe_of(tiny) as probe:
         mini.call(tiny, tiles, logger=logger)
     assert not called
@@ -162,7 +163,7 @@ def test_interrupt_before_the_body_leaves_nothing_behind(tiny, tiles, debug_log,
     tiles_wcs = [None] * len(tiles)
     with probe_of(tiny) as probe:
         with monkeypatch.context() as patch:
-            patch.setattr("zemosaic_twopass.build.scan_as_given", interrupt)
+            patch.setattr("zemosaic_twopass.watch.capture.scan_as_given", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 mini.call(tiny, tiles, tiles_wcs, logger=debug_log)
         assert not tiny.calls
@@ -205,8 +206,8 @@ def test_bad_tiles_are_one_warning(tiny, tiles, debug_log, spoil, words):
 
 
 def test_failure_is_logged_once_and_does_not_get_out(tiny, tiles, debug_log, monkeypatch):
-    monkeypatch.setattr("zemosaic_twopass.capture.RunCapture.observe_gains", lambda *a: 1 / 0)
-    monkeypatch.setattr("zemosaic_twopass.capture.RunCapture.observe_planes", lambda *a: 1 / 0)
+    monkeypatch.setattr("zemosaic_twopass.watch.capture.RunCapture.observe_gains", lambda *a: 1 / 0)
+    monkeypatch.setattr("zemosaic_twopass.watch.capture.RunCapture.observe_planes", lambda *a: 1 / 0)
     bare = mini.call(tiny, tiles)
     with probe_of(tiny, strict=False) as probe:
         result = mini.call(tiny, tiles, logger=debug_log)

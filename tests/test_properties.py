@@ -9,9 +9,9 @@ from conftest import digest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from odd_skies import FAULTS, PLACES, PLAIN, Call, odd_skies
 
-from zemosaic_twopass import closure, culprit, levels, residual, steps
-from zemosaic_twopass.faults import Fault, faulty_pass
-from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
+from zemosaic_twopass.diagnosis import closure, culprit, levels, residual, steps
+from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
+from zemosaic_twopass.synthetic.faults import Fault, faulty_pass
 
 pytestmark = pytest.mark.slow
 

@@ -92,7 +92,7 @@ def call_night(night, logger):
 def test_spy_sees_what_is_kept(night, keeping_log, monkeypatch):
     """The other way round: one reference more, and it is found."""
     kept = []
-    monkeypatch.setattr("zemosaic_twopass.capture.RunCapture.close", lambda capture: kept.append(capture))
+    monkeypatch.setattr("zemosaic_twopass.watch.capture.RunCapture.close", lambda capture: kept.append(capture))
     with TwoPassProbe(night.worker, delta_map=False):
         assert alive(call_night(night, keeping_log)) == 2 * 3 + 3 + 2 + 2
     kept.clear()
@@ -158,7 +158,7 @@ def test_after_the_disk_was_full(night, keeping_log, tmp_path, monkeypatch):
 
 
 def test_after_a_strict_error_was_let_go(night, keeping_log, monkeypatch):
-    monkeypatch.setattr("zemosaic_twopass.publish.tile_records", lambda *args: 1 / 0)
+    monkeypatch.setattr("zemosaic_twopass.watch.publish.tile_records", lambda *args: 1 / 0)
     night.seen.clear()
     with TwoPassProbe(night.worker, strict=True) as probe:
         try:
@@ -210,7 +210,7 @@ def test_after_an_observer_raised(tiny, keeping_log, monkeypatch):
         whole = [plane.base for plane in planes]
         raise ValueError(whole)
 
-    monkeypatch.setattr("zemosaic_twopass.capture.RunCapture.observe_planes", observe_planes)
+    monkeypatch.setattr("zemosaic_twopass.watch.capture.RunCapture.observe_planes", observe_planes)
     with TwoPassProbe(tiny, delta_map=False) as probe:
         references = call_tiny(tiny, WeakList([None, None]), keeping_log)
         assert alive(references) == 0

@@ -21,8 +21,10 @@ from conftest import ListHandler
 
 import zemosaic_instrument
 from zemosaic_instrument import TwoPassProbe, attach, detach
-from zemosaic_twopass import artefacts, run, seams, tile_statistics
-from zemosaic_twopass.artefacts import JSON_NAME
+from zemosaic_twopass import tile_statistics
+from zemosaic_twopass.report import artefacts
+from zemosaic_twopass.report.artefacts import JSON_NAME
+from zemosaic_twopass.watch import run, seams
 
 THREADS = 4
 GAINS = (1.0, 1.125)
@@ -89,7 +91,7 @@ def come_and_go(module, logger, ended):
 @pytest.fixture
 def few_files(monkeypatch):
     """Of the files, only one that every report has: many passes, not many pages."""
-    monkeypatch.setattr("zemosaic_twopass.artefacts.ARTEFACTS", {JSON_NAME: artefacts.ARTEFACTS[JSON_NAME]})
+    monkeypatch.setattr("zemosaic_twopass.report.artefacts.ARTEFACTS", {JSON_NAME: artefacts.ARTEFACTS[JSON_NAME]})
 
 
 @pytest.fixture
@@ -158,7 +160,7 @@ def work(numbers, directory):
         patch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_DIR", str(directory))
         # No pictures: matplotlib keeps the fonts open, a pair for each of the last threads that drew.
         kinds = {name: kind for name, kind in artefacts.ARTEFACTS.items() if not name.endswith(".png")}
-        patch.setattr("zemosaic_twopass.artefacts.ARTEFACTS", kinds)
+        patch.setattr("zemosaic_twopass.report.artefacts.ARTEFACTS", kinds)
         tiny = mini.make(patch)
         kept, watched = dict(vars(tiny)), attached()
         with TwoPassProbe(tiny, delta_map=False, directory=directory / "first", strict=True):

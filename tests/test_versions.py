@@ -10,7 +10,7 @@ from conftest import digest
 
 from zemosaic_instrument import TwoPassProbe, attach, detach
 from zemosaic_twopass import tile_statistics
-from zemosaic_twopass.demo import synthetic_tiles
+from zemosaic_twopass.synthetic.sky import synthetic_tiles
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ def masters():
 
 
 def call(module, masters, channels=3, logger=None, gpu=False):
-    tiles = [m.data if channels == 3 else np.ascontiguousarray(m.data[..., 0]) for m in masters]
+    tiles = [m.pixels if channels == 3 else np.ascontiguousarray(m.pixels[..., 0]) for m in masters]
     extra = {"use_gpu_two_pass": True} if gpu else {}
     return module.run_second_pass_coverage_renorm(
         tiles,
@@ -65,7 +65,7 @@ def test_observed_and_left_as_it_was(monkeypatch, masters, debug_log, tmp_path, 
         assert digest(*call(module, masters, channels, debug_log)) == bare
     (report,) = probe.reports
     for record, master, gain in zip(report.tiles, masters, GAINS, strict=True):
-        data = master.data if channels == 3 else master.data[..., 0]
+        data = master.pixels if channels == 3 else master.pixels[..., 0]
         assert record.gain == gain
         assert record.post_source == "observed"
         assert record.post == tile_statistics(data * np.float32(gain))
@@ -90,7 +90,7 @@ def test_what_is_said_on_attaching(monkeypatch, caplog, version):
 
 def test_first_pass_from_the_caller(monkeypatch, masters, debug_log, tmp_path):
     (module,) = load(monkeypatch, "2025-12-23", threaded=True)
-    mosaic = masters[0].data
+    mosaic = masters[0].pixels
     with TwoPassProbe(module, directory=tmp_path, downsample=4, strict=True) as probe:
         module._apply_two_pass_coverage_renorm_if_requested(
             mosaic,
@@ -101,13 +101,13 @@ def test_first_pass_from_the_caller(monkeypatch, masters, debug_log, tmp_path):
             final_output_wcs=masters[0].wcs,
             final_output_shape_hw=(40, 50),
             logger=debug_log,
-            collected_tiles=[(m.data, m.wcs) for m in masters],
+            collected_tiles=[(m.pixels, m.wcs) for m in masters],
         )
     (report,) = probe.reports
     assert report.delta.reference == "first_pass"
     assert report.before.tile_medians[0] == pytest.approx(0, abs=1e-6)
     assert {tile.post_source for tile in report.tiles} == {"observed"}
-    assert report.tiles[2].post == tile_statistics(masters[2].data * np.float32(1.25))
+    assert report.tiles[2].post == tile_statistics(masters[2].pixels * np.float32(1.25))
 
 
 def test_channels_that_are_tried_twice(monkeypatch, masters, debug_log):
@@ -116,7 +116,7 @@ def test_channels_that_are_tried_twice(monkeypatch, masters, debug_log):
     with TwoPassProbe(module, delta_map=False, strict=True) as probe:
         call(module, masters, logger=debug_log, gpu=True)
     assert [tile.post_source for tile in probe.reports[0].tiles] == ["observed"] * 4
-    assert probe.reports[0].tiles[3].post == tile_statistics(masters[3].data * np.float32(1.375))
+    assert probe.reports[0].tiles[3].post == tile_statistics(masters[3].pixels * np.float32(1.375))
 
 
 def test_two_names_and_one_utilities_module(monkeypatch, masters, debug_log):
@@ -140,10 +140,10 @@ def test_worker_without_gains_or_utilities(monkeypatch, masters, debug_log, capl
     module = types.ModuleType("zemosaic_worker")
     module.run_second_pass_coverage_renorm = lambda tiles, tiles_wcs, *args, **kwargs: (tiles[0], None)
     with caplog.at_level("INFO"), TwoPassProbe(module, delta_map=False, strict=True) as probe:
-        module.run_second_pass_coverage_renorm([masters[0].data], [masters[0].wcs], logger=debug_log)
+        module.run_second_pass_coverage_renorm([masters[0].pixels], [masters[0].wcs], logger=debug_log)
     assert "sees=- missing=gains,corrected_tiles,first_pass" in caplog.text
     (tile,) = probe.reports[0].tiles
-    assert tile.pre == tile_statistics(masters[0].data)
+    assert tile.pre == tile_statistics(masters[0].pixels)
     assert np.isnan(tile.gain)
     assert tile.post_source == "derived"
 

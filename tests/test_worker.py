@@ -6,8 +6,8 @@ from conftest import CLIP, SIGMA, Scene, messages
 from reproject import reproject_interp
 from scipy.ndimage import gaussian_filter
 
-from zemosaic_twopass.images import TileError
-from zemosaic_twopass.renorm import coverage_scale, input_weights, merge_passes
+from zemosaic_twopass.phase5.renorm import coverage_scale, input_weights, merge_passes
+from zemosaic_twopass.tiles.images import TileError
 
 
 def gains_by_definition(shapes, tiles_wcs, wcs, coverage, sigma, clip, masks):

@@ -11,9 +11,9 @@ from conftest import Scene, messages
 
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass import settings
-from zemosaic_twopass.build import statistics_as_given, tile_records
-from zemosaic_twopass.capture import RunCapture
 from zemosaic_twopass.parallel import threads
+from zemosaic_twopass.watch.build import tile_records
+from zemosaic_twopass.watch.capture import RunCapture, scans_as_given
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_no_more_tiles_at_a_time_than_threads(count, cores, monkeypatch):
     tiles = Loaded(20)
     capture = RunCapture({"tiles": tiles})
     capture.observe_gains([1.5] * len(tiles))
-    capture.pre = statistics_as_given(capture)
+    capture.scans = scans_as_given(capture.second_pass.tiles)
     assert [record.post.median[0] for record in tile_records(capture)] == [1.5 * index for index in range(20)]
     assert tiles.most <= count
     assert tiles.alive == 0

@@ -2,7 +2,7 @@
 
 import warnings
 
-from zemosaic_twopass import cli
+from zemosaic_twopass.command import cli
 
 EVIL = "\x1b[2J\x9b31m\u202e\x07"
 

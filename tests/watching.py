@@ -10,18 +10,18 @@ from conftest import ListHandler, digest
 from replay import Night
 
 from zemosaic_instrument import TwoPassProbe
-from zemosaic_twopass import artefacts
-from zemosaic_twopass.pictures import MAP_PICTURE, TILES_PICTURE
+from zemosaic_twopass.report import artefacts
+from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
 
 FAILED = "[TwoPassProbe] diagnostics failed: "
 PICTURES = {name: artefacts.ARTEFACTS[name] for name in (MAP_PICTURE, TILES_PICTURE)}
 # Lowered so that tiles of a few pixels run through every test that large ones do.
 LIMITS = {
-    "zemosaic_twopass.residual.MIN_CLUSTERS": 8,
-    "zemosaic_twopass.residual._CLUSTER_SIDES": (1,),
-    "zemosaic_twopass.levels._MIN_BLOCKS": 8,
-    "zemosaic_twopass.registration._CLUSTER_SIDE": 1,
-    "zemosaic_twopass.registration._MIN_CLUSTERS": 4,
+    "zemosaic_twopass.diagnosis.residual.MIN_CLUSTERS": 8,
+    "zemosaic_twopass.diagnosis.residual._CLUSTER_SIDES": (1,),
+    "zemosaic_twopass.diagnosis.levels._MIN_BLOCKS": 8,
+    "zemosaic_twopass.diagnosis.registration._CLUSTER_SIDE": 1,
+    "zemosaic_twopass.diagnosis.registration._MIN_CLUSTERS": 4,
 }
 
 

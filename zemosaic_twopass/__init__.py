@@ -1,6 +1,7 @@
-"""Numerics and records of the two-pass diagnostics: arrays and WCS in, records out.
+"""Numerics and records of the two-pass diagnostics, in rooms; each imports only from those before it.
 
-Nothing here imports wrapt or a worker, except the command in `zemosaic_twopass.cli`.
+`tiles`, `phase5`, `measure`, `diagnosis`, `report`, `watch`, `offline`, `synthetic`, `command`: see ``docs/design.md``.
+The modules beside them are what everybody stands on. Nothing imports wrapt or a worker, except `command`.
 """
 
 from importlib import import_module
@@ -8,14 +9,14 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
-    "DeltaMap": "delta",
-    "Finding": "report",
-    "TileRecord": "report",
-    "TileStats": "stats",
-    "TwoPassReport": "report",
-    "delta_map": "delta",
+    "DeltaMap": "measure.delta",
+    "Finding": "diagnosis.finding",
+    "TileRecord": "report.report",
+    "TileStats": "measure.stats",
+    "TwoPassReport": "report.report",
+    "delta_map": "measure.delta",
     "diagnose": "diagnosis",
-    "tile_statistics": "stats",
+    "tile_statistics": "measure.stats",
 }
 __all__ = list(_HOMES)
 

@@ -78,10 +78,10 @@ def apart(function, *args):
         future = pool.submit(call)
     except RuntimeError:
         return call()
-    finally:
-        pool.shutdown(wait=False)
     try:
         return future.result()
     finally:
+        # Interrupted, it is not waited for.
+        pool.shutdown(wait=future.done())
         # Its exception leads to this frame, which must not lead back.
         del future

@@ -1,0 +1,254 @@
+"""The two pictures: what is drawn, and that nothing else of matplotlib is touched."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.text import Annotation
+from PIL import Image
+from reports import NOTE, OFFSET, SEAM, make_report, single_pixel_report, tangent_wcs
+
+from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport
+from zemosaic_twopass.report.map_picture import draw_map, label_places, label_size, map_limits
+from zemosaic_twopass.report.pictures import draw_tiles, write_map_picture, write_tiles_picture
+from zemosaic_twopass.report.style import FLAGGED, finding_list
+
+FLAG = np.array([0xD5, 0x5E, 0x00])
+
+
+@pytest.fixture(scope="module")
+def report():
+    return make_report(rows=2, columns=3, findings=(OFFSET, SEAM, NOTE))
+
+
+def maps_of(figure):
+    return [axes for axes in figure.axes if hasattr(axes, "coords")]
+
+
+def labels(axes):
+    return [text for text in axes.texts if not isinstance(text, Annotation)]
+
+
+def flagged_pixels(path):
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB"), int)
+    return int((np.abs(pixels - FLAG).max(axis=2) < 12).sum())
+
+
+def test_files_are_pictures_and_flagged_tiles_stand_out(tmp_path, report):
+    clean = replace(report, findings=(NOTE, replace(NOTE, kind="gain_guard", tile=2)))
+    for write in (write_map_picture, write_tiles_picture):
+        write(report, tmp_path / "a.png")
+        write(clean, tmp_path / "b.png")
+        with Image.open(tmp_path / "a.png") as image:
+            assert image.format == "PNG"
+            assert 700 < image.width < 1000
+        assert flagged_pixels(tmp_path / "a.png") > 300
+        assert flagged_pixels(tmp_path / "b.png") == 0
+
+
+@pytest.mark.parametrize("kind", ["square", "tall", "flat", "tiles"])
+@pytest.mark.parametrize("hosts_format", ["png", "svg", "pgf"])
+def test_cut_as_tight_does_whatever_the_host_has_set(tmp_path, monkeypatch, kind, hosts_format):
+    rows, columns = {"tall": (4, 1), "flat": (1, 4)}.get(kind, (2, 2))
+    report = make_report(rows=rows, columns=columns)
+    draw, write = (draw_tiles, write_tiles_picture) if kind == "tiles" else (draw_map, write_map_picture)
+    draw(report).savefig(tmp_path / "tight.png", bbox_inches="tight", pad_inches=0.1)
+    monkeypatch.setitem(matplotlib.rcParams, "savefig.format", hosts_format)
+    write(report, tmp_path / "ours.png")
+    assert (tmp_path / "ours.png").read_bytes() == (tmp_path / "tight.png").read_bytes()
+
+
+def test_map_shows_the_layers_on_the_sky(report):
+    axes = maps_of(draw_map(report))
+    assert len(axes) == 2
+    for one, layer in zip(axes, (report.delta.delta, report.delta.signed), strict=True):
+        (image,) = one.images
+        assert image.origin == "lower"
+        compared = report.delta.count > 0
+        np.testing.assert_array_equal(np.asarray(image.get_array())[compared], layer[compared])
+        sky, there = one.wcs.pixel_to_world(3, 4), report.delta.wcs.pixel_to_world(3, 4)
+        assert sky.separation(there).arcsec < 1e-6
+        assert one.get_xlim() == (-0.5, layer.shape[1] - 0.5)
+    low, high = axes[1].images[0].get_clim()
+    assert low == -high
+    assert axes[0].images[0].get_clim()[0] == 0
+
+
+def test_colour_bars_have_unit_and_range(report):
+    figure = draw_map(report)
+    bars = [child.get_ylabel() for axes in maps_of(figure) for child in axes.child_axes]
+    signed = report.delta.signed[report.delta.count > 0]
+    assert len(bars) == 2
+    assert all(text.startswith("adu ") for text in bars)
+    assert f"{signed.min():.4g} to {signed.max():.4g}".replace("-", "−") in bars[1]
+
+
+def test_outlines_lie_where_the_tiles_are(report):
+    lines = maps_of(draw_map(report))[0].lines
+    assert len(lines) == 6
+    # The first tile is 40 × 32 mosaic pixels from the first one on, a map pixel 4 of them.
+    first = next(line for line in lines if line.get_xdata().min() < 0 and line.get_ydata().min() < 0)
+    assert np.ptp(first.get_xdata()) == pytest.approx(10, abs=0.01)
+    assert np.ptp(first.get_ydata()) == pytest.approx(8, abs=0.01)
+    assert first.get_xdata().min() == pytest.approx(-0.5, abs=0.01)
+
+
+def test_flagged_tiles_are_named(report):
+    figure = draw_map(report)
+    for axes in maps_of(figure):
+        texts = {text.get_text(): text.get_color() for text in axes.texts}
+        assert set(texts) == {"0 gain seam", "1 offset", "2", "3", "4", "5"}
+        assert [name for name, colour in texts.items() if colour == FLAGGED] == ["0 gain seam", "1 offset"]
+    heading = " ".join(text.get_text() for text in figure.texts).replace("\N{NO-BREAK SPACE}", " ")
+    assert "tile 1: offset; tile 0: gain seam" in heading
+    assert "residual, 6 tiles" in heading
+
+
+def test_list_of_findings_is_bounded():
+    many = tuple(replace(OFFSET, tile=index) for index in range(12))
+    text = finding_list(TwoPassReport(findings=many)).replace("\N{NO-BREAK SPACE}", " ")
+    assert text.count("offset") == 8
+    assert text.endswith("and 4 more")
+    assert finding_list(TwoPassReport(findings=(NOTE,))) == ""
+
+
+def test_two_hundred_tiles_stay_legible():
+    findings = tuple(Finding("offset", 13 * index, 9.0, 9.0, "") for index in range(9))
+    figure = draw_map(make_report(rows=10, columns=20, channels=1, findings=findings))
+    figure.canvas.draw()
+    texts = maps_of(figure)[0].texts
+    assert len(texts) == 200
+    assert min(text.get_fontsize() for text in texts) >= 4.5
+    plain = [text.get_window_extent() for text in texts if text.get_color() != FLAGGED]
+    overlaps = [(a, b) for i, a in enumerate(plain) for b in plain[:i] if a.overlaps(b)]
+    assert not overlaps
+
+
+def test_numbers_that_would_be_too_small_are_left_out():
+    crowd = np.indices((40, 40)).reshape(2, -1).T * 5.0
+    assert label_size(crowd) == 0
+    assert label_size(crowd * 4) == 9
+    assert label_size(np.full((3, 2), np.nan)) == 9
+    figure = draw_map(make_report(rows=1, columns=60, channels=1, findings=(OFFSET,)))
+    assert [text.get_text() for text in maps_of(figure)[0].texts] == ["1"]
+
+
+def test_numbers_keep_away_from_edges():
+    def edge(left, bottom, size=10.0):
+        t = np.arange(8) / 8
+        x = np.concatenate((t, t * 0 + 1, 1 - t, t * 0))
+        y = np.concatenate((t * 0, t, t * 0 + 1, 1 - t))
+        return np.column_stack((left + size * x, bottom + size * y))
+
+    # With half a tile of overlap, the centre of each is a corner of another.
+    edges = [edge(5.0 * column, 5.0 * row) for row in range(4) for column in range(4)]
+    places = label_places(edges, np.array([1.0, 1.0]))
+    assert (np.abs(places / 5 - np.round(places / 5)) * 5 > 1.4).all()
+    (alone,) = label_places([edge(3.0, 4.0)], np.array([1.0, 1.0]))
+    np.testing.assert_allclose(alone, (8, 9))
+    assert np.isnan(label_places([np.full((32, 2), np.nan)], np.array([1.0, 1.0]))).all()
+    assert label_places([], np.array([1.0, 1.0])).shape == (0, 2)
+
+
+def test_limits_hold_the_scatter_and_not_the_stars():
+    rng = np.random.default_rng(2)
+    signed = rng.normal(0, 2, (100, 100)).astype(np.float32)
+    signed[50, 50:60] = 5000
+    count = np.ones((100, 100), int)
+    count[0] = 0
+    signed[0] = 7e7
+    delta = DeltaMap(np.abs(signed), signed, count, count - 1, tangent_wcs(), 8, "tiles", (0.0,))
+    upper, half = map_limits(delta)
+    assert 5 < upper < 9
+    assert 5 < half < 9
+    nothing = replace(delta, count=count * 0)
+    assert map_limits(nothing) == (1.0, 1.0)
+    flat = replace(delta, delta=signed * 0, signed=signed * 0)
+    assert map_limits(flat) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_tiles_picture_shows_gain_and_medians(channels):
+    report = make_report(channels=channels, findings=(OFFSET,))
+    figure = draw_tiles(report)
+    assert len(figure.axes) == 1 + channels
+    gains = figure.axes[0].lines[-1].get_ydata()
+    np.testing.assert_array_equal(gains, [tile.gain for tile in report.tiles])
+    for channel, axes in enumerate(figure.axes[1:]):
+        pre, post = (line.get_ydata() for line in axes.lines)
+        np.testing.assert_array_equal(pre, [tile.pre.median[channel] for tile in report.tiles])
+        np.testing.assert_array_equal(post, [tile.post.median[channel] for tile in report.tiles])
+        assert "adu" in axes.get_ylabel()
+    assert "1" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def unknown(channels):
+    return TileStats.unknown(channels)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        single_pixel_report(),
+        replace(make_report(), outlines=()),
+        replace(make_report(), outlines=(np.full((32, 2), np.nan),) * 4),
+        replace(make_report(findings=(OFFSET,)), outlines=(np.full((32, 2), 10.0),) * 4),
+        replace(make_report(), findings=(replace(OFFSET, tile=99),)),
+        make_report(rows=12, columns=1, channels=1),
+        make_report(rows=1, columns=1),
+    ],
+    ids=["1x1", "no_outlines", "nan_outlines", "outside", "no_such_tile", "strip", "one_tile"],
+)
+def test_odd_maps_are_drawn(odd, tmp_path):
+    write_map_picture(odd, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.height < 4000
+        assert max(image.size) > 400
+
+
+def test_nothing_compared_is_drawn(tmp_path):
+    report = make_report()
+    delta = replace(report.delta, count=report.delta.count * 0)
+    figure = draw_map(replace(report, delta=delta))
+    assert "data: none" in maps_of(figure)[0].child_axes[0].get_ylabel()
+    write_map_picture(replace(report, delta=delta), tmp_path / "a.png")
+
+
+def test_odd_tiles_are_drawn(tmp_path):
+    records = (
+        TileRecord(0, None, np.nan, unknown(3), unknown(3), "derived"),
+        TileRecord(1, None, 1.0, unknown(1), unknown(1), "derived"),
+    )
+    settings = {"gain_clip": None}
+    write_tiles_picture(TwoPassReport(records, settings=settings), tmp_path / "a.png")
+    write_tiles_picture(TwoPassReport(records[:1]), tmp_path / "b.png")
+    assert (tmp_path / "b.png").stat().st_size > 1000
+
+
+def test_nothing_global_is_touched(tmp_path, report):
+    settings, state = dict(matplotlib.rcParams), np.random.get_state()
+    write_map_picture(report, tmp_path / "a.png")
+    write_tiles_picture(report, tmp_path / "b.png")
+    assert dict(matplotlib.rcParams) == settings
+    for before, after in zip(state, np.random.get_state(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_matplotlib_comes_late_and_pyplot_never(tmp_path):
+    code = (
+        "import sys, reports, zemosaic_instrument\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "reports.make_report().write(sys.argv[1])\n"
+        "assert 'matplotlib' in sys.modules\n"
+        # Older astropy imports pyplot itself; the figures must not be its own all the same.
+        "pyplot = sys.modules.get('matplotlib.pyplot')\n"
+        "assert pyplot is None or (not pyplot.get_fignums() and 'astropy.visualization.wcsaxes' in sys.modules)\n"
+    )
+    paths = [path for path in sys.path if path]
+    environment = {"PYTHONPATH": ":".join(paths), "PATH": "", "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")], env=environment, check=True)
+    assert (tmp_path / "out" / "twopass_delta_map.png").exists()

@@ -1,0 +1,108 @@
+"""Run an unmodified program, its children included, with the probe attached to any worker it imports."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from ..settings import PREFIX
+from ..tiles.images import TileError
+
+HOOK = Path(__file__).resolve().parent / "hook"
+
+
+def split_command(argv, valued=()):
+    """Part the options of ``exec`` from the program, whose own options are not ours to read.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        What follows ``exec``.
+    valued : sequence of str
+        Options of ours that take a value.
+
+    Returns
+    -------
+    options, program : list of str
+        The program is what comes after ``--``, or from the first word on that is neither an option of ours nor its
+        value; ``-m`` starts it too.
+    """
+    index = 0
+    while index < len(argv) and (argv[index].startswith("--") or argv[index] == "-h"):
+        if argv[index] == "--":
+            return list(argv[:index]), list(argv[index + 1 :])
+        index += 2 if argv[index] in valued else 1
+    return list(argv[:index]), list(argv[index:])
+
+
+def environment_for(delta_map=False, directory=None, downsample=None):
+    """The environment that carries the probe into a program and its children.
+
+    Parameters
+    ----------
+    delta_map : bool, optional
+    directory : path-like, optional
+        Where artefacts go; left as it is in the environment if not given.
+    downsample : int, optional
+        Likewise.
+
+    Returns
+    -------
+    dict
+        A copy of this process's, the switch on and the hook first on the import path.
+    """
+    environment = dict(os.environ)
+    environment[PREFIX] = "1"
+    if delta_map:
+        environment[PREFIX + "_DELTA_MAP"] = "1"
+    if directory is not None:
+        # Absolute: the program may change its working directory.
+        environment[PREFIX + "_DIR"] = os.path.abspath(directory)
+    if downsample is not None:
+        environment[PREFIX + "_DOWNSAMPLE"] = str(downsample)
+    paths = [str(HOOK), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    return environment
+
+
+def execute(program, environment):
+    """Run a Python program in a child interpreter and wait for it.
+
+    Standard streams are the child's own; Ctrl-C reaches it from the terminal, a request to end is passed on.
+
+    Parameters
+    ----------
+    program : sequence of str
+        A script or ``-m`` and a module, with arguments.
+    environment : dict
+
+    Returns
+    -------
+    int
+        Its exit code; 128 + n, as shells have it, if signal n ended it.
+
+    Raises
+    ------
+    TileError
+        If no program is named or the script is not there.
+    """
+    if not program or program == ["-m"]:
+        raise TileError("exec: no program: SCRIPT.py or -m MODULE is needed")
+    if program[0] != "-m" and not os.path.exists(program[0]):
+        raise TileError(f"{program[0]}: no such script")
+    child = subprocess.Popen([sys.executable, *program], env=environment)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))
+    try:
+        while True:
+            try:
+                code = child.wait()
+                break
+            except KeyboardInterrupt:
+                # The terminal has told the child too; how it ends is for it to say.
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return code if code >= 0 else 128 - code

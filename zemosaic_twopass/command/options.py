@@ -1,0 +1,128 @@
+"""The command line: its commands, their options and their defaults."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .. import __version__
+from ..diagnosis.finding import VERDICTS
+from ..offline.workers import OURS
+from ..synthetic.faults import FAULTS, PIPELINE_FAULTS, Fault
+from .execute import split_command
+
+
+def read_options(argv):
+    """Read the command line; ends the process with code 2 and a usage line where it cannot be read.
+
+    Parameters
+    ----------
+    argv : list of str
+        Without the program's name.
+
+    Returns
+    -------
+    argparse.Namespace
+        `name` is the command; for ``exec``, `program` is what to run.
+    """
+    program = []
+    if argv[:1] == ["exec"]:
+        # argparse would read the program's own options as ours.
+        own, program = split_command(argv[1:], valued=("--out", "--downsample"))
+        argv = ["exec", *own]
+    return _parser().parse_args(argv, argparse.Namespace(program=program))
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="zemosaic-twopass", description="Diagnostics for ZeMosaic's second pass.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
+    demo = _second_pass(commands, "demo", "a synthetic mosaic through the worker, all diagnostics on")
+    run = _second_pass(commands, "run", "the same on master tiles from disk")
+    verify = _second_pass(commands, "verify", "bare and instrumented: is the mosaic the same to the byte?")
+    show = _command(commands, "show", "a report on disk: verdict, findings and tiles")
+    compare = _command(commands, "compare", "two reports on disk side by side: gains, medians, delta")
+    _add_demo(demo)
+    run.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits")
+    run.add_argument("--out", type=Path, required=True, metavar="DIR", help="where files go")
+    verify.add_argument("tiles", nargs="*", type=Path, metavar="TILE.fits", help="default: the demo's tiles")
+    show.add_argument("directory", type=Path, metavar="DIR", help="where the report was written")
+    compare.add_argument("directories", nargs=2, type=Path, metavar="DIR", help="where the reports were written")
+    for command in (demo, run, show):
+        command.add_argument("--fail-on", choices=VERDICTS, metavar="VERDICT", help="exit 1 if this is the verdict")
+    for command in (demo, run):
+        command.add_argument("--downsample", type=int, default=8, metavar="N", help="delta map reduction (default: 8)")
+        command.add_argument("--cpu-workers", type=int, default=1, metavar="N", help="channels at a time (default: 1)")
+    for command in (demo, verify):
+        command.add_argument("--seed", type=int, default=1, help="of the synthetic sky (default: 1)")
+    _add_replay(commands)
+    _add_exec(commands)
+    return parser
+
+
+def _command(commands, name, description):
+    command = commands.add_parser(name, help=description, description=description)
+    command.add_argument("--json", action="store_true", help="one JSON object on standard output instead of lines")
+    return command
+
+
+def _second_pass(commands, name, description):
+    command = _command(commands, name, description)
+    command.add_argument("--worker", type=Path, default=OURS, metavar="PATH", help="use this worker's second pass")
+    command.add_argument("--sigma", type=float, default=50.0, metavar="PX", help="blur of the coverage (default: 50)")
+    command.add_argument("--clip", type=float, nargs=2, default=(0.85, 1.18), metavar=("LOW", "HIGH"), help="gains")
+    return command
+
+
+def _add_demo(demo):
+    kinds = ", ".join(f"{kind} ({size:g} {unit})" for kind, (size, unit) in (FAULTS | PIPELINE_FAULTS).items())
+    demo.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        type=_fault,
+        metavar="KIND[:TILE[:SIZE]]",
+        help=f"put a fault into a tile or into the pass; kinds and their usual sizes: {kinds}",
+    )
+    demo.add_argument("--out", type=Path, metavar="DIR", help="where files go (default: the runtime folder)")
+    demo.add_argument("--write-tiles", action="store_true", help="also write the tiles, as FITS, to DIR/tiles")
+
+
+def _add_replay(commands):
+    command = _command(commands, "replay", "tiles on disk against a finished first-pass mosaic, without a second pass")
+    command.add_argument("mosaic", type=Path, metavar="MOSAIC.fits", help="the first-pass mosaic")
+    command.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where files go")
+    command.add_argument("--downsample", type=int, default=8, metavar="N", help="delta map reduction (default: 8)")
+    command.add_argument("--fail-on", choices=VERDICTS, metavar="VERDICT", help="exit 1 if this is the verdict")
+    gains = command.add_mutually_exclusive_group()
+    gains.add_argument("--gains", type=Path, metavar="FILE", help="the gains as text, in the order of the tiles")
+    gains.add_argument("--report", type=Path, metavar="FILE", help="the gains of a run, by the tiles' names: its JSON")
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--scheduler", metavar="ADDRESS", help="look at the tiles on this Dask cluster")
+    where.add_argument("--dask-workers", type=_count, metavar="N", help="look at the tiles in N local Dask workers")
+
+
+def _add_exec(commands):
+    command = commands.add_parser(
+        "exec",
+        help="an unmodified ZeMosaic with the probe attached",
+        description="Run an unmodified program, the probe attached to any ZeMosaic worker it or its children import.",
+        usage="zemosaic-twopass exec [--delta-map] [--out DIR] [--downsample N] [--] SCRIPT.py|-m MODULE [ARGS ...]",
+    )
+    command.add_argument("--delta-map", action="store_true", help="also build and save the delta map")
+    command.add_argument("--out", type=Path, metavar="DIR", help="where files go (default: the runtime folder)")
+    command.add_argument("--downsample", type=_count, metavar="N", help="delta map reduction (default: 8)")
+
+
+def _count(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: an integer of at least 1 is needed")
+    return int(text)
+
+
+def _fault(text):
+    try:
+        return Fault.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

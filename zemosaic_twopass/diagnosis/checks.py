@@ -1,0 +1,217 @@
+"""What was seen of a second pass, held against what it says it does: exact comparisons, no statistics."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from ..tiles.planes import channels_last
+from .finding import Finding
+
+GAIN_TOLERANCE = 1e-5
+_CLIP_TOLERANCE = 1e-6
+_ROUNDING = 4 * np.finfo(np.float32).eps
+_SAME = 0.99
+_FEWEST_FILLED = 16
+
+
+def fingerprints(second_pass):
+    """A short hash over shape, dtype and bytes of every input of a second pass as it is now.
+
+    CRC-32 sees any change of up to 32 bits in a row, and any other but for one in 2³².
+
+    Parameters
+    ----------
+    second_pass : SecondPass
+
+    Returns
+    -------
+    dict
+        From (what, index) to int: ("tile", 0), ("tile coverage", 0), …, ("first-pass coverage", None).
+    """
+    tiles = second_pass.tiles
+    named = {("tile", index): tile for index, tile in enumerate(tiles.pixels)}
+    if tiles.coverages is not None:
+        named |= {("tile coverage", index): mask for index, mask in enumerate(tiles.coverages)}
+    named["first-pass coverage", None] = second_pass.first_coverage
+    return {key: _fingerprint(array) for key, array in named.items() if array is not None}
+
+
+def check_inputs(before, after):
+    """Inputs that are not what they were.
+
+    Parameters
+    ----------
+    before, after : dict
+        From `fingerprints`.
+
+    Returns
+    -------
+    list of Finding
+        Kind `input_mutated`, one for each input.
+    """
+    findings = []
+    for (what, index), value in before.items():
+        if after.get((what, index)) != value:
+            name = what if index is None else f"{what} {index}"
+            message = f"{name.capitalize()} is not what it was before the call: the pipeline writes to its input."
+            findings.append(_exact("input_mutated", index, np.nan, message, unit=""))
+    return findings
+
+
+def check_gains(gains, count, gain_clip=None):
+    """The recorded gain list by itself.
+
+    Parameters
+    ----------
+    gains : sequence of float or None
+        None where none was seen.
+    count : int
+        Number of tiles.
+    gain_clip : (float, float), optional
+        Smallest and largest gain, in any order.
+
+    Returns
+    -------
+    list of Finding
+        Kinds `gain_invalid`, `clip_saturated` and `gain_guard`.
+    """
+    if gains is None:
+        return []
+    findings = []
+    if len(gains) != count:
+        message = f"The gain list has {len(gains)} values != {count} tiles: some tiles get another's gain or none."
+        findings.append(_exact("gain_invalid", None, float(len(gains)), message, unit="values"))
+    for index, gain in enumerate(gains[:count]):
+        if not (np.isfinite(gain) and gain > 0):
+            message = f"The gain of tile {index} is {gain:.6g}: a finite value above 0 is needed; see its coverage."
+            findings.append(_exact("gain_invalid", index, gain, message))
+        elif gain == 1.0:
+            message = (
+                f"The gain of tile {index} is exactly 1: the pass most likely found too few pixels "
+                "covered twice, and left it as it is."
+            )
+            findings.append(_exact("gain_guard", index, gain, message))
+        elif gain_clip is not None and min(abs(gain - bound) for bound in gain_clip) < _CLIP_TOLERANCE:
+            message = f"The gain of tile {index}, {gain:.6g}, is at the clip: it would go further; widen the clip or "
+            findings.append(_exact("clip_saturated", index, gain, message + "look at the coverage there."))
+    return findings
+
+
+def check_corrected(index, tile, corrected, gains):
+    """A plane that went into the coadd against float32(tile) × gain, bit for bit.
+
+    Parameters
+    ----------
+    index : int
+        Of the tile.
+    tile : array_like, shape (H, W) or (H, W, C)
+        As given.
+    corrected : array_like
+        As the coadd was given it; the same shape, but for a channel axis of length 1.
+    gains : sequence of float
+        Of all tiles, finite.
+
+    Returns
+    -------
+    Finding or None
+        Kind `mask_bug`, `gain_not_applied`, `gain_swapped`, `gain_mismatch`, or `not_closed` where no one
+        gain explains the plane; None where all is well.
+    """
+    given, seen = (channels_last(array).astype(np.float32, copy=False) for array in (tile, corrected))
+    if given.shape != seen.shape:
+        message = f"Tile {index} went into the coadd with shape {seen.shape} != {given.shape} as given."
+        return _exact("not_closed", index, np.nan, message, unit="")
+    expected = given * np.float32(gains[index])
+    if np.array_equal(expected, seen, equal_nan=True):
+        return None
+    known, still = np.isfinite(expected), np.isfinite(seen)
+    if not np.array_equal(known, still):
+        share = np.count_nonzero(known != still) / known.size
+        message = (
+            f"Tile {index}: {share:.3%} of its pixels changed between finite and not while the gain was applied; "
+            "the coadd sees another mask than the tile has."
+        )
+        return _exact("mask_bug", index, share, message, unit="fraction")
+    given, seen, expected = given[known], seen[known], expected[known]
+    if np.all(np.abs(seen - expected) <= _ROUNDING * np.abs(expected)):
+        return None
+    share = _constant_share(seen, np.abs(seen - expected) > _ROUNDING * np.abs(expected))
+    if share:
+        message = (
+            f"Tile {index}: {share:.3%} of its pixels went into the coadd as one constant, the others are gain × tile; "
+            "what is masked or missing was filled in and not left out."
+        )
+        return _exact("mask_bug", index, share, message, unit="fraction")
+    return gain_finding(index, _common_factor(given, seen), gains, "contract", np.inf, np.nan)
+
+
+def gain_finding(index, applied, gains, test, sigma, error):
+    """What it means that another gain was applied than was recorded.
+
+    Parameters
+    ----------
+    index : int
+    applied : float or None
+        None where no one gain explains what was seen.
+    gains : sequence of float
+        Recorded.
+    test : str
+        What found it.
+    sigma, error : float
+        Significance, and standard error of the applied gain.
+
+    Returns
+    -------
+    Finding
+    """
+    recorded = gains[index]
+    tolerance = max(GAIN_TOLERANCE, 6 * error) if np.isfinite(error) else GAIN_TOLERANCE
+    if applied is None:
+        message = f"Tile {index} went into the coadd changed by more than a gain (recorded {recorded:.6g})."
+        return Finding("not_closed", index, np.nan, sigma, message, "", error, test=test)
+    others = [other for other in range(len(gains)) if abs(gains[other] - applied) <= tolerance * abs(applied)]
+    if abs(applied - 1) <= tolerance:
+        kind, meaning = "gain_not_applied", "the gain was computed and then not applied"
+    elif others:
+        kind, meaning = "gain_swapped", f"that is the gain of tile {others[0]}; the order of the lists differs"
+    else:
+        kind, meaning = "gain_mismatch", f"{applied / recorded:.6g} times what was recorded"
+    message = f"Tile {index} was multiplied by {applied:.6g}, recorded is {recorded:.6g}: {meaning}."
+    return Finding(kind, index, float(applied), sigma, message, "gain", error, test=test)
+
+
+def _constant_share(seen, off):
+    """Share of the pixels that are off, where all of them hold one value and are many but not all; else 0."""
+    count = np.count_nonzero(off)
+    if not _FEWEST_FILLED <= count < len(off):
+        return 0.0
+    values = seen[off]
+    return count / len(off) if values.min() == values.max() else 0.0
+
+
+def _common_factor(given, seen):
+    """The one factor between two arrays; None where there is none."""
+    usable = given != 0
+    if not usable.any():
+        return None
+    ratio = seen[usable].astype(np.float64) / given[usable]
+    factor = float(np.median(ratio))
+    same = np.abs(ratio - factor) <= _ROUNDING * abs(factor)
+    return factor if np.mean(same) >= _SAME else None
+
+
+def _exact(kind, tile, value, message, unit="gain"):
+    return Finding(kind, tile, float(value), np.inf, message, unit)
+
+
+def _fingerprint(array):
+    array = np.asarray(array)
+    code = zlib.crc32(f"{array.dtype.str}{array.shape}".encode())
+    if array.flags.c_contiguous:
+        return zlib.crc32(array.view(np.uint8).data if array.ndim else array.tobytes(), code)
+    for part in array:
+        # A part at a time: a copy of the whole is never made.
+        code = zlib.crc32(np.ascontiguousarray(part).tobytes(), code)
+    return code

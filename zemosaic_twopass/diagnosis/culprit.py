@@ -1,0 +1,239 @@
+"""What is wrong with the one tile that keeps a mosaic from closing: its mask, its place, or something else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from ..measure.sampling import bilinear
+from ..tiles.planes import channels_last
+
+_MIN_POINTS = 40
+_REACH = 6
+_EXPLAINED = 0.25
+_MOST = 0.9
+_SOME = 0.01
+_LINE_ITERATIONS = 12
+_LINE_TOLERANCE = 0.005
+_LINES = 100
+# Of the tolerance of a line: what the tile must span at points where the mosaic holds a constant.
+_VARIED = 100
+_SEED = 20260421
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """What does not close.
+
+    Attributes
+    ----------
+    kind : {"mask_bug", "misregistration", "not_closed"}
+    tile : int or None
+    value : float
+        Share of the tile's points whose mask is wrong; length of the shift; what does not close in adu.
+    unit : str
+    error : float
+        Standard error of a shift; NaN otherwise.
+    """
+
+    kind: str
+    tile: int | None
+    value: float
+    unit: str
+    error: float = np.nan
+
+
+def describe(system, closure, suspect, tiles, scatter):
+    """Say what is wrong.
+
+    Parameters
+    ----------
+    system : System
+        From `zemosaic_twopass.diagnosis.closure`.
+    closure : Closure
+        Of the points that close.
+    suspect : int or None
+        Tile without which the mosaic closes; None where every tile closes and only the coverage is odd.
+    tiles : TileList
+    scatter : float
+        What does not close with the suspect, in adu.
+
+    Returns
+    -------
+    Culprit or None
+        None where a handful of odd points speak for no tile.
+    """
+    masked = _mask_culprit(system, closure)
+    if suspect is None:
+        return masked
+    points, implied, absent = _implied(system, closure, suspect)
+    if len(points) >= _MIN_POINTS:
+        for wrong in (absent, _filled(system, suspect, points, implied)):
+            if np.mean(wrong) >= _SOME and _closing(system, suspect, points, implied, wrong) >= _MOST:
+                return Culprit("mask_bug", suspect, float(np.mean(wrong)), "fraction")
+        shift, error = _best_shift(channels_last(tiles[suspect].pixels), system.samples[suspect], points, implied)
+        if shift is not None:
+            return Culprit("misregistration", suspect, float(np.hypot(*shift)), "px", float(error))
+    if masked is not None and masked.tile == suspect:
+        return masked
+    return Culprit("not_closed", suspect, scatter, "adu")
+
+
+def explained(system, closure, suspect):
+    """Share of a suspect's points that two gains, one here and one there, could account for.
+
+    Where only a part of a tile is wrong, and that part lies in another tile, the mosaic closes without either.
+
+    Parameters
+    ----------
+    system : System
+    closure : Closure
+        Without the suspect.
+    suspect : int
+
+    Returns
+    -------
+    float
+        0 where too few points are known.
+    """
+    points, implied, absent = _implied(system, closure, suspect)
+    left_over = ~absent
+    for _ in range(2):
+        if np.count_nonzero(left_over) >= _MIN_POINTS:
+            values = system.samples[suspect].values[points[left_over], 0]
+            left_over[left_over] = ~_on_best_line(values, implied[left_over, 0], _LINE_TOLERANCE * system.noise)
+    return 1.0 - float(np.mean(left_over)) if len(points) else 0.0
+
+
+def _mask_culprit(system, closure):
+    """The tile whose absence, or presence where it should be masked, explains most of the odd points."""
+    odd = np.flatnonzero(system.odd)
+    excess = (system.coverage - system.predicted)[odd]
+    best, most = None, 0
+    for index, (sample, weight) in enumerate(zip(system.samples, system.weights, strict=True)):
+        close = 0.01 * weight
+        missing = np.isin(odd, sample.points) & (np.abs(excess + weight) < close)
+        added = np.isin(odd, sample.masked) & (np.abs(excess - weight) < close)
+        if np.count_nonzero(missing | added) > most:
+            # Several tiles may lie there; the mosaic itself says which one is not in it.
+            missing[missing] = _fits_without(system, closure, index, odd[missing])
+        count = np.count_nonzero(missing | added)
+        if count > most:
+            best, most = index, count
+    if best is None or most < max(5, 0.001 * len(system.samples[best].points)):
+        return None
+    own = len(system.samples[best].points) + len(system.samples[best].masked)
+    return Culprit("mask_bug", best, most / own, "fraction")
+
+
+def _others(system, closure, index):
+    """Weighted sum of all tiles but one at every point, as the gains of the closure make it; shape (n, C)."""
+    total = np.zeros((len(system.coverage), system.values.shape[1]))
+    for other, sample in enumerate(system.samples):
+        if other != index:
+            corrected = sample.values * closure.gains[other] - closure.offsets[other]
+            total[sample.points] += system.weights[other] * corrected
+    return total
+
+
+def _fits_without(system, closure, index, points):
+    """Whether the mosaic at points where a tile should be is the mean of the other tiles."""
+    rest = system.predicted[points] - system.weights[index]
+    mean = np.full((len(points), system.values.shape[1]), np.inf)
+    np.divide(_others(system, closure, index)[points], rest[:, np.newaxis], out=mean, where=rest[:, np.newaxis] > 0)
+    return (np.abs(system.values[points] - mean) <= _tolerance(system, closure)).all(axis=1)
+
+
+def _tolerance(system, closure):
+    return 10 * max(closure.rms, 1e-6 * system.noise)
+
+
+def _implied(system, closure, suspect):
+    """What the mosaic says that the suspect holds, channel by channel, and where it looks as if it were not there."""
+    sample = system.samples[suspect]
+    others = _others(system, closure, suspect)
+    known = system.usable[sample.points] & np.isfinite(others[sample.points]).all(axis=1)
+    points = np.flatnonzero(known)
+    where = sample.points[points]
+    weight = system.weights[suspect]
+    implied = (system.values[where] * system.predicted[where, np.newaxis] - others[where]) / weight
+    return points, implied, _fits_without(system, closure, suspect, where)
+
+
+def _filled(system, suspect, points, implied):
+    """Points where the mosaic says that the tile holds one constant, while it holds anything but one."""
+    tolerance = _LINE_TOLERANCE * system.noise
+    target = implied[:, 0]
+    order = np.sort(target)
+    inside = np.searchsorted(order, order + 2 * tolerance, side="right") - np.arange(len(order))
+    filled = np.abs(target - order[np.argmax(inside)] - tolerance) <= tolerance
+    values = system.samples[suspect].values[points[filled], 0]
+    return filled & (np.ptp(values) > _VARIED * tolerance)
+
+
+def _closing(system, suspect, points, implied, wrong):
+    """Share of the points that are explained by one gain and offset, or by pixels that are wrong."""
+    values = system.samples[suspect].values[points]
+    explained = wrong.copy()
+    present = ~wrong
+    if np.count_nonzero(present) >= _MIN_POINTS:
+        explained[present] = _on_best_line(values[present, 0], implied[present, 0], _LINE_TOLERANCE * system.noise)
+    return float(np.mean(explained))
+
+
+def _on_best_line(values, target, tolerance):
+    """Which points lie on the straight line that most of them lie on (Fischler & Bolles 1981, RANSAC)."""
+    rng = np.random.default_rng(_SEED)
+    first, second = rng.integers(0, len(values), (2, _LINES))
+    step = values[second] - values[first]
+    # Two points that are close together give no direction.
+    apart = np.abs(step) >= np.median(np.abs(step))
+    first, second, step = first[apart], second[apart], step[apart]
+    slopes = np.divide(target[second] - target[first], step, out=np.zeros(len(step)), where=step != 0)
+    left = target - target[first, np.newaxis] - slopes[:, np.newaxis] * (values - values[first, np.newaxis])
+    near = np.abs(left) <= tolerance
+    return near[np.argmax(np.count_nonzero(near, axis=1))]
+
+
+def _best_shift(planes, sample, points, implied):
+    """Shift (x, y) of the tile that makes it fit what the mosaic says it holds, and its error; None where none does."""
+    height, width = planes.shape[:2]
+    x, y = sample.x[points], sample.y[points]
+    reach = _REACH + 2
+    deep = (x > reach) & (x < width - 1 - reach) & (y > reach) & (y < height - 1 - reach)
+    if np.count_nonzero(deep) < _MIN_POINTS:
+        return None, np.nan
+    x, y, target = x[deep], y[deep], implied[deep, 0]
+    plane = planes[..., :1]
+
+    def left(shift):
+        values = bilinear(plane, x - shift[0], y - shift[1])[:, 0]
+        known = np.isfinite(values)
+        if np.count_nonzero(known) < _MIN_POINTS:
+            return np.inf
+        residual = _left_of_line(values[known], target[known])
+        return float(np.median(np.abs(residual)))
+
+    steps = range(-_REACH, _REACH + 1)
+    start = min(((i, j) for i in steps for j in steps), key=left)
+    options = {"xatol": 1e-4, "fatol": 0.0, "initial_simplex": np.add(start, [(-0.4, -0.4), (0.5, 0.0), (0.0, 0.5)])}
+    found = minimize(left, start, method="Nelder-Mead", options=options)
+    if not found.fun <= _EXPLAINED * left((0.0, 0.0)):
+        return None, np.nan
+    noise = _left_of_line(bilinear(plane, x, y)[:, 0], bilinear(plane, x + 1, y)[:, 0])
+    slope = max(float(np.median(np.abs(noise))), np.finfo(float).tiny)
+    return found.x, max(found.fun, 1e-6) / slope / np.sqrt(len(x))
+
+
+def _left_of_line(values, target):
+    """Residual of the straight line of least absolute deviation; it runs through most points exactly, if any does."""
+    centre = np.median(values)
+    design = np.stack([values - centre, np.ones(len(values))])
+    weight = np.ones(len(values))
+    for _ in range(_LINE_ITERATIONS):
+        terms = np.linalg.lstsq((design * weight) @ design.T, (design * weight) @ target, rcond=None)[0]
+        left = target - terms @ design
+        weight = 1 / np.maximum(np.abs(left), 1e-6 + 1e-3 * np.median(np.abs(left)))
+    return left

@@ -1,0 +1,191 @@
+"""What is wrong with a second pass, in which tile, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..tiles.images import TileError
+from .checks import GAIN_TOLERANCE, check_corrected, check_gains, check_inputs, fingerprints, gain_finding
+from .closure import close_mosaic
+from .finding import NOTES, PIPELINE, RESIDUAL, Finding
+from .kinds import residual_findings, untested
+from .steps import gain_steps
+from .survey import compare, survey
+
+_SEAM_FLOOR = 0.5
+_CULPRITS = {
+    "mask_bug": "the coadd used another mask for tile {tile} than it has, over {value:.3%} of its area",
+    "misregistration": "the coadd put tile {tile} {value:.3g} px from where its WCS says",
+    "not_closed": "what the coadd did to tile {tile} is neither gain nor offset nor shift ({value:.3g} adu is left)",
+}
+
+
+def examine(second_pass):
+    """Find what went wrong in a second pass; see `zemosaic_twopass.diagnose`."""
+    tiles, gains = second_pass.tiles, second_pass.gains
+    found = [] if second_pass.before is None else check_inputs(second_pass.before, fingerprints(second_pass))
+    found += check_gains(gains, len(tiles), second_pass.gain_clip)
+    if reason := _unfit(second_pass):
+        return _ordered([(0.0, finding) for finding in [*found, untested(None, reason, "residual")]])
+    contract = _contract(second_pass)
+    closure, closed = _close(second_pass)
+    states, coarse = survey(second_pass)
+    trusted = closure is None or closure.culprit is None
+    residual = residual_findings(states, trusted)
+    exact = [(0.0, finding) for finding in [*found, *_merged(contract, closed)]]
+    return _ordered([*exact, *residual, *_seam(states, coarse, closure)])
+
+
+def diagnose_tiles(looks, shape_out):
+    """Find what is wrong with tiles as given, where there was no second pass to look into.
+
+    Parameters
+    ----------
+    looks : sequence of (CoarseTile or None, ndarray, shape (C,))
+        One a tile, from `survey.look_at`; at least one.
+    shape_out : tuple of int
+        (H, W) of the mosaic that the tiles were laid on.
+
+    Returns
+    -------
+    tuple of Finding
+        Of what `diagnose` finds the part that tells tiles from one another; worst first, notes last.
+    """
+    return _ordered(residual_findings(compare(looks, shape_out), trusted=True))
+
+
+def _unfit(second_pass):
+    """Why nothing can be tested; empty where it can."""
+    tiles, mosaic, coverage = second_pass.tiles, second_pass.mosaic, second_pass.coverage
+    if not len(tiles):
+        return "There are no tiles."
+    if mosaic is None:
+        return "The second pass gave no mosaic."
+    try:
+        channels = tiles.check()
+    except TileError as error:
+        return f"The tiles do not fit together: {error}."
+    shape_out, shape = tuple(int(n) for n in second_pass.shape), np.shape(mosaic)
+    own = shape[2] if len(shape) == 3 else 1
+    reason = ""
+    if shape[:2] != shape_out or len(shape) not in (2, 3):
+        reason = f"The mosaic has shape {shape}, its WCS is for {shape_out}."
+    elif np.shape(coverage) != shape_out:
+        reason = f"The coverage has shape {np.shape(coverage)} != {shape_out}."
+    elif own != channels:
+        reason = f"The mosaic has {own} channels != {channels} of the tiles."
+    elif not np.any(np.asarray(coverage) > 0):
+        reason = "The coverage is 0 everywhere: no tile is in the mosaic."
+    return reason
+
+
+def _contract(second_pass):
+    """What went into the coadd against float32(tile) × gain."""
+    tiles, gains = second_pass.tiles, second_pass.sound_gains
+    findings, unseen = [], 0
+    for index in range(len(tiles)):
+        seen = second_pass.observed(index)
+        unseen += seen is None
+        finding = None if seen is None or gains is None else check_corrected(index, tiles[index].pixels, seen, gains)
+        if finding is not None:
+            findings.append(finding)
+    if unseen:
+        message = f"What went into the coadd was not seen of {unseen} of {len(tiles)} tiles: not held against its gain."
+        findings.append(untested(None, message, "contract"))
+    if second_pass.gains is None:
+        message = "The gain list was not seen: whether it was applied is not known."
+        findings.append(untested(None, message, "gains"))
+    return findings
+
+
+def _close(second_pass):
+    """The closure, None where none was made, and what it finds."""
+    count, combine = len(second_pass.tiles), second_pass.combine
+    if combine not in ("mean", None) or count < 2:
+        why = f"the coadd combines by {combine} != mean" if count > 1 else f"there is but {count} tile"
+        return None, [untested(None, f"The applied gains were not read off the mosaic: {why}.", "closure")]
+    closure = close_mosaic(second_pass)
+    if combine is None and closure.culprit is not None:
+        closure.reason = "the coadd was not seen, and what it made is no mean of the tiles"
+    return closure, _closure_findings(closure, second_pass.sound_gains)
+
+
+def _closure_findings(closure, gains):
+    if closure.reason:
+        return [untested(None, f"The applied gains were not read off the mosaic: {closure.reason}.", "closure")]
+    findings = []
+    culprit = closure.culprit
+    if culprit is not None:
+        text = _CULPRITS[culprit.kind].format(tile=culprit.tile, value=culprit.value)
+        if culprit.tile is None:
+            text = f"the mosaic is no weighted mean of the tiles: {culprit.value:.3g} adu is left"
+        message = f"After the gains {text}; see the arguments and the result of the coadd."
+        sigma = culprit.value / culprit.error if culprit.error > 0 else np.inf
+        findings.append(
+            Finding(
+                culprit.kind, culprit.tile, culprit.value, sigma, message, culprit.unit, culprit.error, test="closure"
+            )
+        )
+    if gains is None:
+        return findings
+    for index, recorded in enumerate(gains):
+        # The channel that is furthest off: a fault may be in one plane only.
+        applied, error = closure.gains[index], closure.errors[index]
+        known = np.flatnonzero(np.isfinite(applied) & np.isfinite(error))
+        if not known.size:
+            continue
+        channel = int(known[np.argmax(np.abs(applied[known] - recorded))])
+        off = abs(applied[channel] - recorded)
+        if off > max(GAIN_TOLERANCE * recorded, 6 * error[channel]):
+            sigma = off / max(error[channel], np.finfo(float).tiny)
+            findings.append(gain_finding(index, float(applied[channel]), gains, "closure", sigma, error[channel]))
+    return findings
+
+
+def _merged(contract, closed):
+    """Both tests' findings, each fault once: the exact one, unless it could not name what the closure can."""
+    named = {finding.tile for finding in closed if finding.kind in PIPELINE}
+    kept = [finding for finding in contract if not (finding.kind == "not_closed" and finding.tile in named)]
+    seen = {finding.tile for finding in kept}
+    return kept + [finding for finding in closed if finding.tile is None or finding.tile not in seen]
+
+
+def _seam(states, coarse, closure):
+    """The step that the second pass made or deepened most, as (effect, Finding); empty where it made none."""
+    if closure is None:
+        return []
+    # A tile that did not close has no gain here: what became of its step is not known.
+    applied = closure.gains[:, 0]
+    usable = [tile if np.isfinite(gain) else None for tile, gain in zip(coarse, applied, strict=True)]
+    steps = gain_steps(usable, applied, closure.offsets, [state.noise for state in states])
+    steps = [step for step in steps if step.deepened > _SEAM_FLOOR]
+    if not steps:
+        return []
+    worst = max(steps, key=lambda step: step.deepened)
+    usual = np.nanmedian(applied)
+    tile = max(worst.tiles, key=lambda index: abs(applied[index] - usual))
+    i, j = worst.tiles
+    message = (
+        f"The second pass made the step between tiles {i} and {j} worse, {worst.before:+.4g} adu before and "
+        f"{worst.after:+.4g} after ({worst.deepened:.2g} times the noise of a pixel more): gains {applied[i]:.4g} and "
+        f"{applied[j]:.4g} on the pedestal put in {worst.added:+.4g}; {len(steps)} pairs like it. Subtract "
+        "the pedestal before Phase 5, or narrow the gain clip."
+    )
+    finding = Finding(
+        "gain_seam", tile, worst.after, worst.deepened, message, "adu", worst.noise, worst.channel, test="seam"
+    )
+    return [(worst.deepened, finding)]
+
+
+def _ordered(found):
+    """Pipeline kinds in their order, then residual ones by size, then notes."""
+
+    def rank(item):
+        effect, finding = item
+        if finding.kind in PIPELINE:
+            return 0, PIPELINE.index(finding.kind), -effect
+        if finding.kind in RESIDUAL:
+            return 1, 0, -effect
+        return 2, NOTES.index(finding.kind), 0.0
+
+    return tuple(finding for _, finding in sorted(found, key=rank))

@@ -1,0 +1,88 @@
+"""Steps between neighbouring tiles before and after the gains: did the second pass make a seam?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..tiles.grid import common_part
+
+_MIN_BLOCKS = 20
+
+
+@dataclass(frozen=True)
+class Step:
+    """The step between two tiles where they overlap, in adu.
+
+    Attributes
+    ----------
+    tiles : (int, int)
+    channel : int
+    before : float
+        Median of first − second as given.
+    added : float
+        (g_i − g_j) × pedestal: what the gains add to it.
+    after : float
+        What is left of both once background matching took its part.
+    noise : float
+        Of one pixel.
+    """
+
+    tiles: tuple[int, int]
+    channel: int
+    before: float
+    added: float
+    after: float
+    noise: float
+
+    @property
+    def deepened(self):
+        """By how much the step grew, in units of the noise."""
+        return (abs(self.after) - abs(self.before)) / self.noise
+
+
+def gain_steps(coarse, gains, offsets, noise):
+    """The step of every pair of tiles that overlap.
+
+    Parameters
+    ----------
+    coarse : sequence of (CoarseTile or None)
+        Tiles as given.
+    gains : ndarray, shape (N,)
+        As applied.
+    offsets : ndarray, shape (N, C)
+        What background matching took from each tile, in adu.
+    noise : sequence of ndarray, shape (C,)
+        Of one pixel of each tile, in adu.
+
+    Returns
+    -------
+    list of Step
+        The worst channel of each pair that shares at least 20 blocks.
+    """
+    steps = []
+    for i, first in enumerate(coarse):
+        for j in range(i + 1, len(coarse)):
+            parts = None if first is None or coarse[j] is None else common_part(first.box, coarse[j].box)
+            if parts is None:
+                continue
+            found = []
+            for channel in range(first.value.shape[0]):
+                one, other = first.value[channel][parts[0]], coarse[j].value[channel][parts[1]]
+                known = np.isfinite(one) & np.isfinite(other)
+                local = float(np.hypot(noise[i][channel], noise[j][channel]) / np.sqrt(2))
+                if np.count_nonzero(known) >= _MIN_BLOCKS and local > 0:
+                    taken = offsets[i, channel] - offsets[j, channel]
+                    found.append(_step((i, j), channel, one[known], other[known], gains, taken, local))
+            if found:
+                steps.append(max(found, key=lambda step: step.deepened))
+    return steps
+
+
+def _step(tiles, channel, one, other, gains, taken, noise):
+    g_i, g_j = (float(gains[index]) for index in tiles)
+    pedestal = float(np.median((one + other) / 2))
+    before = float(np.median(one - other))
+    after = float(np.median(one * g_i - other * g_j)) - float(taken)
+    return Step(tiles, channel, before, (g_i - g_j) * pedestal, after, noise)

@@ -1,0 +1,277 @@
+"""Diagnostics from tiles on disk and a finished first-pass mosaic: no second pass is run.
+
+One tile after the other: read once, described, averaged and projected; what stays of it is small.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ..diagnosis.examine import diagnose_tiles
+from ..diagnosis.survey import look_at
+from ..diagnosis.verdict import summary_of, verdict_of
+from ..files import bounded_text
+from ..measure.delta import CoarseGrid, compare_tiles, project_layers
+from ..measure.stats import TileStats, scan_as_given, statistics_after_gain
+from ..report.report import TileRecord, TwoPassReport
+from ..tiles.grid import tile_outline
+from ..tiles.images import TileError, celestial_wcs, open_image
+from ..tiles.reading import read_master_tile
+
+_CLEAN = "Every tile agrees with the others; what a second pass makes of them was not looked at."
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What is kept of one tile.
+
+    Attributes
+    ----------
+    name : str
+        File name without its folder.
+    gain : float
+        NaN where none is known.
+    pre, post : TileStats
+        Of the tile as given and of gain × tile; the latter NaN throughout where no gain is known.
+    layers : tuple of ((tuple of slice, ndarray) or None)
+        Both on the coarse grid, as `delta.project_layers` gives them; only the first where no gain is known.
+    outline : ndarray, shape (32, 2)
+        As `grid.tile_outline` gives it.
+    blocks : (CoarseTile or None, ndarray, shape (C,))
+        As `survey.look_at` gives them.
+    """
+
+    name: str
+    gain: float
+    pre: TileStats
+    post: TileStats
+    layers: tuple
+    outline: np.ndarray
+    blocks: tuple
+
+
+@dataclass(frozen=True)
+class Target:
+    """A mosaic and its coarse grid, in a form that gives the same grid to the bit in every process.
+
+    Attributes
+    ----------
+    mosaic : str
+        Absolute path.
+    header : str
+        FITS header of the mosaic.
+    shape : tuple of int
+        (H, W) of the mosaic.
+    downsample : int
+    """
+
+    mosaic: str
+    header: str
+    shape: tuple[int, int]
+    downsample: int
+
+    def wcs(self):
+        """The WCS of the mosaic; raises as `images.celestial_wcs` does."""
+        return celestial_wcs(self.header, self.shape)
+
+    def grid(self):
+        """The `CoarseGrid`; raises as `CoarseGrid.of` and `images.celestial_wcs` do."""
+        return CoarseGrid.of(self.wcs(), self.shape, self.downsample)
+
+
+def look_at_tile(path, gain, target):
+    """Read one tile and keep what a report needs of it.
+
+    Parameters
+    ----------
+    path : path-like
+        Master tile, as for `tiles.read_master_tile`.
+    gain : float
+        NaN where none is known.
+    target : Target
+
+    Returns
+    -------
+    Look
+
+    Raises
+    ------
+    TileError
+        If the file cannot be used; the message names it.
+    """
+    tile = read_master_tile(path)
+    layers, given = [tile.pixels], scan_as_given(tile.pixels)
+    post = TileStats.unknown(len(given.middles))
+    if not np.isnan(gain):
+        layers.append(tile.pixels * np.float32(gain))
+        post = statistics_after_gain(layers[1], given, gain)
+    with open_image(target.mosaic) as (mosaic, _, _):
+        blocks = look_at(tile, mosaic, target.wcs())
+    return Look(
+        tile.name,
+        gain,
+        given.stats,
+        post,
+        tuple(project_layers(layers, tile, target.grid())),
+        tile_outline(tile.shape, tile.wcs),
+        blocks,
+    )
+
+
+def try_tile(path, gain, target):
+    """`look_at_tile`, or the reason as text where the tile cannot be used."""
+    try:
+        return look_at_tile(path, gain, target)
+    except TileError as error:
+        return str(error)
+
+
+def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda record: None):
+    """Report on tiles against a first-pass mosaic.
+
+    Parameters
+    ----------
+    mosaic : path-like
+        FITS image with a celestial WCS; read in bands.
+    paths : sequence of path-like
+        Master tiles. One that cannot be used when its turn comes is left out.
+    gains : sequence of float, optional
+        One a tile. Without them nothing is known of the tiles after their gain.
+    downsample : int, optional
+        Reduction factor of the delta map, at least 1.
+    run : callable, optional
+        As `map`: where the work on each tile is done, results in the tiles' order.
+    tell : callable, optional
+        Called with each TileRecord, in order, as soon as it is there.
+
+    Returns
+    -------
+    report : TwoPassReport
+        Its delta map is that of gain × tile, where gains are known, else that of the tiles as given. Its findings
+        are those of the tiles as given, against one another.
+    left_out : list of str
+        Why tiles were left out, naming each.
+
+    Raises
+    ------
+    TileError
+        If the mosaic cannot be used, the gains are not one a tile, or no tile can be used.
+    ValueError
+        If `downsample` does not fit the mosaic.
+    """
+    known = gains is not None
+    if known and len(gains) != len(paths):
+        raise TileError(f"{len(gains)} gains != {len(paths)} tiles")
+    target, grid, base = _reference(mosaic, downsample)
+    looks, records, left_out = [], [], []
+    found = run(partial(try_tile, target=target), paths, gains if known else [np.nan] * len(paths))
+    for path, look in zip(paths, found, strict=True):
+        reason = look if isinstance(look, str) else _unlike(path, look, records)
+        if reason:
+            left_out.append(reason)
+            continue
+        looks.append(look)
+        records.append(TileRecord(len(records), look.name, look.gain, look.pre, look.post, "derived"))
+        tell(records[-1])
+    if not records:
+        raise TileError(left_out[0] if left_out else "no tiles: 0 files were given, at least 1 is needed")
+    delta, before = _maps(looks, base, grid, known)
+    findings = diagnose_tiles([look.blocks for look in looks], grid.shape_out)
+    summary, worst = summary_of(findings, True, True)
+    report = TwoPassReport(
+        tuple(records),
+        delta,
+        before,
+        findings,
+        verdict_of(findings),
+        worst,
+        summary if findings else _CLEAN,
+        outlines=tuple(look.outline for look in looks),
+        settings={"mosaic": Path(mosaic).name, "shape_out": grid.shape_out, "downsample": grid.downsample},
+        after_gain=known,
+    )
+    return report, left_out
+
+
+def gains_from_text(path):
+    """Gains in a text file, apart by blanks, commas or line ends, in the order of the tiles.
+
+    Raises
+    ------
+    TileError
+        If something in it is not a number.
+    OSError, ValueError
+        As `files.bounded_text`.
+    """
+    words = bounded_text(path).replace(",", " ").split()
+    try:
+        return [float(word) for word in words]
+    except ValueError as error:
+        raise TileError(f"{path}: not a list of gains: {str(error)[:200]}") from None
+
+
+def gains_from_report(path, names):
+    """Gains of tiles by their names, from the JSON report of a run.
+
+    Parameters
+    ----------
+    path : path-like
+    names : sequence of str
+        File names of the tiles without their folders.
+
+    Returns
+    -------
+    list of float
+        NaN for a gain that the report does not know.
+
+    Raises
+    ------
+    TileError
+        If it is not such a report, or a tile is not in it once.
+    OSError, ValueError
+        As `files.bounded_text`.
+    """
+    text = bounded_text(path)
+    try:
+        tiles = json.loads(text)["tiles"]
+        found = [(tile["name"], np.nan if tile["gain"] is None else float(tile["gain"])) for tile in tiles]
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise TileError(f"{path}: not the JSON report of a run: {type(error).__name__}: {str(error)[:200]}") from None
+    gains = []
+    for name in names:
+        own = [gain for other, gain in found if other == name]
+        if len(own) != 1:
+            raise TileError(f"{path}: {len(own)} tiles are called {name}, 1 is needed")
+        gains.append(own[0])
+    return gains
+
+
+def _reference(mosaic, downsample):
+    """The `Target` of a mosaic, its grid, and its block means there."""
+    # In a function of its own, at whose end the file is no longer mapped into memory.
+    with open_image(mosaic) as (data, header, coverage):
+        target = Target(os.path.abspath(mosaic), header, data.shape[:2], downsample)
+        grid = target.grid()
+        return target, grid, grid.average(data, coverage)
+
+
+def _unlike(path, look, records):
+    """Why a tile does not go with those before it; empty if it does."""
+    if not records or len(look.pre.median) == len(records[0].pre.median):
+        return ""
+    return f"{path}: {len(look.pre.median)} channels != {len(records[0].pre.median)} of {records[0].name}"
+
+
+def _maps(looks, base, grid, known):
+    """The delta map to show and the one of the tiles as given."""
+    before = compare_tiles([look.layers[0] for look in looks], base, grid, "first_pass")
+    if not known:
+        return replace(before, tile_medians=(np.nan,) * len(looks)), before
+    after = [look.layers[1] if len(look.layers) > 1 else None for look in looks]
+    return compare_tiles(after, base, grid, "first_pass"), before

@@ -1,0 +1,199 @@
+"""The arithmetic of the Two-Pass Coverage Renorm: scale map, gain of a tile, weights, merge."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from astropy.wcs.wcsapi import SlicedLowLevelWCS
+from reproject import reproject_interp
+from scipy.ndimage import gaussian_filter
+
+from ..tiles.grid import pixel_box
+from ..tiles.images import TileError
+from ..tiles.planes import channels_last
+
+_MIN_MASK = 1e-3
+_MIN_BLURRED_COVERAGE = 2.0
+_MIN_VALID_PIXELS = 64
+_MIN_VALID_FRACTION = 0.001
+_SCALE_RANGE = (0.5, 2.0)
+_MIN_LUMINANCE_RATIO = 0.4
+
+
+class ScaleMap(NamedTuple):
+    """Blurred coverage over coverage, and where it may be used.
+
+    Attributes
+    ----------
+    scale : ndarray, shape (H, W), float32
+        Within [0.5, 2]; 1 where nothing is covered.
+    usable : ndarray of bool, shape (H, W)
+        Covered, with a blurred coverage of at least 2.
+    """
+
+    scale: np.ndarray
+    usable: np.ndarray
+
+
+def coverage_scale(coverage, sigma_px):
+    """Blurred coverage over coverage, and where it may be used.
+
+    The blur is a Gaussian cut at 4 sigma, normalised by the same blur of the covered area, so that the
+    edge of the mosaic does not darken it.
+
+    Parameters
+    ----------
+    coverage : array_like, shape (H, W)
+        How often each pixel is covered; not finite counts as 0.
+    sigma_px : float
+        Sigma in pixels; 0 leaves the coverage as it is.
+
+    Returns
+    -------
+    ScaleMap
+
+    Raises
+    ------
+    ValueError
+        If the coverage does not have two axes or has no pixel.
+    """
+    coverage = np.nan_to_num(np.asarray(coverage, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    if coverage.ndim != 2 or coverage.size == 0:
+        raise ValueError(f"coverage of shape {coverage.shape}: a map with 2 axes and at least 1 pixel is needed")
+    covered = coverage > 0
+    total = gaussian_filter(np.where(covered, coverage, np.float32(0)), sigma=sigma_px, truncate=4.0)
+    share = gaussian_filter(covered.astype(np.float32), sigma=sigma_px, truncate=4.0)
+    blurred = np.divide(total, share, out=np.zeros_like(total), where=share > 0)
+    scale = np.ones_like(coverage)
+    np.divide(blurred, np.maximum(coverage, np.finfo(np.float32).eps), out=scale, where=covered)
+    return ScaleMap(np.clip(scale, *_SCALE_RANGE), covered & (blurred >= _MIN_BLURRED_COVERAGE))
+
+
+def tile_gain(shape, mask, wcs, final_wcs, scale_map, gain_clip):
+    """Gain of one tile: the clipped median of the scale over its usable pixels.
+
+    The mask is reprojected inside the tile's own box in the mosaic, which holds all it can reach.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (h, w) of the tile.
+    mask : array_like, shape (h, w), or None
+        Coverage of the tile; None is 1 everywhere.
+    wcs, final_wcs : astropy.wcs.WCS
+        Of the tile and of the mosaic.
+    scale_map : ScaleMap
+        Of the mosaic.
+    gain_clip : (float, float)
+        Smallest and largest gain, in any order.
+
+    Returns
+    -------
+    float
+        Exactly 1.0 where fewer than 64 pixels, or 0.1 % of the tile's, are usable.
+    """
+    scale, usable = scale_map
+    box = pixel_box(shape, wcs, final_wcs, scale.shape)
+    if box is None:
+        return 1.0
+    if mask is None:
+        mask = np.ones(shape, dtype=np.float32)
+    mask = np.nan_to_num(np.asarray(mask, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    # A sliced WCS, not a cropped one: the pixel positions stay those of the whole mosaic to the bit.
+    reached = reproject_interp(
+        (mask, wcs),
+        SlicedLowLevelWCS(final_wcs, box),
+        shape_out=tuple(part.stop - part.start for part in box),
+        return_footprint=False,
+    )
+    inside = reached > _MIN_MASK
+    valid = inside & usable[box]
+    enough = max(_MIN_VALID_PIXELS, math.ceil(_MIN_VALID_FRACTION * np.count_nonzero(inside)))
+    if np.count_nonzero(valid) < enough:
+        return 1.0
+    return float(np.clip(float(np.median(scale[box][valid])), *sorted(gain_clip)))
+
+
+def as_hwc(tile):
+    """A tile as (H, W, C) float32; a view where it is that already."""
+    return channels_last(np.asarray(tile, dtype=np.float32))
+
+
+def finite_mask(tile):
+    """1 where any channel of a tile is finite, else 0; shape (H, W), float32."""
+    return np.isfinite(as_hwc(tile)).any(axis=2).astype(np.float32)
+
+
+def input_weights(tiles, tiles_coverage=None, tile_weights=None):
+    """Weight map of each tile: the tile's weight where its coverage is positive, else 0.
+
+    Parameters
+    ----------
+    tiles : sequence of ndarray, shape (H, W, C)
+    tiles_coverage : sequence of (ndarray, shape (H, W), or None), optional
+        None is good everywhere.
+    tile_weights : sequence of float, optional
+        1 by default.
+
+    Returns
+    -------
+    list of ndarray, shape (H, W), float32, or None
+        None where every weight would be 1.
+
+    Raises
+    ------
+    TileError
+        If a weight is not positive and finite or the weights are not one a tile.
+    """
+    if tiles_coverage is None and tile_weights is None:
+        return None
+    if tile_weights is not None and len(tile_weights) != len(tiles):
+        raise TileError(f"{len(tile_weights)} tile weights != {len(tiles)} tiles")
+    maps = []
+    for index, tile in enumerate(tiles):
+        coverage = None if tiles_coverage is None else tiles_coverage[index]
+        good = np.ones(tile.shape[:2], dtype=bool) if coverage is None else np.asarray(coverage) > 0
+        weight = 1.0 if tile_weights is None else float(tile_weights[index])
+        if not (math.isfinite(weight) and weight > 0):
+            raise TileError(f"tile {index}: weight {weight} is not positive and finite")
+        maps.append(good.astype(np.float32) * np.float32(weight))
+    return maps
+
+
+def merge_passes(first, second):
+    """Take the second pass wherever both cover the sky and it is not much darker than the first.
+
+    A pixel is taken where luminance₂ / (luminance₁ + ε) ≥ 0.4, with ε a tenth of the 5th percentile of
+    the first pass's luminance there, at least 1e-6.
+
+    Parameters
+    ----------
+    first, second : (ndarray, shape (H, W, C), ndarray, shape (H, W))
+        Mosaic and coverage of each pass.
+
+    Returns
+    -------
+    merged : (ndarray, ndarray)
+        `first` itself where no pixel of the second pass is taken.
+    fraction : float
+        Share of the pixels that came from the second pass.
+
+    Raises
+    ------
+    ValueError
+        If the mosaics differ in shape.
+    """
+    (mosaic1, coverage1), (mosaic2, coverage2) = first, second
+    if np.shape(mosaic1) != np.shape(mosaic2):
+        raise ValueError(f"first-pass mosaic shape {np.shape(mosaic1)} != second-pass {np.shape(mosaic2)}")
+    taken = (np.asarray(coverage1) > 0) & (np.asarray(coverage2) > 0)
+    bright1, bright2 = (np.asarray(mosaic)[taken].mean(axis=1) for mosaic in (mosaic1, mosaic2))
+    seen = bright1[~np.isnan(bright1)]
+    floor = max(0.1 * float(np.percentile(seen, 5)), 1e-6) if seen.size else 1e-6
+    taken[taken] = bright2 / (bright1 + floor) >= _MIN_LUMINANCE_RATIO
+    if not taken.any():
+        return first, 0.0
+    merged = np.where(taken[..., np.newaxis], mosaic2, mosaic1), np.where(taken, coverage2, coverage1)
+    return merged, np.count_nonzero(taken) / taken.size

@@ -1,0 +1,259 @@
+"""Drawing of a delta map on the sky: two panels, tile outlines, colour bars."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from astropy import units
+
+from .maps import UNIT, blank_uncompared, reference_text
+from .style import FLAGGED, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, font, headline, new_figure
+from .tables import flagged_tiles
+
+# In inches: the panels' width, and what lies left of, above, between and below them.
+_PANEL, _LEFT, _TOP, _GAP, _BOTTOM = 4.05, 0.8, 0.85, 0.9, 0.55
+_LINE = 0.15
+# Shares of a tile's sides at which its number may stand.
+_INSIDE = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.6, 0.7, 0.75, 0.8, 0.85)
+# Light for little, so that outlines show and paper stays paper; told apart with any colour vision.
+_DISTANCE_COLOURS, _SIGNED_COLOURS = "YlGnBu", "RdBu_r"
+_HOURS = "\N{MODIFIER LETTER SMALL H}", "\N{MODIFIER LETTER SMALL M}", "\N{MODIFIER LETTER SMALL S}"
+_DEGREES = "°", "′", "″"
+_AXIS_NAMES = {
+    "RA": "right ascension",
+    "DEC": "declination",
+    "GLON": "galactic longitude",
+    "GLAT": "galactic latitude",
+}
+
+
+def draw_map(report):
+    """Draw the delta map and the signed one, one above the other.
+
+    Parameters
+    ----------
+    report : TwoPassReport
+        With a delta map.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib import colormaps
+
+    delta = report.delta
+    rows, columns = delta.delta.shape
+    panel = float(np.clip(_PANEL * rows / columns, 1.2, 6.0))
+    # A strip in its true shape would be too thin to see anything in it.
+    stretched = not 0.2 <= rows / columns <= 5
+    points = 72 * np.array((_PANEL / columns, panel / rows))
+    if not stretched:
+        points[:] = points.min()
+    findings = finding_list(report)
+    top = _TOP + _LINE * len(findings.splitlines())
+    height = top + 2 * panel + _GAP + _BOTTOM
+    figure = new_figure(height)
+    figure.text(0, 1, _heading(report), va="top", fontsize=MEDIUM, **TEXT)
+    figure.text(0, 1 - 0.52 / height, findings, va="top", fontsize=MEDIUM, **TEXT | {"color": FLAGGED})
+    upper, signed = map_limits(delta)
+    reference = "first pass" if delta.reference == "first_pass" else "mean of tiles"
+    panels = (
+        (f"|tile − {reference}|", delta.delta, _DISTANCE_COLOURS, (0.0, upper)),
+        (f"tile − {reference}", delta.signed, _SIGNED_COLOURS, (-signed, signed)),
+    )
+    edges = _outline_edges(report)
+    places = label_places(edges, points)
+    for place, (title, layer, colours, limits) in enumerate(panels):
+        low = height - top - panel - place * (panel + _GAP)
+        box = (_LEFT / WIDTH, low / height, _PANEL / WIDTH, panel / height)
+        axes = figure.add_axes(box, projection=delta.wcs)
+        _draw_layer(axes, blank_uncompared(layer, delta.count), colormaps[colours], limits)
+        axes.set_aspect("auto" if stretched else "equal")
+        _name_axes(axes, delta.wcs)
+        axes.set_title(f"{title}, mean over the tiles", fontsize=10, loc="left", **TEXT)
+        _draw_outlines(axes, report, edges, places, points)
+    return figure
+
+
+def map_limits(delta):
+    """Upper limit of the delta map's colours, and half the range of the signed one's.
+
+    The 99.5th percentile, or three times the scatter (from the median absolute deviation) of the
+    signed map where that is more: a few bright stars do not flatten the rest.
+
+    Parameters
+    ----------
+    delta : DeltaMap
+
+    Returns
+    -------
+    (float, float)
+        In adu; 1 where nothing was compared or nothing differs.
+    """
+    compared = delta.count > 0
+    if not compared.any():
+        return 1.0, 1.0
+    signed = delta.signed[compared]
+    sigma = 1.4826 * np.median(np.abs(signed - np.median(signed)))
+    layers = delta.delta[compared], np.abs(signed)
+    limits = (max(float(np.percentile(layer, 99.5)), 3.0 * float(sigma)) for layer in layers)
+    return tuple(limit if np.isfinite(limit) and limit > 0 else 1.0 for limit in limits)
+
+
+def label_size(places):
+    """Font size at which tile numbers at these places stay apart.
+
+    Parameters
+    ----------
+    places : array_like, shape (n, 2)
+        In points; one that is not finite is passed over.
+
+    Returns
+    -------
+    float
+        In points, at most 9; 0 where it would be too small to read.
+    """
+    places = np.asarray(places, dtype=float)
+    places = places[np.isfinite(places).all(axis=1)]
+    if len(places) < 2:
+        return 9.0
+    apart = np.hypot(*(places[:, np.newaxis] - places).T)
+    np.fill_diagonal(apart, np.inf)
+    # Three digits are about two font sizes wide.
+    size = min(9.0, 0.5 * float(np.median(apart.min(axis=0))))
+    return size if size >= 4.5 else 0.0
+
+
+def _heading(report):
+    delta = report.delta
+    side = f"{delta.downsample} × {delta.downsample}"
+    return (
+        f"{headline(report)} {'after gain' if report.after_gain else 'as given'}\n"
+        f"reference: {reference_text(delta.reference)}\n1 pixel = {side} mosaic pixels; hatched: not compared"
+    )
+
+
+def _draw_layer(axes, layer, colours, limits):
+    image = axes.imshow(
+        layer,
+        origin="lower",
+        cmap=colours.with_extremes(bad=(0, 0, 0, 0)),
+        vmin=limits[0],
+        vmax=limits[1],
+        interpolation="nearest",
+    )
+    axes.patch.set(facecolor="0.88", edgecolor="0.6", hatch="///", linewidth=0)
+    finite = layer[np.isfinite(layer)]
+    low, high = (finite.min(), finite.max()) if finite.size else limits
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
+    beyond = extend.get((bool(low < limits[0]), bool(high > limits[1])), "neither")
+    bar = axes.figure.colorbar(image, cax=axes.inset_axes([1.03, 0.0, 0.045, 1.0]), extend=beyond)
+    extremes = f"{low:.4g} to {high:.4g}".replace("-", "−") if finite.size else "none"
+    bar.set_label(f"{UNIT}  (data: {extremes})", fontsize=SMALL, **TEXT)
+    bar.ax.tick_params(labelsize=SMALL, colors=INK)
+
+
+def _name_axes(axes, wcs):
+    for axis, kind in ((wcs.wcs.lng, wcs.wcs.lngtyp), (wcs.wcs.lat, wcs.wcs.lattyp)):
+        coordinate = axes.coords[axis]
+        name = _AXIS_NAMES.get(kind.strip(), kind)
+        coordinate.set_axislabel(name, fontproperties=font(MEDIUM), color=INK, minpad=0.5)
+        coordinate.set_ticklabel(fontproperties=font(SMALL), color=INK, exclude_overlapping=True)
+        coordinate.set_ticks(number=5)
+        if coordinate.coord_type != "scalar":
+            # Plain characters: the usual ones are set by a formula parser with a dozen fonts of its own.
+            coordinate.set_separator(_HOURS if coordinate.get_format_unit() == units.hourangle else _DEGREES)
+
+
+def _outline_edges(report):
+    """Outlines in map pixels, shape (tiles, 32, 2)."""
+    from astropy.coordinates import SkyCoord
+
+    sky = SkyCoord(*np.moveaxis(np.reshape(report.outlines, (-1, 32, 2)), 2, 0), unit="deg", frame="icrs")
+    return np.stack(report.delta.wcs.world_to_pixel(sky), axis=-1)
+
+
+def _draw_outlines(axes, report, edges, places, points):
+    """Outline and number the tiles; `points` a map pixel, across and up."""
+    size = label_size(places * points)
+    kinds = flagged_tiles(report.findings)
+    for index, edge in enumerate(edges):
+        colour, width = (FLAGGED, 1.8) if index in kinds else (INK, 0.7 if size >= 7 else 0.4)
+        _draw_edge(axes, edge, colour, width, zorder=3 + (index in kinds))
+        label = str(index)
+        if index in kinds:
+            named = f"{index} {kinds[index][0]}".replace("_", " ")
+            # A bold letter is about 5 points wide; where the kind has no room, the heading has it.
+            label = named if 5 * len(named) < points[0] * np.ptp(edge[:, 0]) else label
+        if np.isfinite(places[index]).all() and (size or index in kinds):
+            _draw_label(axes, label, places[index], max(size, 7.0) if index in kinds else size, colour)
+
+
+def label_places(edges, points):
+    """Where each tile's number goes: the same spot in every tile, where most have room.
+
+    The centre will not do: with half a tile of overlap the edges of the neighbours cross there.
+
+    Parameters
+    ----------
+    edges : array_like, shape (n, 32, 2)
+        Outlines in map pixels, every eighth point a corner.
+    points : ndarray, shape (2,)
+        Size of a map pixel in points, across and up.
+
+    Returns
+    -------
+    ndarray, shape (n, 2)
+        In map pixels; NaN for a tile without a position.
+    """
+    from scipy.spatial import cKDTree
+
+    if not len(edges):
+        return np.empty((0, 2))
+    edges = np.asarray(edges)
+    between = np.arange(4)[:, np.newaxis, np.newaxis, np.newaxis] / 4
+    lines = (edges + between * (np.roll(edges, -1, axis=1) - edges)).reshape(-1, 2) * points
+    tree = cKDTree(lines[np.isfinite(lines).all(axis=1)])
+    corners = edges[:, ::8]
+    best, most = corners.mean(axis=1), -1.0
+    for u, v in product(_INSIDE, _INSIDE):
+        shares = np.array(((1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v))
+        spots = np.einsum("k,nkc->nc", shares, corners)
+        seen = (spots * points)[np.isfinite(spots).all(axis=1)]
+        if len(seen):
+            apart = cKDTree(seen).query(seen, k=[2])[0][:, 0]
+            room = float(np.percentile(np.minimum(tree.query(seen)[0], apart / 2), 20))
+            # Of spots that are about as good the one nearest to the centre.
+            room *= 1 - 0.2 * np.hypot(u - 0.5, v - 0.5)
+            if room > most:
+                best, most = spots, room
+    return best
+
+
+def _draw_edge(axes, edge, colour, width, zorder):
+    from matplotlib.patheffects import withStroke
+
+    # Thin lines do without: a halo round each would double the size of the file.
+    halo = [withStroke(linewidth=2 * width, foreground="white")] if colour == FLAGGED else []
+    x, y = np.vstack((edge, edge[:1])).T
+    # Without `scale`, a tile beyond the map would widen the axes.
+    axes.plot(x, y, color=colour, linewidth=width, path_effects=halo, zorder=zorder, scalex=False, scaley=False)
+
+
+def _draw_label(axes, label, place, size, colour):
+    from matplotlib.patheffects import withStroke
+
+    flagged = colour == FLAGGED
+    axes.text(
+        *place,
+        label,
+        fontsize=size,
+        fontweight="bold" if flagged else "normal",
+        ha="center",
+        va="center",
+        clip_on=True,
+        path_effects=[withStroke(linewidth=2, foreground="white")],
+        zorder=5 + flagged,
+        **TEXT | {"color": colour},
+    )

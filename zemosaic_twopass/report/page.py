@@ -1,0 +1,166 @@
+"""The page of a report: one HTML file that holds all it shows and loads nothing."""
+
+from __future__ import annotations
+
+import base64
+import math
+
+import numpy as np
+
+from ..versions import package_versions
+from .maps import UNIT, reference_text
+from .pictures import MAP_PICTURE, TILES_PICTURE
+from .tables import flagged_tiles, short_table, tile_table
+
+# What each verdict means for somebody who has to decide what to do next.
+VERDICT_TEXTS = {
+    "clean": (
+        "Clean",
+        "The tests that could be made found nothing: the second pass did what it should, and no tile stands out.",
+    ),
+    "residual": (
+        "Residual",
+        "The second pass did what it should, but a tile does not agree with the others. "
+        "The cause is in the data or in the gains, not in the code: see the findings.",
+    ),
+    "pipeline_bug": (
+        "Pipeline fault",
+        "The second pass did not do what it was meant to do with at least one tile. "
+        "Do not trust this mosaic; the findings say which step and which tile.",
+    ),
+    "undetermined": (
+        "Undetermined",
+        "Nothing could be tested, so this says neither that the run is good nor that it is bad.",
+    ),
+}
+_PICTURES = {
+    MAP_PICTURE: (
+        "Where the tiles disagree",
+        "Two maps of the sky with numbered tile outlines: distance of the tiles from the reference, and the same "
+        "with its sign.",
+    ),
+    TILES_PICTURE: (
+        "Tile by tile",
+        "Gain of each tile, and its median in each channel as given and after the gain.",
+    ),
+}
+
+
+def write_page(report, path):
+    """Write the page of a report; the pictures are those that lie beside it already.
+
+    Parameters
+    ----------
+    report : TwoPassReport
+    path : pathlib.Path
+        HTML; overwritten.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If jinja2 is not installed.
+    OSError
+        If the file cannot be written.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("zemosaic_twopass.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text = environment.get_template("report.html").render(_content(report, path.parent))
+    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def finding_size(finding):
+    """How large a finding is and how sure, in words; empty where neither is known.
+
+    Parameters
+    ----------
+    finding : Finding
+        NaN for a value or a sigma that is not known.
+
+    Returns
+    -------
+    str
+        Such as ``+4.21 adu, 8.1 standard errors from none``.
+    """
+    parts = []
+    if _known(finding.value):
+        parts.append(f"{finding.value:+.4g} {finding.unit}".strip())
+    if _known(finding.sigma):
+        parts.append(f"{abs(finding.sigma):.3g} standard errors from none")
+    return ", ".join(parts)
+
+
+def _known(number):
+    return number is not None and math.isfinite(number)
+
+
+def _content(report, directory):
+    title, meaning = VERDICT_TEXTS[report.verdict]
+    table = short_table(tile_table(report))
+    return {
+        "verdict": report.verdict,
+        "title": title,
+        "meaning": meaning,
+        "summary": report.summary,
+        "findings": [
+            {
+                "kind": finding.kind.replace("_", " "),
+                "tile": _tile_text(report, finding.tile),
+                "size": finding_size(finding),
+                "message": finding.message,
+            }
+            for finding in report.findings
+        ],
+        "pictures": [
+            {"title": text[0], "alt": text[1], "data": base64.b64encode((directory / name).read_bytes()).decode()}
+            for name, text in _PICTURES.items()
+            if (directory / name).is_file()
+        ],
+        # Long names may break after each underscore.
+        "columns": [
+            (column.name.replace("_", "_\N{ZERO WIDTH SPACE}"), str(column.unit or ""), column.description)
+            for column in table.itercols()
+        ],
+        "rows": [[_cell(value) for value in row] for row in table],
+        "flagged": flagged_tiles(report.findings),
+        # Not left to the template: an error in there is put in a cycle with all frames around it.
+        "made": list(_how_made(report)),
+        "created": _moment(report),
+    }
+
+
+def _tile_text(report, tile):
+    if tile is None:
+        return "whole mosaic"
+    name = report.tiles[tile].name if 0 <= tile < len(report.tiles) else None
+    return f"tile {tile} ({name})" if name else f"tile {tile}"
+
+
+def _moment(report):
+    return report.created.replace("T", " ").replace("+00:00", " UTC")
+
+
+def _cell(value):
+    if isinstance(value, float | np.floating):
+        return f"{value:.5g}".replace("-", "−") if np.isfinite(value) else "–"
+    return str(value)
+
+
+def _how_made(report):
+    """(name, value) pairs of what the run and its diagnostics were set to."""
+    yield "made", _moment(report)
+    yield "tiles", str(report.tile_count)
+    for name, value in report.settings.items():
+        yield name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if report.delta is not None:
+        height, width = report.delta.delta.shape
+        yield "delta map", f"{width} × {height} pixels, each {report.delta.downsample} × {report.delta.downsample}"
+        yield "compared with", reference_text(report.delta.reference)
+        yield "unit", UNIT
+    yield "software", ", ".join(f"{name} {version}" for name, version in package_versions().items() if version)

@@ -1,0 +1,244 @@
+"""What one second pass left behind: records, table, log lines and files."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..diagnosis.finding import Finding
+from ..measure.delta import DeltaMap
+from ..measure.stats import TileStats
+from ..versions import package_versions
+from .artefacts import MAP_NAME, PAGE_NAME, write_artefacts
+from .tables import tile_table
+
+SCHEMA = "zemosaic-twopass-report"
+SCHEMA_VERSION = 1
+_CORNERS = slice(None, None, 8)
+
+
+def _now():
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class TileRecord:
+    """One tile of a second pass.
+
+    Attributes
+    ----------
+    index : int
+        Position in the call's tile list.
+    name : str or None
+        What the tile is called, where that is known.
+    gain : float
+        As the pipeline computed it; NaN where it was not seen.
+    pre, post : TileStats
+        The tile as given, and after its gain.
+    post_source : {"observed", "derived"}
+        Whether `post` describes the array that went into the coadd, or gain × tile.
+    """
+
+    index: int
+    name: str | None
+    gain: float
+    pre: TileStats
+    post: TileStats
+    post_source: str
+
+
+@dataclass(frozen=True)
+class TwoPassReport:
+    """Everything known of one second pass.
+
+    Attributes
+    ----------
+    tiles : tuple of TileRecord
+        Empty where the logger was not at DEBUG.
+    delta : DeltaMap or None
+        Tiles after the gain against the reference; None where no map was asked for or made.
+    before : DeltaMap or None
+        The same with the tiles as given, before the gain.
+    findings : tuple of Finding
+        Worst first, notes last.
+    verdict : {"clean", "residual", "pipeline_bug", "undetermined"}
+    worst : int or None
+        Tile to look at first; None where none stands out or nothing was compared.
+    summary : str
+        One sentence for the last line.
+    outlines : tuple of ndarray, shape (32, 2)
+        Edge of each tile on the sky, as `grid.tile_outline` gives it; empty where there is no map.
+    settings : dict
+        What the second pass and its diagnostics were set to.
+    after_gain : bool
+        False where no gain is known: `delta` is then that of the tiles as given.
+    created : str
+        When the report was made, UTC, ISO 8601.
+    """
+
+    tiles: tuple[TileRecord, ...] = ()
+    delta: DeltaMap | None = None
+    before: DeltaMap | None = None
+    findings: tuple[Finding, ...] = field(default=())
+    verdict: str = "undetermined"
+    worst: int | None = None
+    summary: str = ""
+    outlines: tuple[np.ndarray, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    after_gain: bool = True
+    created: str = field(default_factory=_now)
+
+    @property
+    def tile_count(self):
+        """Number of tiles that the records or the map know of."""
+        return max(len(self.tiles), len(self.delta.tile_medians) if self.delta else 0)
+
+    def to_table(self):
+        """The tiles as an `astropy.table.Table`; see `tables.tile_table`."""
+        return tile_table(self)
+
+    def to_dict(self):
+        """The report as plain numbers, strings, lists and dicts, ready for JSON; None for NaN."""
+        delta = None
+        if self.delta is not None:
+            delta = {
+                "shape": self.delta.delta.shape,
+                "downsample": self.delta.downsample,
+                "reference": self.delta.reference,
+                "unit": "adu",
+                "after_gain": self.after_gain,
+                "tile_medians": self.delta.tile_medians,
+                "tile_medians_before": self.before.tile_medians if self.before else None,
+            }
+        return plain(
+            {
+                "schema": SCHEMA,
+                "schema_version": SCHEMA_VERSION,
+                "created": self.created,
+                "verdict": self.verdict,
+                "worst": self.worst,
+                "summary": self.summary,
+                "findings": [asdict(finding) for finding in self.findings],
+                "tiles": [asdict(tile) for tile in self.tiles],
+                "corners": [outline[_CORNERS].round(7) for outline in self.outlines],
+                "delta": delta,
+                "settings": self.settings,
+                "versions": package_versions(),
+            }
+        )
+
+    def verdict_line(self):
+        """The last log line of the report: the verdict and one sentence."""
+        return (
+            f"[TwoPassVerdict] {self.verdict} tiles={self.tile_count} findings={len(self.findings)} "
+            f"worst_idx={'-' if self.worst is None else self.worst} {self.summary}"
+        )
+
+    def write(self, directory, logger=None):
+        """Write the artefacts of this report, each whole or not at all.
+
+        Files of an earlier report that this one does not replace are removed: what lies in
+        the directory afterwards belongs together. A report of no tile and no finding writes and removes nothing.
+
+        Parameters
+        ----------
+        directory : path-like
+            Made if need be.
+        logger : logging.Logger, optional
+            Is told in one warning which files need an extra that is not installed; the worker's logger
+            by default.
+
+        Returns
+        -------
+        tuple of pathlib.Path
+            The files written, in the order of the README; those of the map and the table
+            are missing where the report has none.
+
+        Raises
+        ------
+        ArtefactError
+            If any could not be written or removed, after all were tried; an `OSError` that names
+            each and has those written in `written`.
+        """
+        return write_artefacts(self, Path(directory), logger)
+
+
+def tile_lines(record):
+    """The pair of log lines of one tile, before and after its gain."""
+    head = f"idx={record.index} id={_label(record.name)} gain={record.gain:.6g}"
+    return (
+        f"[TwoPassTile] pre_gain {head} {_stats_text(record.pre)}",
+        f"[TwoPassTile] post_gain {head} {_stats_text(record.post)} source={record.post_source}",
+    )
+
+
+def finding_line(finding):
+    """The log line of a finding."""
+    return (
+        f"[TwoPassFinding] idx={'-' if finding.tile is None else finding.tile} kind={finding.kind} "
+        f"value={finding.value:.6g} unit={finding.unit or '-'} sigma={finding.sigma:.6g} {finding.message}"
+    )
+
+
+def delta_line(delta, path):
+    """The log line of a delta map on disk."""
+    values = delta.compared
+    median, p95, worst = np.percentile(values, (50, 95, 100)) if values.size else (np.nan,) * 3
+    return (
+        f"[TwoPassDelta] wrote delta map: {path} shape={delta.delta.shape} ds={delta.downsample} "
+        f"reference={delta.reference} tiles={len(delta.tile_medians)} "
+        f"median={median:.6g} p95={p95:.6g} max={worst:.6g}"
+    )
+
+
+def file_lines(report, paths):
+    """The log lines of the files of a report: the map, then the directory and the page.
+
+    Parameters
+    ----------
+    report : TwoPassReport
+    paths : sequence of pathlib.Path
+        As `write` gives them; no line for none.
+
+    Returns
+    -------
+    list of str
+    """
+    names = {path.name: path for path in paths}
+    lines = [delta_line(report.delta, names[MAP_NAME])] if MAP_NAME in names else []
+    if paths:
+        page = _label(str(names.get(PAGE_NAME, "")))
+        lines.append(f"[TwoPassReport] dir={_label(str(paths[0].parent))} page={page} files={len(paths)}")
+    return lines
+
+
+def _label(name):
+    """A name as one token of a key=value line."""
+    if not name:
+        return "-"
+    return json.dumps(name, ensure_ascii=False) if any(c.isspace() or c in '"\\' for c in name) else name
+
+
+def _stats_text(stats):
+    columns = (("min", stats.minimum), ("mean", stats.mean), ("median", stats.median))
+    lists = " ".join(f"{key}=[{','.join(f'{v:.6g}' for v in values)}]" for key, values in columns)
+    return f"valid={stats.valid_fraction:.6g} {lists}"
+
+
+def plain(value):
+    """A value with tuples and arrays as lists and numbers that JSON cannot hold as None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -1,0 +1,180 @@
+"""Faults to order: in a tile as given, or in what a worker's second pass does with the tiles."""
+
+from __future__ import annotations
+
+import functools
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from unittest import mock
+
+import numpy as np
+
+from ..watch.seams import COADD, GAINS, UTILS
+
+# Size used when a fault is ordered without one, and what it is measured in.
+FAULTS = {
+    "offset": (25.0, "adu"),
+    "gain_residual": (0.05, "relative"),
+    "gradient": (60.0, "adu"),
+    "misregistration": (2.0, "px"),
+    "undetermined": (1.0, "tiles left"),
+}
+PIPELINE_FAULTS = {
+    "gain_not_applied": (1.0, "gain"),
+    "gain_swapped": (1.0, "tiles on"),
+    "gain_mismatch": (1.01, "factor"),
+    "gain_invalid": (0.0, "gain"),
+    "mask_bug": (0.3, "of each side"),
+    "input_mutated": (1.0, "adu"),
+    "not_closed": (1.02, "factor"),
+    "gain_seam": (1.0, "pass"),
+    "clip_saturated": (1.0, "clip"),
+    "gain_guard": (1.0, "gain"),
+}
+# Short names that people use.
+_SHORT = {"gain": "gain_residual", "shift": "misregistration"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault, most of them in one tile.
+
+    Attributes
+    ----------
+    kind : str
+        One of `FAULTS`, put into a tile, or of `PIPELINE_FAULTS`, put into the second pass.
+    tile : int or None
+        None is the tile in the middle of the list.
+    size : float
+        In the unit that goes with the kind.
+    """
+
+    kind: str
+    tile: int | None
+    size: float
+
+    @classmethod
+    def parse(cls, text):
+        """Read ``KIND[:TILE[:SIZE]]``; ``gain`` and ``shift`` stand for gain_residual and misregistration.
+
+        Raises
+        ------
+        ValueError
+            If the kind is not known or a part is not a number.
+        """
+        kind, _, rest = text.partition(":")
+        tile, _, size = rest.partition(":")
+        kind = _SHORT.get(kind, kind)
+        kinds = FAULTS | PIPELINE_FAULTS
+        if kind not in kinds:
+            raise ValueError(f"fault {text!r}: kind {kind!r} is not one of {', '.join(kinds)}")
+        try:
+            return cls(kind, int(tile) if tile else None, float(size) if size else kinds[kind][0])
+        except ValueError:
+            raise ValueError(
+                f"fault {text!r}: KIND[:TILE[:SIZE]] is needed, such as {kind}:4:{kinds[kind][0]:g}"
+            ) from None
+
+    def tile_of(self, count):
+        """Index of the tile among so many; `ValueError` if there is no such tile."""
+        index = (count - 1) // 2 if self.tile is None else self.tile
+        if not 0 <= index < count:
+            raise ValueError(f"fault {self.kind}: tile {index} is not one of 0 to {count - 1}")
+        return index
+
+
+@contextmanager
+def faulty_pass(worker, faults):
+    """Let the second passes of a worker go wrong while the context is open.
+
+    The inner functions of the worker are replaced, so a probe that is attached afterwards looks before
+    the fault, and one that was attached before looks after it.
+
+    Parameters
+    ----------
+    worker : module
+    faults : sequence of Fault
+        Kinds of `PIPELINE_FAULTS`; others are passed over.
+    """
+    seen = {}
+    # Public ZeMosaic calls the coadd as an attribute of its utilities module.
+    owner = getattr(worker, UTILS, None) or worker
+    with ExitStack() as stack:
+
+        def replace(where, name, change):
+            original = getattr(where, name)
+            function = functools.wraps(original)(functools.partial(change, original))
+            stack.enter_context(mock.patch.object(where, name, function))
+
+        if any(fault.kind in PIPELINE_FAULTS for fault in faults):
+            replace(worker, GAINS, functools.partial(_gains, faults, seen))
+            replace(owner, COADD, functools.partial(_coadd, faults, seen))
+        if any(fault.kind == "gain_seam" for fault in faults):
+            replace(worker, "reproject_and_coadd", _without_background_matching)
+        yield
+
+
+def _gains(faults, seen, original, tiles, *args, **kwargs):
+    """Gains of a pass, some of them changed, or a tile written to."""
+    gains = list(original(tiles, *args, **kwargs))
+    for fault in faults:
+        index = fault.tile_of(len(tiles))
+        if fault.kind == "gain_invalid":
+            gains[index] = fault.size
+        elif fault.kind == "clip_saturated":
+            gains[index] = float(kwargs["gain_clip"][1])
+        elif fault.kind == "gain_guard":
+            gains[index] = 1.0
+        elif fault.kind == "input_mutated":
+            tile = tiles[index]
+            tile[tile.shape[0] // 2, tile.shape[1] // 2] += np.float32(fault.size)
+    seen["gains"] = gains
+    return gains
+
+
+def _coadd(faults, seen, original, data_list, wcs_list, *args, **kwargs):
+    """A coadd of planes some of which are changed, on their way in."""
+    planes, gains = list(data_list), seen["gains"]
+    for fault in faults:
+        index = fault.tile_of(len(planes))
+        if fault.kind == "gain_swapped":
+            other = (index + round(fault.size)) % len(planes)
+            for here, there in ((index, other), (other, index)):
+                planes[here] = planes[here] * np.float32(gains[there] / gains[here])
+        else:
+            planes[index] = faulty_plane(planes[index], fault, gains[index])
+    return original(planes, wcs_list, *args, **kwargs)
+
+
+def faulty_plane(plane, fault, gain):
+    """One corrected plane with a fault in it; the plane itself for a kind that is put in elsewhere.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (H, W), float32
+        Tile × gain.
+    fault : Fault
+    gain : float
+
+    Returns
+    -------
+    ndarray, shape (H, W), float32
+    """
+    if fault.kind == "gain_not_applied":
+        return plane * np.float32(1 / gain)
+    if fault.kind == "gain_mismatch":
+        return plane * np.float32(fault.size)
+    if fault.kind not in ("mask_bug", "not_closed"):
+        return plane
+    plane = plane.copy()
+    height, width = plane.shape
+    if fault.kind == "mask_bug":
+        rows, columns = (round(0.5 * (1 - fault.size) * n) for n in (height, width))
+        plane[rows : height - rows, columns : width - columns] = np.nan
+    else:
+        plane[:, : width // 2] *= np.float32(fault.size)
+    return plane
+
+
+def _without_background_matching(original, *args, **kwargs):
+    return original(*args, **{**kwargs, "match_background": False})

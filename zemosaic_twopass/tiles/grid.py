@@ -1,0 +1,258 @@
+"""Pixel grids: block averages, the WCS that goes with them, and the box a tile fills.
+
+Everything here is geometry on arrays and `astropy.wcs.WCS`; nothing knows what a second pass is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from astropy.wcs import WCS, DistortionLookupTable, Sip
+from astropy.wcs.utils import pixel_to_pixel
+
+from ..guard import alone
+from .planes import real_planes
+
+_BAND_VALUES = 1 << 17
+_LATTICE_CELLS = 64
+_OUTLINE_STEPS = 8
+
+
+def block_mean(image, factor, coverage=None):
+    """Average an image over blocks of factor × factor pixels, channels together.
+
+    Rows and columns beyond the last whole block are left out.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W) or (H, W, C)
+        Pixel values in adu, of any real dtype and byte order.
+    factor : int
+        Side of a block in pixels, at least 1.
+    coverage : array_like, shape (H, W), optional
+        Pixels where it is not positive count as not finite.
+
+    Returns
+    -------
+    ndarray, shape (H // factor, W // factor), float64
+        Mean over channels and pixels of each block. A pixel with a channel that is not finite is left out: a mean over
+        fewer channels would be compared with a mean over all of them. NaN where fewer than half of the pixels are left.
+
+    Raises
+    ------
+    ValueError
+        If `image` has neither two nor three axes, or `coverage` another shape than it.
+    TypeError
+        If its values are not real numbers.
+    """
+    image = real_planes(image, "image")
+    height, width, channels = image.shape
+    if coverage is not None and np.shape(coverage) != (height, width):
+        raise ValueError(f"coverage shape {np.shape(coverage)} != tile shape {(height, width)}")
+    out = np.full((height // factor, width // factor), np.nan)
+    # Band by band: the temporaries stay in the cache however large the mosaic is.
+    band = max(1, _BAND_VALUES // max(1, factor * width * channels))
+    for top in range(0, out.shape[0], band):
+        rows = slice(top * factor, min(top + band, out.shape[0]) * factor)
+        good = None if coverage is None else np.asarray(coverage[rows]) > 0
+        # From a file the rows come with other strides and byte order; once as they are needed is quicker than twice.
+        part = np.ascontiguousarray(image[rows], dtype=image.dtype.newbyteorder("="))
+        total, count = _block_sums(part, factor, good)
+        np.divide(total, count * channels, out=out[top : top + band], where=2 * count >= factor * factor)
+    return out
+
+
+def _block_sums(band, factor, good):
+    """Sum over the blocks of whole rows of blocks, shape (n factor, W, C), and how many of their pixels count."""
+    finite = np.isfinite(band)
+    channels = range(band.shape[2])
+    if not finite.all():
+        every = np.logical_and.reduce([finite[..., channel] for channel in channels])
+        good = every if good is None else every & good
+    if good is None or good.all():
+        total = block_sum(band, factor)
+        return total, np.full(total.shape, factor * factor)
+    bad = np.logical_not(good)
+    # Channel by channel: numpy is slow at spreading a mask over a short last axis.
+    for channel in channels:
+        finite[..., channel] = bad
+    band = band.copy()
+    np.copyto(band, band.dtype.type(0), where=finite)
+    return block_sum(band, factor), block_sum(good, factor)
+
+
+def block_sum(image, factor):
+    """Sums over blocks of factor × factor pixels, channels together.
+
+    Parameters
+    ----------
+    image : ndarray, shape (n factor, W) or (n factor, W, C)
+        Whole rows of blocks; columns beyond the last whole block are left out. No NaN.
+    factor : int
+
+    Returns
+    -------
+    ndarray, shape (n, W // factor), float64
+    """
+    height, width, channels = *image.shape[:2], image.shape[2] if image.ndim == 3 else 1
+    down, across = height // factor, width // factor
+    # Rows first, and as flat ones: adding long lines to each other is what numpy does fastest.
+    rows = np.add.reduce(image.reshape(down, factor, width * channels), axis=1, dtype=np.float64)
+    rows = rows.reshape(down, width, channels)
+    return rows[:, : across * factor].reshape(down, across, factor * channels).sum(axis=2)
+
+
+def copied(wcs):
+    """A WCS of one's own: two threads that use one at a time get wrong positions in older astropy."""
+    with alone():
+        return wcs.deepcopy()
+
+
+def block_wcs(wcs, factor):
+    """Celestial WCS of the grid that `block_mean` makes of an image.
+
+    A pixel x of the image (0-based) lies at (x + 0.5) / factor − 0.5 of the block
+    grid, so CRPIX' = (CRPIX − 0.5) / factor + 0.5; CD, or CDELT with PC unchanged,
+    grows by `factor`; a SIP coefficient of order p + q by factor^(p + q − 1), because
+    both its arguments and its result are pixels (Shupe et al. 2005, eq. 2). Lookup-table
+    distortions (FITS WCS Paper IV) are rescaled alike.
+
+    Parameters
+    ----------
+    wcs : astropy.wcs.WCS
+        Two-dimensional celestial WCS; not changed.
+    factor : int
+        Side of a block in pixels, at least 1.
+
+    Returns
+    -------
+    astropy.wcs.WCS
+
+    Raises
+    ------
+    TypeError
+        If `wcs` is not an `astropy.wcs.WCS`.
+    ValueError
+        If it does not have exactly two pixel axes.
+    """
+    if not isinstance(wcs, WCS):
+        raise TypeError(f"an astropy.wcs.WCS is needed, not {type(wcs).__name__}")
+    if wcs.naxis != 2:
+        raise ValueError(f"WCS with {wcs.naxis} pixel axes: 2 are needed")
+    coarse = copied(wcs)
+    coarse.wcs.crpix = (np.asarray(wcs.wcs.crpix) - 0.5) / factor + 0.5
+    if coarse.wcs.has_cd():
+        coarse.wcs.cd = np.asarray(wcs.wcs.cd) * factor
+    else:
+        coarse.wcs.cdelt = np.asarray(wcs.wcs.cdelt) * factor
+    if wcs.sip is not None:
+        coefficients = [_scaled_sip(m, factor) for m in (wcs.sip.a, wcs.sip.b, wcs.sip.ap, wcs.sip.bp)]
+        coarse.sip = Sip(*coefficients, (np.asarray(wcs.sip.crpix) - 0.5) / factor + 0.5)
+    for name in ("cpdis1", "cpdis2", "det2im1", "det2im2"):
+        table = getattr(wcs, name)
+        if table is not None:
+            setattr(coarse, name, _scaled_table(table, factor))
+    if wcs.array_shape is not None:
+        coarse.array_shape = tuple(n // factor for n in wcs.array_shape)
+    coarse.wcs.set()
+    return coarse
+
+
+def _scaled_sip(matrix, factor):
+    if matrix is None:
+        return None
+    order_x, order_y = np.indices(matrix.shape)
+    return matrix * float(factor) ** (order_x + order_y - 1)
+
+
+def _scaled_table(table, factor):
+    data = (np.asarray(table.data) / factor).astype(np.float32)
+    crval = (np.asarray(table.crval) - 0.5) / factor + 0.5
+    return DistortionLookupTable(data, tuple(table.crpix), tuple(crval), tuple(np.asarray(table.cdelt) / factor))
+
+
+def pixel_box(shape, wcs, wcs_out, shape_out):
+    """Part of an output grid that an image can reach, as slices.
+
+    The image is sampled on a lattice that includes its outer pixel edges. The box holds every
+    sample, and on each side as much again as the longest step between neighbours: what
+    lies between two samples cannot stray further than that, and an image that holds a pole or
+    straddles the RA seam gets a box as wide as it must be.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (H, W) of the image.
+    wcs, wcs_out : astropy.wcs.WCS
+        Celestial WCS of the image and of the output grid.
+    shape_out : tuple of int
+        (H, W) of the output grid.
+
+    Returns
+    -------
+    tuple of slice or None
+        (rows, columns) inside `shape_out`; None where the image misses the grid or is
+        empty; the whole grid where a sample has no position in it.
+    """
+    if min(shape) < 1:
+        return None
+    y, x = np.meshgrid(*(np.linspace(-0.5, n - 0.5, min(n, _LATTICE_CELLS) + 1) for n in shape), indexing="ij")
+    x_out, y_out = pixel_to_pixel(wcs, wcs_out, x, y)
+    if not (np.isfinite(x_out).all() and np.isfinite(y_out).all()):
+        return tuple(slice(0, n) for n in shape_out)
+    box = []
+    for position, size in zip((y_out, x_out), shape_out, strict=True):
+        step = max(np.abs(np.diff(position, axis=axis)).max() for axis in (0, 1))
+        start = max(0, int(np.floor(position.min() - step)))
+        stop = min(size, int(np.ceil(position.max() + step)) + 1)
+        if stop <= start:
+            return None
+        box.append(slice(start, stop))
+    return tuple(box)
+
+
+def common_part(box, other):
+    """The common part of two boxes, as slices into each.
+
+    Parameters
+    ----------
+    box, other : tuple of slice
+        (rows, columns) in the same grid, with start and stop.
+
+    Returns
+    -------
+    (tuple of slice, tuple of slice) or None
+        None where there is none.
+    """
+    parts = []
+    for a, b in zip(box, other, strict=True):
+        start, stop = max(a.start, b.start), min(a.stop, b.stop)
+        if stop <= start:
+            return None
+        parts.append((slice(start - a.start, stop - a.start), slice(start - b.start, stop - b.start)))
+    return tuple(part[0] for part in parts), tuple(part[1] for part in parts)
+
+
+def tile_outline(shape, wcs):
+    """Sky positions along the outer edge of an image, where its outermost pixels end.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (H, W) of the image, in pixels.
+    wcs : astropy.wcs.WCS
+        Celestial WCS of the image.
+
+    Returns
+    -------
+    ndarray, shape (32, 2), float64
+        ICRS right ascension and declination in degrees, once round from the first pixel along the
+        first row; every eighth is a corner. NaN where the WCS has no position; for an image
+        without pixels the edge of nothing, a single point.
+    """
+    height, width = shape
+    ahead = np.arange(_OUTLINE_STEPS) / _OUTLINE_STEPS
+    none, full = np.zeros(_OUTLINE_STEPS), np.ones(_OUTLINE_STEPS)
+    x = np.concatenate((ahead, full, 1 - ahead, none)) * width - 0.5
+    y = np.concatenate((none, ahead, full, 1 - ahead)) * height - 0.5
+    sky = wcs.pixel_to_world(x, y).icrs
+    return np.column_stack((sky.ra.deg, sky.dec.deg))

@@ -1,0 +1,81 @@
+"""What becomes of a second pass that was captured: its report, its files, its lines."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+
+from ..diagnosis.verdict import summary_of, verdict_of
+from ..files import whole_file
+from ..parallel import apart
+from ..report.artefacts import MAP_NAME, ArtefactError
+from ..report.report import TwoPassReport, file_lines, finding_line, tile_lines
+from ..settings import Settings
+from .build import delta_maps, findings_of, settings_of, tile_outlines, tile_records
+from .runs import prune_runs, run_folder
+
+
+def publish(run, ran, probe):
+    """Make the report of a call for one probe, keep it there, write its files and its lines.
+
+    Parameters
+    ----------
+    run : Run
+        After its body.
+    ran : bool
+        Whether the body gave a mosaic.
+    probe : TwoPassProbe
+        Whose settings count.
+
+    Raises
+    ------
+    ArtefactError
+        If a file cannot be written, after all were tried; the report is among the probe's by then.
+    """
+    logger = probe.logger_of(run.capture)
+    records = tile_records(run.capture, probe.names) if logger.isEnabledFor(logging.DEBUG) else ()
+    for record in records:
+        run.say(logger, *tile_lines(record))
+    second_pass = run.capture.second_pass
+    maps = delta_maps(second_pass, probe.downsample) if probe.delta_map and ran else (None, None)
+    findings = findings_of(second_pass) if probe.delta_map else ()
+    summary, worst = summary_of(findings, probe.delta_map, ran)
+    report = TwoPassReport(
+        records,
+        *maps,
+        findings,
+        verdict_of(findings) if probe.delta_map and ran else "undetermined",
+        worst,
+        summary,
+        outlines=tile_outlines(second_pass.tiles) if maps[0] else (),
+        settings=settings_of(run.capture, probe.downsample),
+    )
+    probe.reports.append(report)
+    last = (*map(finding_line, report.findings), report.verdict_line())
+    try:
+        files = apart(_write, report, probe.directory, logger)
+    except ArtefactError as error:
+        run.say(logger, *file_lines(report, error.written), *last)
+        raise
+    run.say(logger, *file_lines(report, files), *last)
+
+
+def _write(report, directory, logger):
+    if directory is not None:
+        return report.write(directory, logger)
+    settings = Settings.from_environment()
+    base = settings.directory
+    with run_folder(base) as (folder, final):
+        try:
+            paths = report.write(folder, logger)
+        except ArtefactError as error:
+            text = str(error).replace(str(folder), str(final))
+            raise ArtefactError(text, [final / path.name for path in error.written]) from error
+    paths = tuple(final / path.name for path in paths)
+    for path in paths:
+        if path.name == MAP_NAME:
+            # The fixed name is there for scripts; replaced whole, so two processes never mix.
+            with whole_file(base / MAP_NAME) as temporary:
+                shutil.copyfile(path, temporary)
+    prune_runs(base, settings.keep)
+    return paths

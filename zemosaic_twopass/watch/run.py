@@ -1,0 +1,225 @@
+"""One call of a watched second pass: found again from its inner calls, guarded, and closed."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+from contextlib import contextmanager, suppress
+
+import numpy as np
+
+from ..diagnosis.checks import fingerprints
+from ..guard import log_failure, quietly
+from ..parallel import apart
+from ..settings import LOGGER_NAME
+from ..tiles.images import TileError
+from ..tiles.records import check_tiles
+from .capture import RunCapture, scans_as_given
+
+_running = {}
+
+
+def arguments_of(function, args, kwargs):
+    """The arguments of a call by name; `TypeError` where they do not fit the function."""
+    signature = inspect.signature(function)
+    found = signature.bind(*args, **kwargs).arguments
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found |= found.pop(name, {})
+    return found
+
+
+def noted(function, *args):
+    """Call an observer of an inner call: whatever fails in it is said once by every run under way.
+
+    Whose call it was cannot be told any more.
+    """
+    try:
+        function(*args)
+    except Exception as error:
+        runs = list(_running.values())
+        for run in runs:
+            with run.guard():
+                raise error
+        if not runs:
+            quietly(log_failure, logging.getLogger(LOGGER_NAME), error)
+
+
+class Run:
+    """A call of the second pass, from before its body to after it.
+
+    Parameters
+    ----------
+    probes : tuple of TwoPassProbe
+        Who listens.
+    args, kwargs : tuple, dict
+        What the body is to be called with.
+    """
+
+    def __init__(self, probes, args, kwargs):
+        self.probes = probes
+        self.args = args
+        self.kwargs = kwargs
+        self.capture = RunCapture({})
+        self._key = None
+        self._said = set()
+        self._failed = False
+        self._error = None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def guard(self):
+        """Keep any error of the diagnostics inside: logged once a call, raised at its end if strict."""
+        try:
+            # What the pipeline wants to hear of its own arithmetic, a warning or an error, is not meant for ours.
+            with np.errstate(all="ignore"):
+                yield
+        except Exception as error:
+            with self._lock:
+                first, self._failed = not self._failed, True
+            if any(probe.strict for probe in self.probes):
+                self._error = self._error or error
+            if first:
+                for probe in self.probes:
+                    probe.failures.append(f"{type(error).__name__}: {error}")
+                with suppress(Exception):
+                    log_failure(self._logger(), error)
+            # Less the entry of this frame: it leads on to one of contextlib's that holds the error, and with it
+            # every array that the error has seen, until the collector comes.
+            error.__traceback__ = error.__traceback__.tb_next
+
+    def _logger(self):
+        try:
+            return self.probes[0].logger_of(self.capture)
+        except Exception:
+            return logging.getLogger(LOGGER_NAME)
+
+    def say(self, logger, *lines):
+        """Log lines at DEBUG, each once a logger however many probes are open.
+
+        A logger that cannot take them costs the lines, not the report.
+        """
+        with self.guard():
+            for line in lines:
+                if (id(logger), line) not in self._said:
+                    self._said.add((id(logger), line))
+                    logger.debug("%s", line)
+
+    @classmethod
+    def opened(cls, probes, function, args, kwargs, first_pass):
+        """Before the body: read the arguments, be found by the inner calls, describe the tiles.
+
+        `first_pass` gives the mosaic of the first pass; None where there is no caller that holds it.
+        """
+        run = cls(probes, args, kwargs)
+        try:
+            run._open(function, first_pass)
+        except BaseException:
+            # Interrupted: a run that stayed known would take the next call on the same list for its own.
+            run.close(None, interrupted=True)
+            raise
+        return run
+
+    def _open(self, function, first_pass):
+        # Each step has a guard of its own: a run that is found by its inner calls keeps them from complaining too.
+        with self.guard():
+            for probe in self.probes:
+                probe.hold_seams()
+        mosaic = None
+        with self.guard():
+            mosaic = first_pass and first_pass()
+        with self.guard():
+            arguments = arguments_of(function, self.args, self.kwargs)
+            self._register(function, arguments)
+            # Known even if the rest of the call cannot be read.
+            self.capture.logger = arguments.get("logger")
+            if "tiles" not in arguments:
+                # Something that takes (*args, **kwargs) stands in its place.
+                raise TypeError(f"{function} gives its arguments no names: put functools.wraps on it")
+            self.capture = RunCapture(arguments, mosaic)
+            if any(probe.logger_of(self.capture).isEnabledFor(logging.DEBUG) for probe in self.probes):
+                self.capture.scans = scans_as_given(self.capture.second_pass.tiles)
+            if any(probe.delta_map for probe in self.probes):
+                self.capture.second_pass.before = fingerprints(self.capture.second_pass)
+
+    def close(self, result, interrupted=False):
+        """After the body: one report a probe, then let go of everything.
+
+        Parameters
+        ----------
+        result : object
+            What the body gave; None where it gave no mosaic.
+        interrupted : bool, optional
+            Whether the body was interrupted, so that no report is due.
+
+        Returns
+        -------
+        Exception or None
+            The first error of the diagnostics if a probe is strict, to be raised by the caller.
+        """
+        try:
+            if not interrupted:
+                with self.guard():
+                    self._check()
+                # A worker that gives something else than a pair gave no mosaic that could be looked at.
+                if isinstance(result, tuple) and len(result) == 2:
+                    self.capture.second_pass.mosaic, self.capture.second_pass.coverage = result
+                with self.guard():
+                    publish = apart(_publisher)
+                    for probe in self.probes:
+                        with self.guard():
+                            publish(self, result is not None, probe)
+        finally:
+            _running.pop(self._key, None)
+            with self.guard():
+                self.capture.close()
+        error, self._error = self._error, None
+        return error
+
+    def _register(self, function, arguments):
+        """Make the call's own WCS list, which every inner call carries, lead back to this run."""
+        sequence = arguments.get("tiles_wcs")
+        if sequence is None:
+            return
+        if _running.setdefault(id(sequence), self) is not self:
+            if not isinstance(sequence, list):
+                return
+            # Two runs share one list at the same time: this one gets a copy, the only argument that
+            # is ever substituted, or its inner calls could not be told from the other's.
+            bound = inspect.signature(function).bind(*self.args, **self.kwargs)
+            arguments["tiles_wcs"] = bound.arguments["tiles_wcs"] = sequence = list(sequence)
+            self.args, self.kwargs = bound.args, bound.kwargs
+            _running[id(sequence)] = self
+        self._key = id(sequence)
+
+    def _check(self):
+        tiles, gains = self.capture.second_pass.tiles, self.capture.second_pass.gains
+        check_tiles(tiles.pixels, tiles.wcs, tiles.coverages)
+        if gains is not None and len(gains) != len(tiles):
+            raise TileError(f"gain list: {len(gains)} values != {len(tiles)} tiles")
+
+
+def _publisher():
+    # Only now: it brings the numerics, of which a process whose second pass never runs needs nothing.
+    from .publish import publish
+
+    return publish
+
+
+def observed_run(args, kwargs):
+    """The run that an inner call belongs to, told by the identity of the WCS list that it carries.
+
+    Wherever that stands among the arguments: what replaces an inner function need not name its parameters.
+
+    Parameters
+    ----------
+    args, kwargs : tuple, dict
+        Of the inner call.
+
+    Returns
+    -------
+    Run or None
+        None for a call that belongs to no run of ours.
+    """
+    return next((_running[id(value)] for value in (*args, *kwargs.values()) if id(value) in _running), None)

@@ -1,0 +1,163 @@
+"""Where a worker can be watched: the names of its functions, and what to note when they are called.
+
+The observers have the signature of a wrapt wrapper but need no wrapt.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import sys
+
+import numpy as np
+
+from ..guard import quietly
+from .run import arguments_of, noted, observed_run
+
+SECOND_PASS = "run_second_pass_coverage_renorm"
+GAINS = "compute_per_tile_gains_from_coverage"
+COADD = "reproject_and_coadd_wrapper"
+CALLER = "_apply_two_pass_coverage_renorm_if_requested"
+UTILS = "zemosaic_utils"
+
+# The parameter that came with each version of the second pass, newest first.
+_VERSIONS = {
+    "tile_weights": "2025-12-23",
+    "debug_diag": "2025-12-14",
+    "telemetry_ctrl": "2025-11-22",
+    "parallel_plan": "2025-11-21",
+    "tiles_coverage": "2025-11-20",
+    "tiles": "2025-10-31",
+}
+
+# Probes that are open; asked to look after themselves when a call comes that belongs to no run of theirs.
+open_probes = []
+
+# Gives the first-pass mosaic of the caller that is under way in this thread.
+first_pass = contextvars.ContextVar("zemosaic_first_pass", default=None)
+
+
+def observe_gains(wrapped, instance, args, kwargs):
+    """Note the gain list that the pipeline computes for a run of ours."""
+    gains = wrapped(*args, **kwargs)
+    noted(_note_gains, args, kwargs, gains)
+    return gains
+
+
+def observe_coadd(wrapped, instance, args, kwargs):
+    """Note the corrected planes that go into a coadd of a run of ours."""
+    noted(_note_planes, wrapped, args, kwargs)
+    return wrapped(*args, **kwargs)
+
+
+def observe_caller(wrapped, instance, args, kwargs):
+    """Note the first-pass mosaic, which only the caller of the second pass holds."""
+    caller = _Caller(wrapped, args, kwargs)
+    token = first_pass.set(caller.mosaic)
+    try:
+        return wrapped(*args, **kwargs)
+    finally:
+        first_pass.reset(token)
+        if not caller.asked:
+            quietly(_look_after)
+
+
+class _Caller:
+    """A call of the caller; asked for its mosaic inside the run, so that one guard takes whatever fails in a pass."""
+
+    def __init__(self, *call):
+        self.call = call
+        self.asked = False
+
+    def mosaic(self):
+        self.asked = True
+        return arguments_of(*self.call)["final_mosaic_data"]
+
+
+def _note_gains(args, kwargs, gains):
+    run = _run_of(args, kwargs)
+    if run is not None:
+        with run.guard():
+            run.capture.observe_gains(gains)
+
+
+def _note_planes(wrapped, args, kwargs):
+    run = _run_of(args, kwargs)
+    if run is not None:
+        with run.guard():
+            arguments, second_pass = arguments_of(wrapped, args, kwargs), run.capture.second_pass
+            planes = _planes_among(arguments, (*args, *kwargs.values()), len(second_pass.tiles))
+            if planes is not None:
+                run.capture.observe_planes(planes)
+            combine = arguments.get("combine_function") or "mean"
+            second_pass.combine = "GPU code of its own" if arguments.get("use_gpu") else combine
+
+
+def _planes_among(named, given, count):
+    """The list of planes that a coadd is given: by its name, else the first that holds one array a tile."""
+    if "data_list" in named:
+        return named["data_list"]
+    lists = (value for value in given if isinstance(value, list | tuple) and len(value) == count)
+    return next((value for value in lists if all(isinstance(item, np.ndarray) for item in value)), None)
+
+
+def _run_of(args, kwargs):
+    run = observed_run(args, kwargs)
+    if run is None:
+        _look_after()
+    return run
+
+
+def _look_after():
+    """A call that no run was waiting for: perhaps the second pass is no longer the one that is watched."""
+    for probe in list(open_probes):
+        probe.look_after()
+
+
+def home_of(function, worker=None):
+    """The module whose globals a function looks its inner names up in.
+
+    Parameters
+    ----------
+    function : callable
+        Without wrappers.
+    worker : module, optional
+        Looked at first, and the answer where no module has those globals or the one that has them knows no inner
+        function.
+    """
+    space = getattr(function, "__globals__", None)
+    modules = (worker, sys.modules.get(getattr(function, "__module__", None)), *list(sys.modules.values()))
+    home = next((module for module in modules if getattr(module, "__dict__", None) is space), worker)
+    # What was put in its place from elsewhere, without `functools.wraps`, still calls the worker's own in the end.
+    return home if seams_of(home) or not seams_of(worker) else worker
+
+
+def description_of(worker, function, home):
+    """One line on what was attached to: file, version and what of it can be seen.
+
+    Parameters
+    ----------
+    worker : module
+    function : callable
+        Its second pass.
+    home : module
+        Whose inner functions the second pass calls.
+    """
+    parameters = inspect.signature(function).parameters
+    since = next((date for name, date in _VERSIONS.items() if name in parameters), "-")
+    names = {GAINS: "gains", COADD: "corrected_tiles", CALLER: "first_pass"}
+    seen = {names[name] for _, name, _ in seams_of(home)}
+    missing = [what for what in names.values() if what not in seen]
+    return (
+        f"[TwoPassProbe] attached to {getattr(worker, '__name__', worker)} since={since} "
+        f"sees={','.join(w for w in names.values() if w in seen) or '-'} missing={','.join(missing) or '-'} "
+        f"file={getattr(worker, '__file__', None) or '-'}"
+    )
+
+
+def seams_of(home):
+    """(owner, name, observer) of each inner function that a home module has."""
+    owners = [(home, GAINS, observe_gains), (home, COADD, observe_coadd), (home, CALLER, observe_caller)]
+    # Public ZeMosaic calls the coadd as an attribute of its utilities module.
+    owners.append((getattr(home, UTILS, None), COADD, observe_coadd))
+    return [entry for entry in owners if callable(getattr(entry[0], entry[1], None))]
