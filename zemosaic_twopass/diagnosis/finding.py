@@ -22,7 +22,7 @@ VERDICTS = ("clean", "residual", "pipeline_bug", "undetermined")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found; see the README for the kinds.
+    """One thing that was found; docs/findings.md has the kinds.
 
     Attributes
     ----------
@@ -43,8 +43,8 @@ class Finding:
         Channel in which it is largest; None where it is not about one.
     runner_up : str
         The next best explanation and how many standard errors speak for it; empty where there is none.
-    test : {"contract", "closure", "residual", "seam"}
-        What it was found by.
+    test : {"contract", "gains", "closure", "residual", "seam", "map"}
+        What it was found by, or, of a note, what could not be tested.
     """
 
     kind: str

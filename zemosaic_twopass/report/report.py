@@ -157,7 +157,7 @@ class TwoPassReport:
         Returns
         -------
         tuple of pathlib.Path
-            The files written, in the order of the README; those of the map and the table
+            The files written, in the order of docs/files.md; those of the map and the table
             are missing where the report has none.
 
         Raises
