@@ -194,7 +194,7 @@ class TwoPassProbe(ProbeSettings):
     def hold_seams(self):
         """Watch the inner functions that have come, or come anew, since the last look."""
         with _state.lock:
-            if not self.watching:
+            if self._tap is None:
                 # Closed by another thread just when a pass began: what is held now nobody would let go of.
                 return
             for owner, name, observer in seams.seams_of(self._home):
@@ -251,7 +251,7 @@ def attach(worker, **settings):
         if id(worker) in _attached:
             return _attached[id(worker)]
         probe = TwoPassProbe(worker, **settings).__enter__()
-        if probe.watching:
+        if probe._tap is not None:
             _attached[id(worker)] = probe
         return probe
 

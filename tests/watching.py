@@ -15,14 +15,6 @@ from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
 
 FAILED = "[TwoPassProbe] diagnostics failed: "
 PICTURES = {name: artefacts.ARTEFACTS[name] for name in (MAP_PICTURE, TILES_PICTURE)}
-# Lowered so that tiles of a few pixels run through every test that large ones do.
-LIMITS = {
-    "zemosaic_twopass.diagnosis.residual.MIN_CLUSTERS": 8,
-    "zemosaic_twopass.diagnosis.residual._CLUSTER_SIDES": (1,),
-    "zemosaic_twopass.diagnosis.levels._MIN_BLOCKS": 8,
-    "zemosaic_twopass.diagnosis.registration._CLUSTER_SIDE": 1,
-    "zemosaic_twopass.diagnosis.registration._MIN_CLUSTERS": 4,
-}
 
 
 class Watch:
@@ -88,8 +80,6 @@ class Watch:
 def watching(directory):
     """A `Watch` with its probe open, the worker's logger at DEBUG; `directory` as the environment says it."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in LIMITS.items():
-            patch.setattr(name, value)
         patch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_DIR", str(directory))
         watch = Watch(patch)
         watch.draw()

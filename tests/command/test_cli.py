@@ -144,7 +144,10 @@ def test_verify_claims_nothing_when_bare_runs_differ(capsys, monkeypatch):
 
 
 def test_verify_claims_nothing_when_the_probe_saw_nothing(capsys, monkeypatch):
-    monkeypatch.setattr("zemosaic_twopass.watch.run.RunCapture", lambda *args: 1 / 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("zemosaic_twopass.watch.run.RunCapture", lambda *args: 1 / 0)
+        assert "undetermined The probe saw nothing: ZeroDivisionError" in _out(capsys, ["verify"], 1)
+    monkeypatch.setattr("zemosaic_twopass.watch.run.Run.opened", lambda *args: 1 / 0)
     assert "undetermined The probe saw nothing: its second pass" in _out(capsys, ["verify"], 1)
 
 

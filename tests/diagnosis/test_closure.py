@@ -1,10 +1,15 @@
 """The applied gains read off the mosaic, and the tile that keeps it from closing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scenes import NOISE, Pass
 
 from zemosaic_twopass.diagnosis.closure import close_mosaic
+from zemosaic_twopass.diagnosis.displacement import displacement
+from zemosaic_twopass.diagnosis.registration import moved
+from zemosaic_twopass.diagnosis.verdict import verdict_of
 from zemosaic_twopass.measure.sampling import bilinear, draw_points, sample_tile
 from zemosaic_twopass.synthetic.faults import Fault, faulty_plane
 from zemosaic_twopass.tiles.records import Tile
@@ -68,14 +73,36 @@ def test_same_answer_twice_and_no_global_draw(mono):
     assert np.random.get_state()[1].tobytes() == state
 
 
-@pytest.mark.parametrize(("shift", "tile"), [(0.1, 1), (0.7, 4), (3.0, 3)])
-def test_misregistration(mono, shift, tile):
+def beside(scene, index, wcs, pixels):
+    """A WCS of a tile of a scene moved by mosaic pixels."""
+    return moved(Tile(scene.tiles[index], wcs), scene.out, pixels)
+
+
+@pytest.mark.parametrize(("size", "angle", "tile"), [(0.1, 1.0, 1), (0.7, 5.0, 4), (3.0, 2.5, 3), (20.0, 4.0, 0)])
+def test_misregistration(mono, size, angle, tile):
+    shift = size * np.array([np.cos(angle), np.sin(angle)])
     wcs = list(mono.wcs)
-    wcs[tile] = wcs[tile].deepcopy()
-    wcs[tile].wcs.crpix += (shift, 0)
+    wcs[tile] = beside(mono, tile, wcs[tile], -shift)
     culprit = close(mono.coadd(wcs=wcs)).culprit
     assert (culprit.kind, culprit.tile) == ("misregistration", tile)
-    assert culprit.value == pytest.approx(shift, abs=0.01)
+    assert culprit.value == pytest.approx(size, abs=0.01)
+    np.testing.assert_allclose(culprit.shift, shift, atol=0.01)
+
+
+@pytest.mark.parametrize("tile", [4, 1])
+def test_a_wrong_wcs_is_told_from_what_the_coadd_did(mono, tile):
+    wcs = list(mono.wcs)
+    wcs[1] = beside(mono, 1, wcs[1], [-3.0, 4.0])
+    wrong = replace(mono, wcs=wcs)
+    planes_go = list(wcs)
+    planes_go[tile] = beside(mono, tile, wcs[tile], [1.5, 2.0])
+    findings = wrong.coadd(wcs=planes_go).diagnose()
+    shifts = {finding.kind: finding for finding in findings if finding.unit == "px"}
+    assert {kind: finding.tile for kind, finding in shifts.items()} == {"misregistration": tile, "astrometry": 1}
+    assert shifts["misregistration"].value == pytest.approx(2.5, abs=0.01)
+    assert shifts["astrometry"].value == pytest.approx(5.0, abs=0.1)
+    assert "x -1.5, y -2)" in shifts["misregistration"].message
+    assert verdict_of(findings) == "pipeline_bug"
 
 
 @pytest.mark.parametrize("tile", [0, 4])
@@ -160,3 +187,15 @@ def test_pixels_that_went_in_as_a_constant(mono, tile, share, value):
     culprit = close(mono.coadd(planes), gains=mono.gains).culprit
     assert (culprit.kind, culprit.tile) == ("mask_bug", tile)
     assert culprit.value == pytest.approx(share, abs=0.4 * share)
+
+
+@pytest.mark.parametrize("pixels", [(27.0, 0.0), (0.0, -33.0), (40.0, 40.0)])
+def test_a_displacement_beyond_the_reach_fails_nothing(pixels):
+    """A smooth sky leads the search outwards; it ends at its reach, not outside of the tile."""
+    rng = np.random.default_rng(3)
+    rows, columns = np.indices((140, 160))
+    plane = (1000 + 0.02 * (rows - 70) ** 2 + 0.03 * (columns - 70) ** 2).astype(np.float32)[..., np.newaxis]
+    x, y = rng.uniform(30, 129, 800), rng.uniform(30, 109, 800)
+    implied = 1000 + 0.02 * (y - pixels[1] - 70) ** 2 + 0.03 * (x - pixels[0] - 70) ** 2
+    shift, _ = displacement(plane, x, y, implied[:, np.newaxis])
+    assert shift is None or np.max(np.abs(shift)) < 30

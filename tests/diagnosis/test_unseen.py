@@ -12,7 +12,7 @@ from scenes import Pass
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.diagnosis.checks import fingerprints
 from zemosaic_twopass.diagnosis.verdict import summary_of, verdict_of
-from zemosaic_twopass.watch.build import findings_of
+from zemosaic_twopass.watch.build import examination_of
 from zemosaic_twopass.watch.capture import RunCapture
 
 COMBINES = {"mean": "mean", "median": "median", "graphics": "GPU code of its own", "unseen": None}
@@ -66,7 +66,7 @@ def test_every_combination(clean, not_applied, gains, planes, first_pass, combin
         *(() if combine in ("mean", "unseen") else ["closure"]),
     }
     seen = pass_of(clean, clean.planes() if planes else None, gains, first_pass, combine)
-    findings = [f for f in findings_of(seen) if f.kind != "gain_seam"]
+    findings = [f for f in examination_of(seen).findings if f.kind != "gain_seam"]
     assert {(f.kind, f.test, f.tile) for f in findings} == {("undetermined", test, None) for test in expected}
     assert len(findings) == len(expected)
     assert verdict_of(findings) == "clean"
@@ -81,7 +81,7 @@ def test_every_combination(clean, not_applied, gains, planes, first_pass, combin
     # A fault is found by whatever was seen, and never denied.
     faulty, its_planes = not_applied
     seen = pass_of(faulty, its_planes if planes else None, gains, first_pass, combine)
-    findings = findings_of(seen)
+    findings = examination_of(seen).findings
     testable = gains and (planes or "closure" not in expected)
     assert (("gain_not_applied", 1) in [(f.kind, f.tile) for f in findings]) == testable
     assert "recorded gains make" not in summary_of(findings, True, True)[0]

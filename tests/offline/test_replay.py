@@ -1,6 +1,7 @@
 """Diagnostics from tiles on disk, without a second pass."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scenes import Pass, named
 
 from zemosaic_twopass import delta_map, diagnose, tile_statistics
 from zemosaic_twopass.command import cli
+from zemosaic_twopass.diagnosis.registration import moved
 from zemosaic_twopass.offline.replay import gains_from_text, replay, try_tile
 from zemosaic_twopass.report.map_picture import draw_map
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
@@ -16,6 +18,7 @@ from zemosaic_twopass.tiles.images import TileError
 from zemosaic_twopass.tiles.reading import read_master_tile, write_master_tile
 from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList
 
+LARGE = {"rows": 2, "columns": 2, "shape": (340, 430), "overlap": 0.7}
 GAINS = [1.0, 0.95, 1.1, 0.9]
 
 
@@ -98,7 +101,7 @@ def test_what_happens_to_tiles_while_others_are_looked_at(night, tmp_path, capsy
     report, left_out = replay(night.mosaic_path, paths, GAINS, run=run, tell=told.append)
     assert [record.name for record in report.tiles] == ["tile_00.fits", "tile_02.fits"]
     assert [record.index for record in report.tiles] == [0, 1]
-    assert tuple(told) == report.tiles
+    assert tuple(told) == tuple(replace(record, fit=None) for record in report.tiles)
     assert len(left_out) == 2
     assert "tile_01.fits: cannot be read: " in left_out[0]
     assert "tile_03.fits: cannot be read: " in left_out[1]
@@ -160,7 +163,7 @@ def test_command(night, tmp_path, capsys):
     assert cli.main([*argv, "--gains", str(text), "--out", str(tmp_path / "a")]) == 0
     out = capsys.readouterr().out.splitlines()
     assert len([line for line in out if line.startswith("[TwoPassTile] ")]) == 8
-    assert out[-1].startswith("[TwoPassVerdict] undetermined tiles=4 ")
+    assert out[-1].startswith("[TwoPassVerdict] clean tiles=4 ")
     report = tmp_path / "a" / "twopass_report.json"
     names = [str(path) for path in reversed(night.paths)]
     again = ["replay", str(night.mosaic_path), *names, "--downsample", "4", "--out", str(tmp_path / "b")]
@@ -170,7 +173,7 @@ def test_command(night, tmp_path, capsys):
     assert found["left_out"] == []
     one, other = (np.load(tmp_path / name / "twopass_delta_map.npy") for name in "ab")
     np.testing.assert_allclose(one, other, rtol=1e-6)
-    assert cli.main([*argv, "--out", str(tmp_path / "c"), "--fail-on", "undetermined"]) == 1
+    assert cli.main([*argv, "--out", str(tmp_path / "c"), "--fail-on", "clean"]) == 1
 
 
 def bad_calls(night, folder):
@@ -232,3 +235,22 @@ def test_reasons_are_text_and_errors_of_ours_are_not(night, tmp_path):
         replay(night.mosaic_path, [])
     (tmp_path / "gains").write_text(" 1\t2,3\n")
     assert gains_from_text(tmp_path / "gains") == [1, 2, 3]
+
+
+def test_a_tile_with_a_wrong_wcs_is_read_again_and_compared_in_its_place(tmp_path):
+    scene = Pass.make(**LARGE).coadd()
+    wrong = moved(Tile(scene.tiles[2], scene.wcs[2]), scene.out, [7.0, 5.0])
+    paths = []
+    for index, (tile, wcs, good) in enumerate(zip(scene.tiles, scene.wcs, scene.coverage, strict=True)):
+        paths.append(tmp_path / f"{index}.fits")
+        own = Tile(tile, wrong if index == 2 else wcs, good, name=paths[-1].name)
+        write_master_tile(paths[-1], own)
+    fits.PrimaryHDU(scene.mosaic[..., 0], scene.out.to_header(relax=True)).writeto(tmp_path / "mosaic.fits")
+    report, left_out = replay(tmp_path / "mosaic.fits", paths)
+    assert not left_out
+    # Nothing else: compared 8.6 px beside its place, its stars would leave a gradient or more.
+    assert named(report.findings) == [("astrometry", 2)]
+    assert report.findings[0].value == pytest.approx(np.hypot(7, 5), abs=0.1)
+    assert report.verdict == "residual"
+    assert report.tiles[2].fit.shift_x == pytest.approx(-7, abs=0.1)
+    assert report.tiles[2].fit.overlaps == 3

@@ -37,7 +37,7 @@ def test_fault_behind_the_probe(kind, rgb_scene, worker, tmp_path, debug_log):
         assert kind in [name for name, _ in named]
     elif kind in NOTES:
         assert (kind, 1) in named
-        assert report.verdict == "undetermined"
+        assert report.verdict == "clean"
     else:
         assert named[0] == (kind, 1)
         assert report.verdict == "pipeline_bug"
@@ -77,7 +77,7 @@ def test_probe_holds_nothing_of_the_result(rgb_scene, worker, tmp_path):
 
 
 def test_no_diagnosis_without_the_map(rgb_scene, worker, tmp_path, monkeypatch):
-    monkeypatch.setattr("zemosaic_twopass.watch.publish.findings_of", lambda capture: pytest.fail("was called"))
+    monkeypatch.setattr("zemosaic_twopass.watch.publish.examination_of", lambda capture: pytest.fail("was called"))
     monkeypatch.setattr("zemosaic_twopass.watch.run.fingerprints", lambda *args: pytest.fail("was called"))
     with zemosaic_instrument.TwoPassProbe(worker, delta_map=False, directory=tmp_path, strict=True) as probe:
         rgb_scene.second_pass(worker)

@@ -101,7 +101,7 @@ def test_run_is_empty_after_the_call(tiny, tiles, monkeypatch):
     assert (len(empty.tiles), len(empty.tiles.wcs), empty.planes, empty.gains) == (0, 0, {}, None)
     unseen = (empty.mosaic, empty.coverage, empty.first_pass, empty.first_coverage, empty.wcs, empty.before)
     assert unseen == (None,) * 6
-    assert (run.capture.scans, run.capture.logger, run.capture.settings) == ((), None, {})
+    assert (run.capture.scans, run.capture.settings) == ((), {})
 
 
 def test_corrected_tile_is_the_coadds_own_array():

@@ -27,4 +27,4 @@ def diagnose(second_pass):
     # Here and not above: the fits bring scipy's solvers, and whoever only watches must start quickly.
     from .examine import examine
 
-    return examine(second_pass)
+    return examine(second_pass).findings

@@ -71,6 +71,8 @@ class System:
 
     Attributes
     ----------
+    places : ndarray of int, shape (n, 2)
+        Column and row of each point.
     samples : tuple of TileSamples
     shares : list of ndarray
         f of each tile at its points.
@@ -89,6 +91,7 @@ class System:
         Away from every edge, coverage not as predicted.
     """
 
+    places: np.ndarray
     samples: tuple
     shares: list
     values: np.ndarray
@@ -171,7 +174,8 @@ def _sample(second_pass):
         # This version's coverage is no sum of weights: nothing can be read from it.
         odd[:] = False
     noise = float(np.median(noises)) if noises.size else 0.0
-    return System(samples, shares, values, covered, predicted, weights, noise, clear & ~odd & (predicted > 0), odd)
+    points, usable = np.stack([columns, rows], axis=1), clear & ~odd & (predicted > 0)
+    return System(points, samples, shares, values, covered, predicted, weights, noise, usable, odd)
 
 
 def _solve(system, rows):

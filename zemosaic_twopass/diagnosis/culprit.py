@@ -5,17 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
-from ..measure.sampling import bilinear
 from ..tiles.planes import channels_last
+from .displacement import MIN_POINTS, displacement
 
-_MIN_POINTS = 40
-_REACH = 6
-_EXPLAINED = 0.25
 _MOST = 0.9
 _SOME = 0.01
-_LINE_ITERATIONS = 12
 _LINE_TOLERANCE = 0.005
 _LINES = 100
 # Of the tolerance of a line: what the tile must span at points where the mosaic holds a constant.
@@ -36,6 +31,8 @@ class Culprit:
     unit : str
     error : float
         Standard error of a shift; NaN otherwise.
+    shift : (float, float)
+        Along columns and rows of the mosaic in pixels; NaN where it is none.
     """
 
     kind: str
@@ -43,6 +40,7 @@ class Culprit:
     value: float
     unit: str
     error: float = np.nan
+    shift: tuple[float, float] = (np.nan, np.nan)
 
 
 def describe(system, closure, suspect, tiles, scatter):
@@ -69,13 +67,16 @@ def describe(system, closure, suspect, tiles, scatter):
     if suspect is None:
         return masked
     points, implied, absent = _implied(system, closure, suspect)
-    if len(points) >= _MIN_POINTS:
+    if len(points) >= MIN_POINTS:
         for wrong in (absent, _filled(system, suspect, points, implied)):
             if np.mean(wrong) >= _SOME and _closing(system, suspect, points, implied, wrong) >= _MOST:
                 return Culprit("mask_bug", suspect, float(np.mean(wrong)), "fraction")
-        shift, error = _best_shift(channels_last(tiles[suspect].pixels), system.samples[suspect], points, implied)
+        sample = system.samples[suspect]
+        pixels = channels_last(tiles[suspect].pixels)
+        shift, error = displacement(pixels, sample.x[points], sample.y[points], implied)
         if shift is not None:
-            return Culprit("misregistration", suspect, float(np.hypot(*shift)), "px", float(error))
+            x, y = _on_the_mosaic(system, sample) @ shift
+            return Culprit("misregistration", suspect, float(np.hypot(x, y)), "px", float(error), (float(x), float(y)))
     if masked is not None and masked.tile == suspect:
         return masked
     return Culprit("not_closed", suspect, scatter, "adu")
@@ -101,10 +102,16 @@ def explained(system, closure, suspect):
     points, implied, absent = _implied(system, closure, suspect)
     left_over = ~absent
     for _ in range(2):
-        if np.count_nonzero(left_over) >= _MIN_POINTS:
+        if np.count_nonzero(left_over) >= MIN_POINTS:
             values = system.samples[suspect].values[points[left_over], 0]
             left_over[left_over] = ~_on_best_line(values, implied[left_over, 0], _LINE_TOLERANCE * system.noise)
     return 1.0 - float(np.mean(left_over)) if len(points) else 0.0
+
+
+def _on_the_mosaic(system, sample):
+    """Matrix from steps in a tile's pixels to steps in the mosaic's, shape (2, 2)."""
+    design = np.stack([sample.x, sample.y, np.ones(len(sample.x))], axis=1)
+    return np.linalg.lstsq(design, system.places[sample.points], rcond=None)[0][:2].T
 
 
 def _mask_culprit(system, closure):
@@ -178,7 +185,7 @@ def _closing(system, suspect, points, implied, wrong):
     values = system.samples[suspect].values[points]
     explained = wrong.copy()
     present = ~wrong
-    if np.count_nonzero(present) >= _MIN_POINTS:
+    if np.count_nonzero(present) >= MIN_POINTS:
         explained[present] = _on_best_line(values[present, 0], implied[present, 0], _LINE_TOLERANCE * system.noise)
     return float(np.mean(explained))
 
@@ -195,45 +202,3 @@ def _on_best_line(values, target, tolerance):
     left = target - target[first, np.newaxis] - slopes[:, np.newaxis] * (values - values[first, np.newaxis])
     near = np.abs(left) <= tolerance
     return near[np.argmax(np.count_nonzero(near, axis=1))]
-
-
-def _best_shift(planes, sample, points, implied):
-    """Shift (x, y) of the tile that makes it fit what the mosaic says it holds, and its error; None where none does."""
-    height, width = planes.shape[:2]
-    x, y = sample.x[points], sample.y[points]
-    reach = _REACH + 2
-    deep = (x > reach) & (x < width - 1 - reach) & (y > reach) & (y < height - 1 - reach)
-    if np.count_nonzero(deep) < _MIN_POINTS:
-        return None, np.nan
-    x, y, target = x[deep], y[deep], implied[deep, 0]
-    plane = planes[..., :1]
-
-    def left(shift):
-        values = bilinear(plane, x - shift[0], y - shift[1])[:, 0]
-        known = np.isfinite(values)
-        if np.count_nonzero(known) < _MIN_POINTS:
-            return np.inf
-        residual = _left_of_line(values[known], target[known])
-        return float(np.median(np.abs(residual)))
-
-    steps = range(-_REACH, _REACH + 1)
-    start = min(((i, j) for i in steps for j in steps), key=left)
-    options = {"xatol": 1e-4, "fatol": 0.0, "initial_simplex": np.add(start, [(-0.4, -0.4), (0.5, 0.0), (0.0, 0.5)])}
-    found = minimize(left, start, method="Nelder-Mead", options=options)
-    if not found.fun <= _EXPLAINED * left((0.0, 0.0)):
-        return None, np.nan
-    noise = _left_of_line(bilinear(plane, x, y)[:, 0], bilinear(plane, x + 1, y)[:, 0])
-    slope = max(float(np.median(np.abs(noise))), np.finfo(float).tiny)
-    return found.x, max(found.fun, 1e-6) / slope / np.sqrt(len(x))
-
-
-def _left_of_line(values, target):
-    """Residual of the straight line of least absolute deviation; it runs through most points exactly, if any does."""
-    centre = np.median(values)
-    design = np.stack([values - centre, np.ones(len(values))])
-    weight = np.ones(len(values))
-    for _ in range(_LINE_ITERATIONS):
-        terms = np.linalg.lstsq((design * weight) @ design.T, (design * weight) @ target, rcond=None)[0]
-        left = target - terms @ design
-        weight = 1 / np.maximum(np.abs(left), 1e-6 + 1e-3 * np.median(np.abs(left)))
-    return left

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from astropy.wcs import WCS
 
 from ..tiles.images import TileError
 from .checks import GAIN_TOLERANCE, check_corrected, check_gains, check_inputs, fingerprints, gain_finding
 from .closure import close_mosaic
 from .finding import NOTES, PIPELINE, RESIDUAL, Finding
+from .fits import TileFit
 from .kinds import residual_findings, untested
 from .steps import gain_steps
 from .survey import compare, survey
@@ -15,43 +19,73 @@ from .survey import compare, survey
 _SEAM_FLOOR = 0.5
 _CULPRITS = {
     "mask_bug": "the coadd used another mask for tile {tile} than it has, over {value:.3%} of its area",
-    "misregistration": "the coadd put tile {tile} {value:.3g} px from where its WCS says",
+    "misregistration": "the coadd put tile {tile} {value:.3g} px (x {shift[0]:+.3g}, y {shift[1]:+.3g}) from where its "
+    "WCS says",
     "not_closed": "what the coadd did to tile {tile} is neither gain nor offset nor shift ({value:.3g} adu is left)",
 }
 
 
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """What came of looking into a second pass.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        Worst first, notes last.
+    fits : tuple of (TileFit or None)
+        Every tile as given against the others, findings or not; empty where nothing could be compared.
+    """
+
+    findings: tuple[Finding, ...]
+    fits: tuple[TileFit | None, ...] = ()
+
+
 def examine(second_pass):
-    """Find what went wrong in a second pass; see `zemosaic_twopass.diagnose`."""
+    """Find what went wrong in a second pass; see `zemosaic_twopass.diagnose`.
+
+    Parameters
+    ----------
+    second_pass : SecondPass
+
+    Returns
+    -------
+    Examination
+    """
+    # Odd pixels are the pipeline's affair; what they do to sums here is dealt with where it matters.
+    with np.errstate(all="ignore"):
+        return _examined(second_pass)
+
+
+def _examined(second_pass):
     tiles, gains = second_pass.tiles, second_pass.gains
     found = [] if second_pass.before is None else check_inputs(second_pass.before, fingerprints(second_pass))
     found += check_gains(gains, len(tiles), second_pass.gain_clip)
     if reason := _unfit(second_pass):
-        return _ordered([(0.0, finding) for finding in [*found, untested(None, reason, "residual")]])
+        return Examination(_ordered([(0.0, finding) for finding in [*found, untested(None, reason, "residual")]]))
     contract = _contract(second_pass)
     closure, closed = _close(second_pass)
-    states, coarse = survey(second_pass)
-    trusted = closure is None or closure.culprit is None
-    residual = residual_findings(states, trusted)
+    surveyed = survey(second_pass)
     exact = [(0.0, finding) for finding in [*found, *_merged(contract, closed)]]
-    return _ordered([*exact, *residual, *_seam(states, coarse, closure)])
+    return Examination(_ordered([*exact, *residual_findings(surveyed), *_seam(surveyed, closure)]), surveyed.fits)
 
 
-def diagnose_tiles(looks, shape_out):
+def examine_tiles(looks, shape_out, look_again):
     """Find what is wrong with tiles as given, where there was no second pass to look into.
 
     Parameters
     ----------
-    looks : sequence of (CoarseTile or None, ndarray, shape (C,))
-        One a tile, from `survey.look_at`; at least one.
-    shape_out : tuple of int
-        (H, W) of the mosaic that the tiles were laid on.
+    looks, shape_out, look_again
+        As for `survey.compare`.
 
     Returns
     -------
-    tuple of Finding
-        Of what `diagnose` finds the part that tells tiles from one another; worst first, notes last.
+    Examination
+        Of what `examine` finds the part that tells tiles from one another.
     """
-    return _ordered(residual_findings(compare(looks, shape_out), trusted=True))
+    with np.errstate(all="ignore"):
+        surveyed = compare(looks, shape_out, look_again)
+    return Examination(_ordered(residual_findings(surveyed)), surveyed.fits)
 
 
 def _unfit(second_pass):
@@ -61,6 +95,9 @@ def _unfit(second_pass):
         return "There are no tiles."
     if mosaic is None:
         return "The second pass gave no mosaic."
+    strange = [type(wcs).__name__ for wcs in (second_pass.wcs, *tiles.wcs) if not isinstance(wcs, WCS)]
+    if strange or second_pass.shape is None:
+        return f"Where the tiles lie in the mosaic is not known: {strange[0] if strange else 'no shape'} for its WCS."
     try:
         channels = tiles.check()
     except TileError as error:
@@ -116,7 +153,7 @@ def _closure_findings(closure, gains):
     findings = []
     culprit = closure.culprit
     if culprit is not None:
-        text = _CULPRITS[culprit.kind].format(tile=culprit.tile, value=culprit.value)
+        text = _CULPRITS[culprit.kind].format(**vars(culprit))
         if culprit.tile is None:
             text = f"the mosaic is no weighted mean of the tiles: {culprit.value:.3g} adu is left"
         message = f"After the gains {text}; see the arguments and the result of the coadd."
@@ -150,14 +187,15 @@ def _merged(contract, closed):
     return kept + [finding for finding in closed if finding.tile is None or finding.tile not in seen]
 
 
-def _seam(states, coarse, closure):
+def _seam(surveyed, closure):
     """The step that the second pass made or deepened most, as (effect, Finding); empty where it made none."""
     if closure is None:
         return []
     # A tile that did not close has no gain here: what became of its step is not known.
     applied = closure.gains[:, 0]
-    usable = [tile if np.isfinite(gain) else None for tile, gain in zip(coarse, applied, strict=True)]
-    steps = gain_steps(usable, applied, closure.offsets, [state.noise for state in states])
+    looks = surveyed.looks
+    usable = [look.blocks if np.isfinite(gain) else None for look, gain in zip(looks, applied, strict=True)]
+    steps = gain_steps(usable, applied, closure.offsets, [look.noise for look in looks])
     steps = [step for step in steps if step.deepened > _SEAM_FLOOR]
     if not steps:
         return []

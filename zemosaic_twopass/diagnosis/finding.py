@@ -15,7 +15,7 @@ PIPELINE = (
     "misregistration",
     "not_closed",
 )
-RESIDUAL = ("offset", "gain_residual", "gradient", "gain_seam")
+RESIDUAL = ("offset", "gain_residual", "gradient", "astrometry", "gain_seam")
 NOTES = ("clip_saturated", "gain_guard", "undetermined")
 VERDICTS = ("clean", "residual", "pipeline_bug", "undetermined")
 
@@ -32,7 +32,7 @@ class Finding:
     value : float
         Size of the effect; NaN where it has none.
     sigma : float
-        How many standard errors it is from none; infinite for what was compared exactly.
+        How many standard errors it is from none, all channels together; infinite for what was compared exactly.
     message : str
         One sentence: what it means and what to look at.
     unit : str

@@ -1,28 +1,24 @@
-"""How far each tile lies from where its WCS says, from the gradients of its stars.
-
-To first order a tile that is shifted by δ differs from the mosaic by −δ·∇T, less what the shifts of
-the other tiles did to the mosaic. The least-squares shift then comes from sums of gradient products over
-blocks (Robinson & Milanfar 2004, IEEE Trans. Image Process. 13, 1185), here weighted by Huber's rule; a
-difference of scale, which the second pass makes on purpose, is fitted along.
-"""
+"""How far each tile lies from where its WCS says: all tiles at once, from the stars that they share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from astropy.wcs.utils import pixel_to_pixel
+from scipy.special import fdtrc
 
-from ..measure.coarse import coarse_shape
-from .residual import in_errors, information
+from ..tiles.grid import copied
+from .adjustment import adjust, in_errors, information
+from .matching import coarse_places, same_stars
 
-_HUBER = 1.345
-_RAYLEIGH_MEDIAN = 1.1774
-_ITERATIONS = 30
-_ABOVE_NOISE = 4.0
-_BRIGHT = 10.0
-_MIN_OTHERS = 0.2
-_CLUSTER_SIDE = 8
-_MIN_CLUSTERS = 12
+# Shifts smaller than this are of no consequence, however sure, in mosaic pixels.
+SHIFT_FLOOR = 0.05
+_ALARMS = 1e-3
+_ROUNDS = 5
+_SETTLED = 1e-3
+_MIN_STARS = 3
+_SAME = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +30,19 @@ class Shift:
     pixels : ndarray, shape (2,)
         Along columns and rows of the mosaic; what is seen lies to the right of, or above, where it should.
     covariance : ndarray, shape (2, 2)
-        Of the cluster-sandwich kind.
+    freedom : float
+        Degrees of freedom of the covariance.
+    group : tuple of int
+        All tiles that are joined by stars, this one among them. Of two nobody can say which is wrong.
+    tested : int
+        How many tiles of the mosaic were tested.
     """
 
     pixels: np.ndarray
     covariance: np.ndarray
+    freedom: float
+    group: tuple[int, ...]
+    tested: int
 
     @property
     def z(self):
@@ -50,86 +54,96 @@ class Shift:
         """Length of the shift in standard errors (Mahalanobis)."""
         return float(np.sqrt(self.pixels @ information(self.covariance) @ self.pixels))
 
+    @property
+    def chance(self):
+        """Probability of so significant a shift where there is none (Hotelling's T²)."""
+        if not self.freedom > 1:
+            return 1.0
+        rest = self.freedom - 1
+        return float(fdtrc(2, rest, self.significance**2 * rest / (2 * self.freedom)))
 
-class ShiftField:
-    """Shifts of all tiles, each against the others.
+    @property
+    def matters(self):
+        """Whether it is both sure, among so many tiles tested, and large enough to matter."""
+        return bool(self.chance * self.tested < _ALARMS and np.hypot(*self.pixels) > SHIFT_FLOOR)
+
+
+def register(stars, coarse):
+    """Shifts of all tiles against one another.
 
     Parameters
     ----------
+    stars : sequence of Stars
+        From `find_stars`.
     coarse : sequence of (CoarseTile or None)
-    weights : sequence of float
-        One positive weight a tile.
-    shape_out : tuple of int
-        (H, W) of the mosaic.
+        The same tiles.
+
+    Returns
+    -------
+    list of (Shift or None)
+        None for a tile that shares fewer than three stars with others. As many tiles as possible have no
+        shift: what the data cannot tell, one shift of all tiles that have stars in common, is settled on those that
+        agree with the median one.
     """
-
-    def __init__(self, coarse, weights, shape_out):
-        self._coarse, self._weights = coarse, weights
-        shape = coarse_shape(shape_out)
-        self._total = np.zeros(shape)
-        self._moved = np.zeros((2, *shape))
-        self._shifts = np.zeros((len(coarse), 2))
-        for tile, weight in zip(coarse, weights, strict=True):
-            if tile is not None:
-                self._total[tile.box] += weight * (tile.tensor[2, 2] > 0)
-
-    def correct(self, index, pixels):
-        """Let a tile be known to be shifted by (x, y) pixels, for the sake of the others."""
-        tile = self._coarse[index]
-        change = np.asarray(pixels) - self._shifts[index]
-        known = tile.tensor[2, 2] > 0
-        self._moved[(slice(None), *tile.box)] += self._weights[index] * change[:, np.newaxis, np.newaxis] * known
-        self._shifts[index] = pixels
-
-    def shift(self, index):
-        """Shift of one tile against the others.
-
-        Returns
-        -------
-        Shift or None
-            None where fewer than 12 clusters of blocks hold anything above the noise.
-        """
-        tile = self._coarse[index]
-        total = self._total[tile.box]
-        share = np.divide(self._weights[index], total, out=np.ones_like(total), where=total > 0)
-        strength = tile.tensor[0, 0] + tile.tensor[1, 1]
-        use = (1 - share >= _MIN_OTHERS) & (strength > 0)
-        if not use.any():
-            return None
-        typical = np.median(strength[use])
-        use &= strength > _ABOVE_NOISE * typical
-        rows, columns = np.nonzero(use)
-        _, clusters = np.unique(rows // _CLUSTER_SIDE * use.shape[1] + columns // _CLUSTER_SIDE, return_inverse=True)
-        if clusters.size == 0 or clusters.max() + 1 < _MIN_CLUSTERS:
-            return None
-        tensor = np.moveaxis(tile.tensor[:, :, use], 2, 0)
-        moved = self._moved[(slice(None), *tile.box)][:, use] / total[use]
-        others = moved - share[use] * self._shifts[index][:, np.newaxis]
-        pull = tile.pull[:, use].T - np.einsum("nij,jn->ni", tensor[:, :, :2], others)
-        pull /= (1 - share[use])[:, np.newaxis]
-        return _solve(tensor, pull, 1 / (strength[use] + _BRIGHT * typical), clusters)
-
-
-def _solve(tensor, pull, weight, clusters):
-    """Weighted solution of −tensor · (δx, δy, scale) = pull summed over blocks."""
-    scale_of = np.sqrt(np.maximum(np.diagonal(tensor, axis1=1, axis2=2).mean(axis=0), np.finfo(float).tiny))
-    tensor, pull = tensor / np.outer(scale_of, scale_of), pull / scale_of
-    huber = np.ones(len(weight))
-    terms = np.zeros(3)
-    for _ in range(_ITERATIONS):
-        normal = np.einsum("n,nij->ij", weight * huber, tensor)
-        before, terms = terms, -np.linalg.pinv(normal) @ ((weight * huber) @ pull)
-        left = pull + tensor @ terms
-        size = np.hypot(left[:, 0], left[:, 1]) * np.sqrt(weight)
-        limit = max(_HUBER * np.median(size) / _RAYLEIGH_MEDIAN, np.finfo(float).tiny)
-        huber = limit / np.maximum(size, limit)
-        if np.max(np.abs(terms - before)) <= 1e-6 * np.max(np.abs(terms)):
+    tiles = np.repeat(np.arange(len(stars)), [len(own) for own in stars])
+    if not len(tiles):
+        return [None] * len(stars)
+    shifts, groups = coarse_places(stars, coarse)
+    places = np.concatenate([own.places for own in stars])
+    errors = np.concatenate([own.errors for own in stars])
+    for _ in range(_ROUNDS):
+        use, numbers = same_stars(places - shifts[tiles], tiles)
+        fit = adjust(places[use] - shifts[tiles[use]], errors[use], tiles[use], numbers, len(stars))
+        shifts += fit.shifts
+        if not np.any(np.abs(fit.shifts) > _SETTLED):
             break
-    score = np.zeros((clusters.max() + 1, 3))
-    np.add.at(score, clusters, left * (weight * huber)[:, np.newaxis])
-    # Slope of Huber's score for a vector: 1 inside; outside 0 along it and limit/size across it.
-    slope = np.where(size <= limit, 1.0, huber / 2)
-    bread = np.linalg.pinv(np.einsum("n,nij->ij", weight * slope, tensor))
-    count = len(score)
-    covariance = bread @ (score.T @ score) @ bread * count / (count - 1) / np.outer(scale_of, scale_of)
-    return Shift((terms / scale_of)[:2], covariance[:2, :2])
+    found = [None] * len(stars)
+    joined = [np.flatnonzero((groups == group) & (fit.counts >= _MIN_STARS)) for group in np.unique(groups)]
+    joined = [members for members in joined if len(members) > 1]
+    tested = sum(map(len, joined))
+    for members in joined:
+        for index, (pixels, contrast) in zip(members, _settled(fit, shifts, members), strict=True):
+            found[index] = Shift(pixels, *fit.covariance(contrast), tuple(members.tolist()), tested)
+    return found
+
+
+def moved(tile, wcs, pixels):
+    """The WCS of a tile that is seen beside its place, put right.
+
+    Parameters
+    ----------
+    tile : Tile
+        Not changed.
+    wcs : astropy.wcs.WCS
+        Of the mosaic.
+    pixels : ndarray, shape (2,)
+        How far what is seen lies to the right of, and above, its place, in mosaic pixels.
+
+    Returns
+    -------
+    astropy.wcs.WCS
+        The reference pixel is moved; distortions stay with the pixels of the detector.
+    """
+    centre = np.array([(n - 1) / 2 for n in tile.shape[::-1]])
+    right = copied(tile.wcs)
+    seen = np.array(pixel_to_pixel(right, wcs, *centre))
+    right.wcs.crpix += centre - np.array(pixel_to_pixel(wcs, right, *(seen - pixels)))
+    right.wcs.set()
+    return right
+
+
+def _settled(fit, shifts, members):
+    """Shift of each member of a group against those that agree with the median one, and what it is made of."""
+    own = shifts[members]
+    distance = np.hypot(*np.moveaxis(own[:, np.newaxis] - own, 2, 0))
+    median = int(np.argmin(distance.sum(axis=1)))
+    alike = distance[median] <= np.maximum(SHIFT_FLOOR, _SAME * fit.errors()[members])
+    weight = alike / np.count_nonzero(alike)
+    own = own - weight @ own
+    found = []
+    for index, pixels in zip(members, own, strict=True):
+        contrast = np.zeros(len(shifts))
+        contrast[members] = -weight
+        contrast[index] += 1
+        found.append((pixels, contrast))
+    return found

@@ -74,15 +74,16 @@ def gain_steps(coarse, gains, offsets, noise):
                 local = float(np.hypot(noise[i][channel], noise[j][channel]) / np.sqrt(2))
                 if np.count_nonzero(known) >= _MIN_BLOCKS and local > 0:
                     taken = offsets[i, channel] - offsets[j, channel]
-                    found.append(_step((i, j), channel, one[known], other[known], gains, taken, local))
+                    step = _step(one[known], other[known], gains[i], gains[j], taken)
+                    found.append(Step((i, j), channel, *step, local))
             if found:
                 steps.append(max(found, key=lambda step: step.deepened))
     return steps
 
 
-def _step(tiles, channel, one, other, gains, taken, noise):
-    g_i, g_j = (float(gains[index]) for index in tiles)
+def _step(one, other, gain, other_gain, taken):
+    """(before, added, after) of a step, as `Step` has them."""
     pedestal = float(np.median((one + other) / 2))
     before = float(np.median(one - other))
-    after = float(np.median(one * g_i - other * g_j)) - float(taken)
-    return Step(tiles, channel, before, (g_i - g_j) * pedestal, after, noise)
+    after = float(np.median(one * float(gain) - other * float(other_gain))) - float(taken)
+    return before, float(gain - other_gain) * pedestal, after

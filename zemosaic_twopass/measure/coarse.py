@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.wcs.utils import pixel_to_pixel
 from scipy.interpolate import RectBivariateSpline
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import map_coordinates
 
 from ..tiles.grid import block_sum, pixel_box
 from ..tiles.planes import channels_last
@@ -19,7 +19,6 @@ from ..tiles.planes import channels_last
 FACTOR = 8
 _LATTICE_STEP = 16
 _MIN_BLOCK_SHARE = 0.75
-_SMOOTHING = 1.0
 _GAUSSIAN_MAD = 1.4826
 _NOISE_PIXELS = 30_000
 
@@ -33,17 +32,14 @@ class CoarseTile:
     box : tuple of slice
         (rows, columns) of the coarse grid that the maps fill.
     value : ndarray, shape (C, h, w)
-        Block means in adu; NaN where less than three quarters of a block are known.
+        Block means in adu; NaN where less than three quarters of a block are known, or all of it is one value.
     dx, dy : ndarray, shape (C, h, w)
         Block means of the derivative along columns and rows in adu per mosaic pixel; a shift of the
         image changes `value` by these to first order, whatever the structure inside a block.
     curvature : ndarray, shape (C, h, w)
         Block means of the Laplacian in adu per mosaic pixel².
-    tensor : ndarray, shape (3, 3, h, w)
-        Sums over the pixels of a block of the products of derivative along columns, derivative along rows and
-        value of the channels' mean, each less its mean over the block; 0 where not known.
-    pull : ndarray, shape (3, h, w)
-        The same of each of the three with tile − mosaic.
+    share : ndarray, shape (C, h, w)
+        How much of each block is known, from 0 to 1.
     """
 
     box: tuple[slice, slice]
@@ -51,8 +47,7 @@ class CoarseTile:
     dx: np.ndarray
     dy: np.ndarray
     curvature: np.ndarray
-    tensor: np.ndarray
-    pull: np.ndarray
+    share: np.ndarray
 
 
 def coarse_shape(shape_out):
@@ -60,17 +55,17 @@ def coarse_shape(shape_out):
     return tuple(int(n) // FACTOR for n in shape_out)
 
 
-def project_blocks(tile, mosaic, wcs):
+def project_blocks(tile, wcs, shape_out):
     """Interpolate a tile onto the mosaic's pixels, as the coadd does, and average it over blocks.
 
     Parameters
     ----------
     tile : Tile
         Pixels where its coverage is not positive are left out.
-    mosaic : ndarray, shape (H', W') or (H', W', C')
-        A coadd, NaN where it holds nothing.
     wcs : astropy.wcs.WCS
         Celestial WCS of the mosaic.
+    shape_out : tuple of int
+        (H, W) of the mosaic.
 
     Returns
     -------
@@ -78,7 +73,6 @@ def project_blocks(tile, mosaic, wcs):
         None where the tile does not reach one whole block of the mosaic.
     """
     planes = channels_last(tile.pixels)
-    shape_out = mosaic.shape[:2]
     box = pixel_box(planes.shape[:2], tile.wcs, wcs, shape_out)
     if box is None:
         return None
@@ -93,11 +87,7 @@ def project_blocks(tile, mosaic, wcs):
     good = None if tile.coverage is None else np.asarray(tile.coverage) > 0
     images = [_interpolated(planes[..., channel], good, positions) for channel in range(planes.shape[2])]
     maps = np.swapaxes([_block_maps(image) for image in images], 0, 1)
-    known = np.isfinite(maps[0]).all(axis=0)
-    # Stars are in the same place in every channel, so their mean has them with the least noise.
-    return CoarseTile(
-        coarse, *maps, *_registration_sums(_mean(images), _mean(np.moveaxis(channels_last(mosaic[fine]), 2, 0)), known)
-    )
+    return CoarseTile(coarse, *maps)
 
 
 def pixel_noise(tile):
@@ -110,8 +100,8 @@ def pixel_noise(tile):
     Returns
     -------
     ndarray, shape (C,)
-        In adu, 1.4826 MAD of the differences over √2; NaN for a channel without a pair of finite
-        neighbours.
+        In adu, 1.4826 MAD of the differences over √2, of those that are not 0 where most are: a part that holds one
+        value is no sky. NaN for a channel without a pair of finite neighbours, 0 where all are equal.
     """
     planes = channels_last(tile)
     noise = np.full(planes.shape[2], np.nan)
@@ -120,6 +110,8 @@ def pixel_noise(tile):
         plane = planes[:: max(3, planes[..., 0].size // _NOISE_PIXELS), :, channel]
         steps = np.subtract(plane[:, 1:], plane[:, :-1], dtype=np.float64).ravel()
         steps = steps[np.isfinite(steps)]
+        if 2 * np.count_nonzero(steps) < steps.size and steps.any():
+            steps = steps[steps != 0]
         if steps.size:
             noise[channel] = _GAUSSIAN_MAD * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2)
     return noise
@@ -139,16 +131,6 @@ def _tile_positions(fine, wcs, tile_wcs):
     return np.nan_to_num(np.stack(pixel_to_pixel(wcs, tile_wcs, columns, rows)[::-1]), nan=-1e6)
 
 
-def _mean(images):
-    """Mean of images of one shape, float32 in the machine's byte order; of one such image that image itself."""
-    if len(images) == 1:
-        return np.asarray(images[0], dtype=np.float32)
-    total = np.add(images[0], images[1], dtype=np.float32)
-    for image in images[2:]:
-        total += image
-    return total / np.float32(len(images))
-
-
 def _interpolated(plane, good, positions):
     """One channel at the positions, with a border of NaN one pixel wide."""
     plane = plane.astype(np.float32)
@@ -162,7 +144,7 @@ def _interpolated(plane, good, positions):
 
 
 def _block_maps(image):
-    """Block means (value, dx, dy, curvature) of one channel with a border of one pixel."""
+    """Block means (value, dx, dy, curvature) and known share of a channel with a border of one pixel."""
     left, right = image[1:-1, :-2], image[1:-1, 2:]
     above, below = image[:-2, 1:-1], image[2:, 1:-1]
     centre = image[1:-1, 1:-1]
@@ -174,37 +156,12 @@ def _block_maps(image):
     unknown = np.isnan(curvature)
     count = FACTOR**2 - block_sum(unknown, FACTOR)
     enough = count >= _MIN_BLOCK_SHARE * FACTOR**2
-    maps = np.full((4, *count.shape), np.nan)
-    for out, layer in zip(maps, (centre.copy(), right - left, below - above, curvature), strict=True):
+    maps = np.full((5, *count.shape), np.nan)
+    maps[4] = count / FACTOR**2
+    for out, layer in zip(maps[:4], (centre.copy(), right - left, below - above, curvature), strict=True):
         layer[unknown] = 0
         np.divide(block_sum(layer, FACTOR), count, out=out, where=enough)
+    # One value all over is a filled or clipped part: without noise, it would outweigh everything that is sky.
+    maps[0][~maps[1:4].any(axis=0)] = np.nan
     maps[1:3] /= 2
     return maps
-
-
-def _registration_sums(image, mosaic, enough):
-    """(tensor, pull) of an image with a border of one pixel; smoothed, or noise would pass for structure."""
-    image, mosaic = (gaussian_filter(layer, _SMOOTHING, truncate=2.0) for layer in (image, mosaic))
-    across = (image[1:-1, 2:] - image[1:-1, :-2]) / 2
-    down = (image[2:, 1:-1] - image[:-2, 1:-1]) / 2
-    centre = image[1:-1, 1:-1]
-    known = np.isfinite(across + down + mosaic)
-    count = np.maximum(block_sum(known, FACTOR), 1)
-    factors = [_less_block_mean(layer, known, count) for layer in (across, down, centre)]
-    difference = np.where(known, centre - mosaic, np.float32(0))
-    tensor = np.zeros((3, 3, *enough.shape))
-    for i, one in enumerate(factors):
-        for j in range(i, 3):
-            tensor[i, j] = tensor[j, i] = block_sum(one * factors[j], FACTOR)
-    pull = np.stack([block_sum(one * difference, FACTOR) for one in factors])
-    return np.where(enough, tensor, 0.0), np.where(enough, pull, 0.0)
-
-
-def _less_block_mean(layer, known, count):
-    """A layer less its mean over the known pixels of each block; 0 elsewhere."""
-    layer = np.where(known, layer, np.float32(0))
-    mean = (block_sum(layer, FACTOR) / count).astype(np.float32)
-    rows, columns = mean.shape
-    layer.reshape(rows, FACTOR, columns, FACTOR)[...] -= mean[:, np.newaxis, :, np.newaxis]
-    layer *= known
-    return layer

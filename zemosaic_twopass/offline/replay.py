@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..diagnosis.examine import diagnose_tiles
-from ..diagnosis.survey import look_at
+from ..diagnosis.examine import examine_tiles
+from ..diagnosis.registration import moved
+from ..diagnosis.survey import TileLook, look_at
 from ..diagnosis.verdict import summary_of, verdict_of
 from ..files import bounded_text
 from ..measure.delta import CoarseGrid, compare_tiles, project_layers
@@ -43,8 +44,8 @@ class Look:
         Both on the coarse grid, as `delta.project_layers` gives them; only the first where no gain is known.
     outline : ndarray, shape (32, 2)
         As `grid.tile_outline` gives it.
-    blocks : (CoarseTile or None, ndarray, shape (C,))
-        As `survey.look_at` gives them.
+    against : TileLook
+        What the tile is compared with the others by.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Look:
     post: TileStats
     layers: tuple
     outline: np.ndarray
-    blocks: tuple
+    against: TileLook
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,6 @@ def look_at_tile(path, gain, target):
     if not np.isnan(gain):
         layers.append(tile.pixels * np.float32(gain))
         post = statistics_after_gain(layers[1], given, gain)
-    with open_image(target.mosaic) as (mosaic, _, _):
-        blocks = look_at(tile, mosaic, target.wcs())
     return Look(
         tile.name,
         gain,
@@ -120,7 +119,7 @@ def look_at_tile(path, gain, target):
         post,
         tuple(project_layers(layers, tile, target.grid())),
         tile_outline(tile.shape, tile.wcs),
-        blocks,
+        look_at(tile, target.wcs(), target.shape),
     )
 
 
@@ -130,6 +129,16 @@ def try_tile(path, gain, target):
         return look_at_tile(path, gain, target)
     except TileError as error:
         return str(error)
+
+
+def try_moved(path, pixels, target):
+    """`TileLook` of a tile that is seen beside its place, put right; the reason as text where it cannot be used."""
+    try:
+        tile = read_master_tile(path)
+    except TileError as error:
+        return str(error)
+    right = replace(tile, wcs=moved(tile, target.wcs(), pixels))
+    return look_at(right, target.wcs(), target.shape)
 
 
 def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda record: None):
@@ -169,7 +178,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
     if known and len(gains) != len(paths):
         raise TileError(f"{len(gains)} gains != {len(paths)} tiles")
     target, grid, base = _reference(mosaic, downsample)
-    looks, records, left_out = [], [], []
+    looks, used, records, left_out = [], [], [], []
     found = run(partial(try_tile, target=target), paths, gains if known else [np.nan] * len(paths))
     for path, look in zip(paths, found, strict=True):
         reason = look if isinstance(look, str) else _unlike(path, look, records)
@@ -177,15 +186,21 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
             left_out.append(reason)
             continue
         looks.append(look)
+        used.append(path)
         records.append(TileRecord(len(records), look.name, look.gain, look.pre, look.post, "derived"))
         tell(records[-1])
     if not records:
         raise TileError(left_out[0] if left_out else "no tiles: 0 files were given, at least 1 is needed")
     delta, before = _maps(looks, base, grid, known)
-    findings = diagnose_tiles([look.blocks for look in looks], grid.shape_out)
+    found = examine_tiles(
+        [look.against for look in looks],
+        grid.shape_out,
+        lambda wrong, pixels: run(partial(try_moved, target=target), [used[index] for index in wrong], pixels),
+    )
+    findings = found.findings
     summary, worst = summary_of(findings, True, True)
     report = TwoPassReport(
-        tuple(records),
+        tuple(replace(record, fit=fit) for record, fit in zip(records, found.fits, strict=True)),
         delta,
         before,
         findings,

@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from ..measure.stats import TileStats
 from ..versions import package_versions
 from .artefacts import MAP_NAME, PAGE_NAME, write_artefacts
 from .tables import tile_table
+
+if TYPE_CHECKING:
+    # Brings scipy's solvers, which a report needs no more.
+    from ..diagnosis.fits import TileFit
 
 SCHEMA = "zemosaic-twopass-report"
 SCHEMA_VERSION = 1
@@ -43,6 +47,8 @@ class TileRecord:
         The tile as given, and after its gain.
     post_source : {"observed", "derived"}
         Whether `post` describes the array that went into the coadd, or gain × tile.
+    fit : TileFit or None
+        The tile as given against the others, with errors; None where it was not or could not be compared.
     """
 
     index: int
@@ -51,6 +57,7 @@ class TileRecord:
     pre: TileStats
     post: TileStats
     post_source: str
+    fit: TileFit | None = None
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,8 @@ def save(figure, path):
     for axes in figure.axes:
         axes.apply_aspect()
     figure.savefig(path, bbox_inches=figure.get_tightbbox(renderer).padded(_MARGIN))
+    # A figure and its axes lead to each other: what they hold would wait for the collector.
+    figure.clear()
 
 
 def font(size, bold=False):

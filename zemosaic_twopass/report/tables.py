@@ -27,6 +27,17 @@ _DESCRIPTIONS = {
     "finding_sigma": "how many standard errors it is from none",
     "runner_up": "the next best explanation; - for none",
 }
+# Of each term: its unit, and what it is.
+_FIT = {
+    "offset": ("adu", "what the tile is too bright by at the median level of its overlaps"),
+    "gain": (None, "factor of the tile's structure less 1"),
+    "slope_x": ("adu", "rise of the tile along columns of the mosaic, from end to end"),
+    "slope_y": ("adu", "rise of the tile along rows of the mosaic, from end to end"),
+    "shift_x": ("pix", "how far the tile's stars lie to the right of their places, in mosaic pixels"),
+    "shift_y": ("pix", "how far the tile's stars lie above their places, in mosaic pixels"),
+    "shift": ("pix", "shift along one axis"),
+    "overlaps": (None, "number of tiles that the fit rests on, 0 for a tile that was not compared"),
+}
 _WHEN = {"pre": "tile as given", "post": "tile after its gain"}
 
 
@@ -47,8 +58,8 @@ def tile_table(report):
     astropy.table.Table
         One row a tile. `idx` and `finding` always; id, gain, post_source and, for `pre` and `post`,
         valid fraction and minimum, mean and median of each channel where there are tile
-        records; delta_pre and delta_post where there are delta maps. A value that is not known is
-        NaN, a text that is not known ``-``. No rows for a report that knows of no tile.
+        records; fit_… where tiles were compared; delta_pre and delta_post where there are delta maps. A value that
+        is not known is NaN, a text that is not known ``-``. No rows for a report that knows of no tile.
     """
     kinds = findings_by_tile(report.findings)
     rows = []
@@ -59,6 +70,8 @@ def tile_table(report):
         for name, maps in (("delta_pre", report.before), ("delta_post", report.delta)):
             if maps is not None:
                 row[name] = maps.tile_medians[index]
+        if any(tile.fit is not None for tile in report.tiles):
+            row |= _fit_cells(report.tiles[index])
         row["finding"] = " ".join(kinds.get(index, (MISSING,)))
         row |= _finding_cells(next((finding for finding in report.findings if finding.tile == index), None))
         rows.append(row)
@@ -138,6 +151,19 @@ def _record_cells(tile):
     return cells
 
 
+def _fit_cells(tile):
+    """The tile against the others; NaN throughout, and 0 overlaps, where it was not compared."""
+    cells, blank = {}, (np.nan,) * len(tile.pre.median)
+    for term in ("offset", "gain", "slope_x", "slope_y"):
+        for what in (term, f"{term}_error"):
+            values = getattr(tile.fit, what, blank)
+            names = channel_names(len(values))
+            cells |= {f"fit_{what}_{name}": float(value) for name, value in zip(names, values, strict=True)}
+    for what in ("shift_x", "shift_y", "shift_error"):
+        cells[f"fit_{what}"] = getattr(tile.fit, what, np.nan)
+    return {**cells, "fit_overlaps": getattr(tile.fit, "overlaps", 0)}
+
+
 def _finding_cells(finding):
     """The worst finding of a tile as cells; NaN and - where there is none."""
     numbers = {f"finding_{name}": getattr(finding, name, np.nan) for name in ("value", "error", "sigma")}
@@ -151,7 +177,19 @@ def _finding_cells(finding):
 def _unit_and_description(name):
     if name in _DESCRIPTIONS:
         return _UNIT if name.startswith("delta_") else None, _DESCRIPTIONS[name]
+    if name.startswith("fit_"):
+        return _fit_unit_and_description(name.removeprefix("fit_"))
     when, what, *channel = name.split("_")
     if what == "valid":
         return None, f"share of the pixels that are finite in every channel, {_WHEN[when]}"
     return _UNIT, f"{what} of the finite pixels of channel {channel[0]}, {_WHEN[when]}"
+
+
+def _fit_unit_and_description(name):
+    term = next(term for term in _FIT if name.startswith(term))
+    unit, text = _FIT[term]
+    rest = name.removeprefix(term).lstrip("_").split("_")
+    error = "standard error: " if rest[0] == "error" else ""
+    channel = rest[-1] if rest[-1] not in ("", "error") else ""
+    unknown = "" if term == "overlaps" else "; NaN: not known"
+    return unit, f"{error}{text}{f', channel {channel}' if channel else ''}{unknown}"

@@ -16,7 +16,7 @@ FAULTS = {
     "offset": (25.0, "adu"),
     "gain_residual": (0.05, "relative"),
     "gradient": (60.0, "adu"),
-    "misregistration": (2.0, "px"),
+    "astrometry": (2.0, "px"),
     "undetermined": (1.0, "tiles left"),
 }
 PIPELINE_FAULTS = {
@@ -25,6 +25,7 @@ PIPELINE_FAULTS = {
     "gain_mismatch": (1.01, "factor"),
     "gain_invalid": (0.0, "gain"),
     "mask_bug": (0.3, "of each side"),
+    "misregistration": (2.0, "px"),
     "input_mutated": (1.0, "adu"),
     "not_closed": (1.02, "factor"),
     "gain_seam": (1.0, "pass"),
@@ -32,7 +33,7 @@ PIPELINE_FAULTS = {
     "gain_guard": (1.0, "gain"),
 }
 # Short names that people use.
-_SHORT = {"gain": "gain_residual", "shift": "misregistration"}
+_SHORT = {"gain": "gain_residual", "shift": "astrometry"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Fault:
 
     @classmethod
     def parse(cls, text):
-        """Read ``KIND[:TILE[:SIZE]]``; ``gain`` and ``shift`` stand for gain_residual and misregistration.
+        """Read ``KIND[:TILE[:SIZE]]``; ``gain`` and ``shift`` stand for gain_residual and astrometry.
 
         Raises
         ------
@@ -134,16 +135,26 @@ def _gains(faults, seen, original, tiles, *args, **kwargs):
 
 def _coadd(faults, seen, original, data_list, wcs_list, *args, **kwargs):
     """A coadd of planes some of which are changed, on their way in."""
-    planes, gains = list(data_list), seen["gains"]
+    planes, wcs, gains = list(data_list), wcs_list, seen["gains"]
     for fault in faults:
         index = fault.tile_of(len(planes))
         if fault.kind == "gain_swapped":
             other = (index + round(fault.size)) % len(planes)
             for here, there in ((index, other), (other, index)):
                 planes[here] = planes[here] * np.float32(gains[there] / gains[here])
+        elif fault.kind == "misregistration":
+            wcs = list(wcs)
+            wcs[index] = wcs[index].deepcopy()
+            wcs[index].wcs.crpix += fault.size * direction_of(index)
         else:
             planes[index] = faulty_plane(planes[index], fault, gains[index])
-    return original(planes, wcs_list, *args, **kwargs)
+    return original(planes, wcs, *args, **kwargs)
+
+
+def direction_of(index):
+    """Unit vector (columns, rows) in which the tile of an index is shifted: another one for each."""
+    angle = np.random.default_rng(index).uniform(0, 2 * np.pi)
+    return np.array([np.cos(angle), np.sin(angle)])
 
 
 def faulty_plane(plane, fault, gain):

@@ -8,6 +8,7 @@ import numpy as np
 from astropy.wcs import WCS
 
 from ..tiles.records import Tile
+from .faults import direction_of
 
 _CENTRE = (83.82, -5.39)
 _SCALE_DEG = 2.4 / 3600
@@ -118,9 +119,9 @@ def synthetic_tiles(*, rows=3, columns=3, shape=(400, 520), overlap=0.55, noise=
         offset = step * field + rng.uniform(-8, 8, 2)
         centre = sky.plane.pixel_to_world_values(offset[1], offset[0])
         wcs = _tangent_wcs(centre, np.deg2rad(rng.uniform(-4, 4)), shape)
-        # Pixels that lie to the right of where the WCS says: the sky is taken with a moved WCS.
+        # Pixels that lie beside where the WCS says: the sky is taken with a moved WCS.
         seen = wcs.deepcopy()
-        seen.wcs.crpix += (shifts[index], 0.0)
+        seen.wcs.crpix += shifts[index]
         image = sky.image(seen, shape) + rng.normal(0.0, noise, (*shape, 3))
         good = _ragged_mask(rng, shape)
         image[~good] = np.nan
@@ -158,10 +159,12 @@ def _ragged_mask(rng, shape):
 
 
 def _shifts_by_tile(faults, count):
-    shifts = np.zeros(count)
+    """(columns, rows) in pixels by which each tile is seen beside its place."""
+    shifts = np.zeros((count, 2))
     for fault in faults:
-        if fault.kind == "misregistration":
-            shifts[fault.tile_of(count)] += fault.size
+        if fault.kind == "astrometry":
+            index = fault.tile_of(count)
+            shifts[index] += fault.size * direction_of(index)
     return shifts
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..diagnosis import diagnose
+from ..diagnosis.examine import examine
 from ..diagnosis.kinds import untested
 from ..measure.delta import CoarseGrid, compare_tiles, mean_of_tiles, project_layers
 from ..measure.stats import TileStats, statistics_after_gain
@@ -110,10 +110,10 @@ def settings_of(capture, downsample):
     return plain({**known, "downsample": downsample})
 
 
-def findings_of(second_pass):
-    """What `diagnose` finds in a second pass, and whether its delta map has another reference than it should."""
-    findings = diagnose(second_pass)
+def examination_of(second_pass):
+    """What `examine` finds in a second pass, and whether its delta map has another reference than it should."""
+    found = examine(second_pass)
     if second_pass.mosaic is None or second_pass.first_pass is not None:
-        return findings
+        return found
     unseen = "The first-pass mosaic was not seen: the map holds the tiles against their own mean instead."
-    return (*findings, untested(None, unseen, "map"))
+    return replace(found, findings=(*found.findings, untested(None, unseen, "map")))

@@ -31,8 +31,6 @@ class RunCapture:
     second_pass : SecondPass
     scans : tuple of TileScan
         Of the tiles as given, one each; empty where no statistics are taken.
-    logger : logging.Logger or None
-        Of the call.
     settings : dict
         What the call says of the second pass, for the report.
 
@@ -60,7 +58,6 @@ class RunCapture:
             first_coverage=arguments.get("coverage_p1"),
         )
         self.scans = ()
-        self.logger = arguments.get("logger")
         self.settings = {name: arguments[name] for name in ("sigma_px", "gain_clip", "shape_out") if name in arguments}
 
     def observe_gains(self, gains):

@@ -53,6 +53,6 @@ class ProbeSettings:
         self.reports = deque(maxlen=16)
         self.failures = deque(maxlen=16)
 
-    def logger_of(self, capture=None):
+    def logger_of(self, run=None):
         """Where our lines about a call go, or those about no call."""
-        return self.logger or getattr(capture, "logger", None) or logging.getLogger(LOGGER_NAME)
+        return self.logger or getattr(run, "logger", None) or logging.getLogger(LOGGER_NAME)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import replace
+from itertools import zip_longest
 
+from ..diagnosis.examine import Examination
 from ..diagnosis.verdict import summary_of, verdict_of
 from ..files import whole_file
 from ..parallel import apart
 from ..report.artefacts import MAP_NAME, ArtefactError
 from ..report.report import TwoPassReport, file_lines, finding_line, tile_lines
 from ..settings import Settings
-from .build import delta_maps, findings_of, settings_of, tile_outlines, tile_records
+from .build import delta_maps, examination_of, settings_of, tile_outlines, tile_records
 from .runs import prune_runs, run_folder
 
 
@@ -32,16 +35,17 @@ def publish(run, ran, probe):
     ArtefactError
         If a file cannot be written, after all were tried; the report is among the probe's by then.
     """
-    logger = probe.logger_of(run.capture)
+    logger = probe.logger_of(run)
     records = tile_records(run.capture, probe.names) if logger.isEnabledFor(logging.DEBUG) else ()
     for record in records:
         run.say(logger, *tile_lines(record))
     second_pass = run.capture.second_pass
     maps = delta_maps(second_pass, probe.downsample) if probe.delta_map and ran else (None, None)
-    findings = findings_of(second_pass) if probe.delta_map else ()
+    found = examination_of(second_pass) if probe.delta_map else Examination(())
+    findings = found.findings
     summary, worst = summary_of(findings, probe.delta_map, ran)
     report = TwoPassReport(
-        records,
+        tuple(replace(record, fit=fit) for record, fit in zip_longest(records, found.fits) if record is not None),
         *maps,
         findings,
         verdict_of(findings) if probe.delta_map and ran else "undetermined",

@@ -61,7 +61,8 @@ class Run:
         self.probes = probes
         self.args = args
         self.kwargs = kwargs
-        self.capture = RunCapture({})
+        # Both come when the call is opened; a run without them still keeps its inner calls from complaining.
+        self.capture = self.logger = None
         self._key = None
         self._said = set()
         self._failed = False
@@ -91,7 +92,7 @@ class Run:
 
     def _logger(self):
         try:
-            return self.probes[0].logger_of(self.capture)
+            return self.probes[0].logger_of(self)
         except Exception:
             return logging.getLogger(LOGGER_NAME)
 
@@ -124,6 +125,8 @@ class Run:
     def _open(self, function, first_pass):
         # Each step has a guard of its own: a run that is found by its inner calls keeps them from complaining too.
         with self.guard():
+            self.capture = RunCapture({})
+        with self.guard():
             for probe in self.probes:
                 probe.hold_seams()
         mosaic = None
@@ -133,12 +136,12 @@ class Run:
             arguments = arguments_of(function, self.args, self.kwargs)
             self._register(function, arguments)
             # Known even if the rest of the call cannot be read.
-            self.capture.logger = arguments.get("logger")
+            self.logger = arguments.get("logger")
             if "tiles" not in arguments:
                 # Something that takes (*args, **kwargs) stands in its place.
                 raise TypeError(f"{function} gives its arguments no names: put functools.wraps on it")
             self.capture = RunCapture(arguments, mosaic)
-            if any(probe.logger_of(self.capture).isEnabledFor(logging.DEBUG) for probe in self.probes):
+            if any(probe.logger_of(self).isEnabledFor(logging.DEBUG) for probe in self.probes):
                 self.capture.scans = scans_as_given(self.capture.second_pass.tiles)
             if any(probe.delta_map for probe in self.probes):
                 self.capture.second_pass.before = fingerprints(self.capture.second_pass)
@@ -163,7 +166,7 @@ class Run:
                 with self.guard():
                     self._check()
                 # A worker that gives something else than a pair gave no mosaic that could be looked at.
-                if isinstance(result, tuple) and len(result) == 2:
+                if self.capture is not None and isinstance(result, tuple) and len(result) == 2:
                     self.capture.second_pass.mosaic, self.capture.second_pass.coverage = result
                 with self.guard():
                     publish = apart(_publisher)
@@ -173,7 +176,8 @@ class Run:
         finally:
             _running.pop(self._key, None)
             with self.guard():
-                self.capture.close()
+                if self.capture is not None:
+                    self.capture.close()
         error, self._error = self._error, None
         return error
 

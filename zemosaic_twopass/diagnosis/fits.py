@@ -1,0 +1,134 @@
+"""What the solution says of each tile: level, scale and slopes with their errors, faulty or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+# Above this part of noise in what the gain is told by, it is not told.
+STRUCTURE = 0.1
+# In units of the error that a term would have if the other tiles had none.
+_LOOSE = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class TileFit:
+    """One tile as given against the others.
+
+    Each term is that of the kinds the tile has and, where it has not got its kind, what it would be if it had:
+    the others with what they have, solved anew. What no data can tell, a constant, a plane, a gain common to all
+    tiles that hang together, is settled so that as many of them as possible have none; where fewer than a third have
+    none, by the median tile.
+
+    A term of which that tile could have any at nearly no cost is 0, its error NaN.
+
+    Attributes
+    ----------
+    offset, offset_error : ndarray, shape (C,)
+        What the tile is too bright by, whatever the cause, at the median level of the sky where it meets others and in
+        the middle of what it knows, in adu.
+    gain, gain_error : ndarray, shape (C,)
+        Factor of its structure less 1; NaN where the sky has too little structure to tell.
+    slope_x, slope_x_error, slope_y, slope_y_error : ndarray, shape (C,)
+        Rise along columns and rows of the mosaic from end to end of what the tile knows, in adu.
+    overlaps : int
+        How many tiles it rests on.
+    shift_x, shift_y, shift_error : float
+        How far what is seen lies to the right of, and above, where its WCS says, in mosaic pixels, and the error of
+        each; NaN where it has too few stars in common with others.
+    """
+
+    offset: np.ndarray
+    offset_error: np.ndarray
+    gain: np.ndarray
+    gain_error: np.ndarray
+    slope_x: np.ndarray
+    slope_x_error: np.ndarray
+    slope_y: np.ndarray
+    slope_y_error: np.ndarray
+    overlaps: int
+    shift_x: float = np.nan
+    shift_y: float = np.nan
+    shift_error: float = np.nan
+
+    def with_shift(self, shift):
+        """The fit along with a `registration.Shift`."""
+        error = float(np.sqrt(np.trace(shift.covariance) / 2))
+        return replace(self, shift_x=float(shift.pixels[0]), shift_y=float(shift.pixels[1]), shift_error=error)
+
+
+def tile_fits(channels, states, tested, partners):
+    """Fits of all tiles.
+
+    Parameters
+    ----------
+    channels : sequence of Channel
+    states : sequence
+        Of each channel, with the `equations` at the solution and the part of the gains' diagonal that is `flat`.
+    tested : ndarray of bool, shape (N,)
+    partners : sequence of tuple of int
+        Tiles that each tile shares blocks with.
+
+    Returns
+    -------
+    tuple of (TileFit or None)
+        None for a tile that is not tested.
+    """
+    fits = [_channel_fit(channel, state) for channel, state in zip(channels, states, strict=True)]
+    return tuple(
+        TileFit(*np.array([fit[:, index] for fit in fits]).T, len(partners[index])) if known else None
+        for index, known in enumerate(tested)
+    )
+
+
+def terms_inside(equations):
+    """Terms by kind that are inside and their errors, shape (2, N, 4)."""
+    found = np.zeros((2, *equations.inside.shape))
+    found[1] = np.nan
+    for index, (block, right) in enumerate(zip(*equations.blocks(), strict=True)):
+        columns = np.flatnonzero(equations.inside[index])
+        value, covariance = _estimate(block, right, columns)
+        found[0, index, columns], found[1, index, columns] = value, np.sqrt(np.diag(covariance))
+    return found
+
+
+def _channel_fit(channel, state):
+    """Offset, gain, slopes, each with its error after it, of one channel; shape (8, N)."""
+    found = np.full((8, channel.count), np.nan)
+    block, right = state.equations.blocks()
+    for index in np.flatnonzero(state.equations.alone[:, 0] > 0):
+        there = set(np.flatnonzero(state.equations.inside[index]).tolist())
+        level = channel.level[index]
+        tied = 1 in there and 0 not in there
+        for row, more, weights in (
+            (0, () if tied else (0,), {0: 1.0, 1: level}),
+            (2, () if tied else (0, 1), {1: 1.0}),
+            (4, (2, 3), {2: 1.0}),
+            (6, (2, 3), {3: 1.0}),
+        ):
+            columns = sorted(there.union(more))
+            value, covariance = _estimate(block[index], right[index], columns)
+            along = np.array([weights.get(column, 0.0) for column in columns])
+            variance = along @ covariance @ along
+            if there.issuperset(more) or 0 < variance < _LOOSE**2 / state.equations.alone[index, row // 2]:
+                found[row : row + 2, index] = along @ value, np.sqrt(variance)
+            else:
+                found[row, index] = 0.0
+        # Noise in the sky is no structure: it makes the error small and, of a gain that is not in, the value.
+        share = state.flat[index] * found[3, index] ** 2
+        if share > STRUCTURE and 1 not in there:
+            found[2:4, index] = np.nan
+        elif not tied and share > 0:
+            found[2 if 1 not in there else 3 : 4, index] /= 1 - share
+    return found
+
+
+def _estimate(block, right, columns):
+    """Terms of some columns of a tile and their covariance; NaN where the data do not tell."""
+    inner = block[np.ix_(columns, columns)]
+    try:
+        covariance = np.linalg.inv(inner)
+    except np.linalg.LinAlgError:
+        return np.zeros(len(columns)), np.full(inner.shape, np.nan)
+    return covariance @ right[columns], covariance

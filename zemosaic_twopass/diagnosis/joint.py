@@ -1,0 +1,262 @@
+"""One channel of all tiles at once: sky, level, scale and slopes together, by robust self-calibration.
+
+On a block b of the mosaic tile i shows ::
+
+    T_i(b) = m_i + o_i + (1 + γ_i) (S(b) − m_i) + pu_i u + pv_i v − δx_i ∂S/∂x − δy_i ∂S/∂y + κ_i ∇²S + e_i(b)
+
+with the sky S unknown on every block, m_i the median of S where tile i meets others, and u, v running from −½ to ½
+over the blocks that the tile knows. S is eliminated block by block (Padmanabhan et al. 2008, ApJ 674, 1217). Shift δ
+and blur κ are in it because a star that is sharper in one tile is brighter in its block and fainter beside it.
+
+S holds the noise of the tiles it is made from, each with its weight; at the maximum of likelihood of this functional
+model a gain is not drawn towards 1 (Fuller 1987, Measurement Error Models, 1.3).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..measure.coarse import FACTOR, coarse_shape
+from .shared import shared_blocks
+
+TERMS = 7
+_HUBER = 1.345
+_GAUSSIAN_MAD = 1.4826
+_TINY = np.finfo(float).tiny
+# The blocks from which it is read how wrong structure makes a block: share of all, and number.
+_STRONGEST = 0.01
+_FEWEST_STRONG = 30
+# Of the structure in a block, however little of it is seen to go wrong.
+_LEAST_CUT = 0.01
+# Of what the pixels let expect: tiles may be equal to the bit.
+_LEAST_NOISE = 1e-3
+_LEAST_VARIANCE = 1e-9
+# From a median, n values tell as much of their standard deviation as so many fewer from a mean square.
+_MEDIAN_COST = 2.7
+# In units of the range of all values.
+_FAR = 3.0
+_FEWEST_STEPS = 10
+# By so much at least, relatively, the noise of a tile may be its own.
+_LEAST_OWN = 0.03
+# Squares in blocks, the one that spans what interpolation correlates, and how many pieces there must be of a larger.
+_SIDES = (1, 2, 4, 8, 16)
+_USUAL_SIDE = 4
+_MIN_PIECES = 30
+
+
+class Channel:
+    """Tiles of one channel on the blocks that at least two of them know.
+
+    Parameters
+    ----------
+    tiles : sequence of (CoarseTile or None)
+    noise : sequence of float
+        Of one pixel of each tile in adu.
+    shape_out : tuple of int
+        (H, W) of the mosaic.
+    channel : int
+
+    Attributes
+    ----------
+    noise : ndarray, shape (N,)
+        Of a block in adu, were its pixels independent.
+    terms : ndarray, shape (N, 7)
+        o in adu, γ, pu and pv in adu from end to end, δx, δy in pixels, κ in pixels².
+    level : ndarray, shape (N,)
+        m in adu.
+    freedom : ndarray, shape (N,)
+        Degrees of freedom that the noise of each tile is estimated with.
+    keys : ndarray of int
+        A number that each entry has in every channel, ascending.
+    pairs : list of (int, int, ndarray, ndarray)
+        Every two tiles that share blocks, and where in the entries each has them.
+    """
+
+    def __init__(self, tiles, noise, shape_out, channel):
+        self.count = len(tiles)
+        shared = shared_blocks(tiles, coarse_shape(shape_out), channel)
+        self.keys, self.pairs, self._blocks = shared.keys, shared.pairs, shared
+        self._tile, self._place = shared.tile, shared.place
+        self._strength = np.abs(shared.edges).sum(axis=0)
+        # Of a block of independent pixels.
+        self.noise = np.array(noise, dtype=float) / FACTOR
+        self._scale = self.noise.copy()
+        self._doubt, self._huber = np.ones((2, len(shared.value)))
+        self._squares, self.freedom = {}, np.zeros(self.count)
+        self.level, self.terms = np.zeros(self.count), np.zeros((self.count, TERMS))
+        self.move(self.terms)
+
+    def move(self, terms):
+        """Take other terms, offsets at the present levels, and see the sky with them."""
+        self.terms = terms
+        self._observe()
+        level = self.level.copy()
+        for index in np.unique(self._tile):
+            level[index] = np.median(self._sky[self._blocks.own(index)])
+        # At another level the same tile has another offset.
+        self.terms = terms.copy()
+        self.terms[:, 0] += terms[:, 1] * (level - self.level)
+        self.level = level
+
+    def sane(self):
+        """Whether the offsets are such as these values can have: no further apart than they are themselves."""
+        spread = np.ptp(self._blocks.value) if self._blocks.value.size else 0.0
+        return bool(np.isfinite(self.terms).all() and np.all(np.abs(self.terms[:, 0]) <= _FAR * spread))
+
+    def in_errors(self, left):
+        """Residuals in units of the error of their block."""
+        return left / (self._scale[self._tile] * self._doubt * np.sqrt(np.maximum(1 - self._share, 1e-3)))
+
+    def normal(self):
+        """Normal equations of all terms with the sky eliminated.
+
+        Returns
+        -------
+        matrix : ndarray, shape (N, 7, N, 7)
+            In units of 1 / variance of a block.
+        score : ndarray, shape (N, 7)
+        flat : ndarray, shape (N,)
+            The part of the gains' diagonal that is noise of the sky and no structure.
+        """
+        x = self._design()
+        part = x * (self._weight * self._gain / np.sqrt(self._total))[:, np.newaxis]
+        matrix = np.zeros((self.count, TERMS, self.count, TERMS))
+        score, flat = np.zeros((self.count, TERMS)), np.zeros(self.count)
+        for i in range(self.count):
+            own = self._blocks.own(i)
+            matrix[i, :, i] = (x[own].T * self._weight[own]) @ x[own] - part[own].T @ part[own]
+            score[i] = x[own].T @ (self._weight[own] * self._residual[own])
+            flat[i] = np.sum(self._weight[own] * (1 - self._share[own]) / self._total[own])
+        for i, j, first, second in self.pairs:
+            matrix[i, :, j] = -part[first].T @ part[second]
+            matrix[j, :, i] = matrix[i, :, j].T
+        return matrix, score, flat
+
+    def left(self, step):
+        """Residuals once the terms have changed by `step`, shape (N, 7), and the sky has followed."""
+        own = np.einsum("ek,ek->e", self._design(), step[self._tile])
+        followed = self._sum(self._weight * self._gain * own)[self._place] / self._total
+        return self._residual - own + self._gain * followed
+
+    def weigh(self, left, without_gain):
+        """Noise of the tiles, doubt of rough blocks and Huber's weights.
+
+        Parameters
+        ----------
+        left : ndarray
+            What all terms of all tiles leave: a fault that is not solved yet is no outlier.
+        without_gain : ndarray
+            The same with the present gains: a gain that is drawn by a single star would hide how badly it fits.
+        """
+        if not left.size:
+            return
+        self._estimate_noise(self.in_errors(left))
+        self._doubt = self._doubts(self.in_errors(without_gain) * self._doubt)
+        size = np.abs(self.in_errors(left))
+        limit = _HUBER * max(1.0, _GAUSSIAN_MAD * np.median(size))
+        self._huber = limit / np.maximum(size, limit)
+        self._observe()
+
+    def spread(self, left, free):
+        """How the residuals scatter on scales that matter for the terms.
+
+        Parameters
+        ----------
+        left : ndarray
+            From `left`.
+        free : int
+            How many terms they were fitted with.
+
+        Returns
+        -------
+        variance : float
+            Of a term, in units of that from the inverse of `normal`: neighbours are correlated, by
+            interpolation and by all that the model does not know. The variance of sums over squares of sky,
+            each tile by itself, over that of independent blocks; squares as large as it goes on growing with
+            them. With Huber's factor for the slope of the score (Huber 1981, Robust Statistics, 7.6).
+        freedom : float
+            Degrees of freedom of the variance.
+        """
+        if not left.size:
+            return 1.0, np.inf
+        weighted, expected = self._weight * left, self._weight * (1 - self._share)
+        slope = np.sum(self._weight * (self._huber >= 1)) / np.sum(self._weight)
+        best = None
+        for side in _SIDES:
+            square = self._square(side)
+            sums, variance, weight = (np.bincount(square, layer) for layer in (weighted, expected, self._weight))
+            pieces = float(np.sum(variance / weight))
+            freedom = pieces - free
+            if best is not None and freedom < _MIN_PIECES:
+                break
+            ratio = np.sum(sums**2) / np.sum(variance) * pieces / max(freedom, 1.0)
+            if best is None or side <= _USUAL_SIDE or ratio > best[0] * (1 + np.sqrt(2 / freedom)):
+                # What reaches across the edges of the squares falls with their side: as much again is still to come.
+                whole = ratio if best is None else max(2 * ratio - best[0], ratio)
+                best = ratio, whole, max(freedom, 1.0)
+        return max(best[1] / slope**2, _LEAST_VARIANCE), best[2]
+
+    def _square(self, side):
+        """Number of the square of sky, each tile's own, that each entry lies in."""
+        if side not in self._squares:
+            self._squares[side] = np.unique(self._blocks.square(side), return_inverse=True)[1]
+        return self._squares[side]
+
+    def _sum(self, values):
+        """Sums over the tiles at each place."""
+        return np.bincount(self._place, values, minlength=self._blocks.size)
+
+    def _estimate_noise(self, size):
+        """Noise of a block of each tile, from neighbours: what is smooth over a tile is not taken for its noise.
+
+        How it differs from what the noise of a pixel lets expect is much the same in all tiles; what a tile tells of
+        its own counts by how many blocks it has (Efron & Morris 1975, J. Am. Stat. Assoc. 70, 311).
+        """
+        follow = (np.diff(self._place) == 1) & (np.diff(self._tile) == 0)
+        steps, tile = np.abs(np.diff(size))[follow], self._tile[1:][follow]
+        tiles = np.flatnonzero(np.bincount(tile, minlength=self.count) >= _FEWEST_STEPS)
+        if not tiles.size:
+            return
+        seen = np.array([np.median(steps[tile == index]) for index in tiles]) * _GAUSSIAN_MAD / np.sqrt(2)
+        seen = np.log(np.maximum(seen * self._scale[tiles] / self.noise[tiles], _LEAST_NOISE))
+        # Variance of the logarithm of a standard deviation from a median of so many.
+        doubt = _MEDIAN_COST / 2 / np.bincount(self._tile, 1 - self._share, minlength=self.count)[tiles]
+        usual = np.average(seen, weights=1 / doubt)
+        own = max(np.average((seen - usual) ** 2 - doubt, weights=1 / doubt), _LEAST_OWN**2)
+        self._scale = self.noise * np.exp(usual)
+        self._scale[tiles] *= np.exp((seen - usual) * own / (own + doubt))
+        self.freedom = np.zeros(self.count)
+        self.freedom[tiles] = (own + doubt) / (2 * own * doubt)
+
+    def _doubts(self, size):
+        """Error of each block in units of that of a block without structure; at least 1.
+
+        A star on the edge of a block is cut differently in each tile. How much that matters is read from the blocks
+        with most structure; without this a few bright stars would decide alone. And what is missing of a block may
+        hold all that it has above the sky.
+        """
+        number = min(max(int(_STRONGEST * len(size)), _FEWEST_STRONG), len(size))
+        strongest = np.argpartition(self._strength, -number)[-number:]
+        typical = max(np.median(self._strength[strongest]), _TINY)
+        scale = self._scale[self._tile]
+        cut = np.maximum(_GAUSSIAN_MAD * np.median(np.abs(size[strongest])) / typical, _LEAST_CUT / scale)
+        above = np.abs(self._sky - self.level[self._tile])
+        return np.sqrt(1 + (cut * self._strength) ** 2 + (self._blocks.missing * above / scale) ** 2)
+
+    def _observe(self):
+        """Sky, residuals and each tile's part in the sky, from the present terms and weights."""
+        offset, gain, *rest = self.terms[self._tile].T
+        level, self._gain = self.level[self._tile], 1 + gain
+        self._weight = self._huber / (self._scale[self._tile] * self._doubt) ** 2
+        own = self._blocks.value - (offset - gain * level)
+        for term, layer in zip(rest, (*self._blocks.uv, *self._blocks.edges), strict=True):
+            own -= term * layer
+        pull = self._weight * self._gain
+        self._total = np.maximum(self._sum(pull * self._gain)[self._place], _TINY)
+        self._sky = self._sum(pull * own)[self._place] / self._total
+        self._share = pull * self._gain / self._total
+        self._residual = own - self._gain * self._sky
+
+    def _design(self):
+        layers = np.ones(len(self._sky)), self._sky - self.level[self._tile], *self._blocks.uv, *self._blocks.edges
+        return np.stack(layers, axis=1)

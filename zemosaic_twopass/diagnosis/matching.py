@@ -1,0 +1,225 @@
+"""Which stars of different tiles are the same, though the tiles may lie many pixels beside their places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
+from scipy.spatial import cKDTree
+from scipy.special import pdtrc
+
+from ..measure.coarse import FACTOR
+from ..tiles.grid import common_part
+
+RADIUS = 1.5
+# Two tiles that are each 20 px off, away from each other, and some more.
+_REACH = 48.0
+_VOTERS = 60
+_FEWEST = 3
+_FEWEST_NEARBY = 2
+_AGREE = 0.5
+_CHANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Where one tile has the stars that it shares with another.
+
+    Attributes
+    ----------
+    tiles : (int, int)
+    offset : ndarray, shape (2,)
+        (x, y) in mosaic pixels of the first less those of the second.
+    stars : int
+        How many of them say so.
+    """
+
+    tiles: tuple[int, int]
+    offset: np.ndarray
+    stars: int
+
+
+def coarse_places(stars, coarse):
+    """How far each tile lies beside the others, to about a pixel.
+
+    Parameters
+    ----------
+    stars : sequence of Stars
+    coarse : sequence of (CoarseTile or None)
+        The same tiles; None where there is none.
+
+    Returns
+    -------
+    shifts : ndarray, shape (N, 2)
+        In mosaic pixels; the first tile of each group has none.
+    groups : ndarray of int, shape (N,)
+        Tiles in different groups have no stars in common.
+    """
+    known = [None if tile is None else np.isfinite(tile.value[0]) for tile in coarse]
+    count = len(stars)
+    meetings = []
+    for i in range(count):
+        for j in range(i + 1, count):
+            if not _meet(coarse[i], coarse[j]):
+                continue
+            pair = (
+                stars[i].places[_within(stars[i].places, coarse[j].box, known[j])],
+                stars[j].places[_within(stars[j].places, coarse[i].box, known[i])],
+            )
+            found = _nearby(*pair) or _voted(*pair)
+            if found is not None:
+                meetings.append(Meeting((i, j), *found))
+    shifts, groups = _along_the_surest(meetings, count)
+    return _attached(stars, coarse, shifts, groups)
+
+
+def same_stars(places, tiles):
+    """Number the stars of all tiles so that the same star has the same number.
+
+    Parameters
+    ----------
+    places : ndarray, shape (n, 2)
+        In mosaic pixels, with what is known of the tiles' shifts taken out.
+    tiles : ndarray of int, shape (n,)
+
+    Returns
+    -------
+    use : ndarray of int, shape (m,)
+        Of the n those that are in more than one tile, and in none twice.
+    numbers : ndarray of int, shape (m,)
+        From 0 up without a gap, in order.
+    """
+    pairs = cKDTree(places).query_pairs(RADIUS, output_type="ndarray")
+    pairs = pairs[tiles[pairs[:, 0]] != tiles[pairs[:, 1]]]
+    first, second = pairs.T
+    distance = np.hypot(*(places[first] - places[second]).T)
+    count = int(tiles.max()) + 1 if len(tiles) else 0
+    mutual = _nearest(first * count + tiles[second], distance) & _nearest(second * count + tiles[first], distance)
+    first, second = first[mutual], second[mutual]
+    links = coo_array((np.ones(len(first)), (first, second)), shape=(len(places),) * 2)
+    _, labels = connected_components(links, directed=False)
+    sizes = np.bincount(labels)
+    # A star that one tile has twice is two stars somewhere.
+    _, of_one, often = np.unique(labels * count + tiles, return_inverse=True, return_counts=True)
+    sizes[labels[often[of_one] > 1]] = 0
+    use = np.flatnonzero(sizes[labels] > 1)
+    use = use[np.argsort(labels[use], kind="stable")]
+    return use, np.unique(labels[use], return_inverse=True)[1]
+
+
+def _within(places, box, known):
+    """Which places lie in known blocks of a tile."""
+    column, row = (np.floor((axis + 0.5) / FACTOR).astype(int) for axis in places.T)
+    row, column = row - box[0].start, column - box[1].start
+    inside = (row >= 0) & (row < known.shape[0]) & (column >= 0) & (column < known.shape[1])
+    inside[inside] = known[row[inside], column[inside]]
+    return inside
+
+
+def _nearby(first, second):
+    """(offset, stars) where most of the brighter half of the stars have a partner close by; None else."""
+    if min(len(first), len(second)) < _FEWEST_NEARBY:
+        return None
+    distance, partner = cKDTree(second).query(first, distance_upper_bound=RADIUS)
+    paired = np.isfinite(distance)
+    brighter = max(_FEWEST_NEARBY, min(len(first), len(second)) // 2)
+    if np.count_nonzero(paired[:brighter]) < _AGREE * brighter or np.count_nonzero(paired) < _FEWEST_NEARBY:
+        return None
+    return np.median(first[paired] - second[partner[paired]], axis=0), int(np.count_nonzero(paired))
+
+
+def _voted(first, second):
+    """(offset, stars) on which more pairs of stars agree than chance would have it; None where none stands out."""
+    first, second = first[:_VOTERS], second[:_VOTERS]
+    if min(len(first), len(second)) < _FEWEST:
+        return None
+    offsets = (first[:, np.newaxis] - second).reshape(-1, 2)
+    offsets = offsets[np.hypot(*offsets.T) < _REACH]
+    if len(offsets) < _FEWEST:
+        return None
+    tree = cKDTree(offsets)
+    votes = tree.query_ball_point(offsets, RADIUS, return_length=True)
+    best = int(np.argmax(votes))
+    expected = len(offsets) * (RADIUS / _REACH) ** 2
+    if votes[best] < _FEWEST or len(offsets) * pdtrc(votes[best] - 2, expected) > _CHANCE:
+        return None
+    agreed = offsets[tree.query_ball_point(offsets[best], RADIUS)]
+    return np.median(agreed, axis=0), int(votes[best])
+
+
+def _along_the_surest(meetings, count):
+    """(shifts, groups) of all tiles, from one to the next where the most stars speak for it."""
+    shifts = np.zeros((count, 2))
+    if not meetings:
+        return shifts, np.arange(count)
+    # SciPy before 1.13 takes no other indices here.
+    first, second = np.array([meeting.tiles for meeting in meetings], dtype=np.int32).T
+    weight = 1 / np.array([meeting.stars for meeting in meetings])
+    tree = minimum_spanning_tree(coo_array((weight, (first, second)), shape=(count, count)).tocsr())
+    _, groups = connected_components(tree, directed=False)
+    offset = {}
+    for meeting in meetings:
+        i, j = meeting.tiles
+        offset[i, j], offset[j, i] = meeting.offset, -meeting.offset
+    for group in np.unique(groups):
+        order, before = breadth_first_order(tree, np.flatnonzero(groups == group)[0], directed=False)
+        for tile in order[1:]:
+            shifts[tile] = shifts[before[tile]] + offset[int(tile), int(before[tile])]
+    return shifts, groups
+
+
+def _attached(stars, coarse, shifts, groups):
+    """(shifts, groups) with those groups joined that no two tiles join, but all tiles of one with all of the other."""
+    shifts, groups = shifts.copy(), groups.copy()
+    meet = np.array([[_meet(one, other) for other in coarse] for one in coarse])
+    sizes = np.bincount(groups)
+    by_size = sorted(np.unique(groups).tolist(), key=lambda group: -sizes[group]) if len(sizes) > 1 else []
+    for main in by_size:
+        # The larger takes in one after the other, and then those that it can reach now.
+        reached = True
+        while reached:
+            inside = np.flatnonzero(groups == main)
+            beside = np.unique(groups[meet[inside].any(axis=0)]) if len(inside) else []
+            reached = any(_taken_in(stars, coarse, shifts, groups, (main, other)) for other in beside if other != main)
+    return shifts, groups
+
+
+def _meet(one, other):
+    return one is not None and other is not None and common_part(one.box, other.box) is not None
+
+
+def _taken_in(stars, coarse, shifts, groups, pair):
+    """Join the second of two groups to the first where their stars let it; whether they did."""
+    inside, own = (np.flatnonzero(groups == group) for group in pair)
+    facing = _facing(stars, coarse, shifts, own, inside), _facing(stars, coarse, shifts, inside, own)
+    found = _nearby(*facing) or _voted(*facing)
+    if found is not None:
+        shifts[own] += found[0]
+        groups[own] = pair[0]
+    return found is not None
+
+
+def _facing(stars, coarse, shifts, tiles, others):
+    """Places of the stars of tiles that lie in one of others, each star once, the surest first, shifts taken out."""
+    places, errors = [np.empty((0, 2))], [np.empty(0)]
+    for tile in tiles:
+        seen = np.zeros(len(stars[tile]), dtype=bool)
+        for other in others:
+            if coarse[tile] is not None and coarse[other] is not None:
+                seen |= _within(stars[tile].places, coarse[other].box, np.isfinite(coarse[other].value[0]))
+        places.append(stars[tile].places[seen] - shifts[tile])
+        errors.append(stars[tile].errors[seen])
+    places = np.concatenate(places)[np.argsort(np.concatenate(errors), kind="stable")]
+    twice = cKDTree(places).query_pairs(RADIUS, output_type="ndarray") if len(places) else np.empty((0, 2), dtype=int)
+    return np.delete(places, np.unique(twice.max(axis=1, initial=0)) if len(twice) else np.empty(0, dtype=int), axis=0)
+
+
+def _nearest(keys, distance):
+    """Whether each distance is the least of those with its key."""
+    order = np.lexsort((distance, keys))
+    least = np.zeros(len(keys), dtype=bool)
+    if len(keys):
+        least[order[np.r_[True, np.diff(keys[order]) > 0]]] = True
+    return least

@@ -1,0 +1,265 @@
+"""Every tile against all others: offset, gain and slopes of all of them at once, and which of these are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+from scipy.special import fdtri
+
+from .fits import STRUCTURE, TileFit, terms_inside, tile_fits
+from .joint import Channel
+from .selection import COLUMNS, KINDS, Equations, brought, choose, search, settle
+
+# A mosaic without a fault would show one this often if nothing but its noise were in it.
+_FALSE_ALARMS = 2e-4
+# A step changes a gain by this part of itself at most.
+_FURTHEST = 0.5
+_STEPS = 12
+_LEAST_GAIN = 1e-3
+_ROUNDS = 30
+# Rounds after which the kinds, and before that the weights, stay as they are: they may go to and fro for ever.
+_CHOOSING = 8
+_WEIGHING = 5
+# In errors of a term if the others were known; for gains at first, relatively.
+_CONVERGED = 0.02
+# Degrees of freedom with which a tile can be tested.
+_FEWEST = 4.0
+_CLIPPED = 3.0
+# What speaks for a gain must be more than this, in units of the deviance, than for an offset.
+_RATHER_AN_OFFSET = 1.0
+# An offset of so much of the level, and of the noise of a block, may be a gain; and what then tells it.
+_LARGE_PART = 0.1
+_LARGE_OFFSET = 80.0
+_LESS_STRUCTURE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """All tiles against one another.
+
+    Attributes
+    ----------
+    fits : tuple of (TileFit or None)
+        One a tile; None where it meets the others in too few places.
+    inside : ndarray of bool, shape (N, 3)
+        Which tile has which kind of fault, `KINDS` in order.
+    terms, errors : ndarray, shape (C, N, 4)
+        Offset without what the gain makes of the level, gain, slopes, with only what is `inside`; 0 and NaN for what is
+        not.
+    level : ndarray, shape (C, N)
+        Median of the sky in adu where each tile meets others.
+    noise : ndarray, shape (N, C)
+        Of one pixel in adu.
+    brought : ndarray, shape (N, 8)
+        Fall of the deviance by each set of kinds, as `selection.subset_number` counts them.
+    price : ndarray, shape (N, 3)
+        What a kind must bring to be there.
+    independent : float
+        How many channels there would be if they were independent.
+    partners : tuple of tuple of int
+        Tiles that each tile shares blocks with.
+    """
+
+    fits: tuple[TileFit | None, ...]
+    inside: np.ndarray
+    terms: np.ndarray
+    errors: np.ndarray
+    level: np.ndarray
+    noise: np.ndarray
+    brought: np.ndarray
+    price: np.ndarray
+    independent: float
+    partners: tuple[tuple[int, ...], ...]
+
+
+def solve(looks, shape_out):
+    """Solve all tiles at once.
+
+    Parameters
+    ----------
+    looks : sequence of (CoarseTile or None, ndarray, shape (C,))
+        Blocks of each tile and noise of its pixels in adu; at least one.
+    shape_out : tuple of int
+        (H, W) of the mosaic.
+
+    Returns
+    -------
+    Solution
+    """
+    tiles, noise = [tile for tile, _ in looks], np.array([own for _, own in looks])
+    channels = [Channel(tiles, own, shape_out, number) for number, own in enumerate(noise.T)]
+    partners, groups = _neighbours(channels, len(tiles))
+    for channel in channels:
+        _begin(channel)
+    nothing = np.zeros((len(tiles), len(KINDS)), dtype=bool)
+    inside, states = _converge(channels, nothing, groups, lambda *of: search(*of, groups))
+    equations, price = [state.equations for state in states], _price(channels, states, inside)
+    settled, crowded = settle(equations, inside, price, groups)
+    if crowded.any():
+        # Of a kind that all have, the tile that has none stays the one that the others are measured from.
+        known = np.where(settled, 0.0, np.inf)
+        inside, states = _converge(
+            channels,
+            settled,
+            groups,
+            lambda own, kinds, price: choose(own, kinds, np.where(crowded, known, price), groups),
+        )
+    return _solution(channels, states, inside, noise, partners)
+
+
+def _begin(channel):
+    """All terms of all tiles, so that the equations hold where the solution is."""
+    # Offsets and slopes first: they do not ask what the sky looks like.
+    gains = np.zeros(channel.count, dtype=bool)
+    for turn in range(_STEPS):
+        matrix, score, flat = channel.normal()
+        if turn:
+            gains = _structured(channel, matrix, flat)
+        change = Equations(matrix, score, channel.terms, channel.level).full(gains)
+        left = channel.left(change)
+        channel.weigh(left, left)
+        grown = np.max(np.abs(change[:, 1]) / np.maximum(np.abs(1 + channel.terms[:, 1]), _LEAST_GAIN))
+        # A gain far from 1 is reached by halving or doubling; further the straight line does not hold.
+        channel.move(channel.terms + change * min(1.0, _FURTHEST / max(grown, _LEAST_GAIN)))
+        if turn and grown < _CONVERGED:
+            break
+
+
+def _structured(channel, matrix, flat):
+    """Tiles in which the sky has enough structure above its noise to tell a gain from an offset."""
+    found = np.zeros(len(flat), dtype=bool)
+    off, level = np.abs(channel.terms[:, 0]), np.abs(channel.level)
+    # What is off by a good part of its level may be scaled: so large a gain is told by less.
+    large = (off > _LARGE_PART * level) & (off > _LARGE_OFFSET * channel.noise)
+    enough = np.where(large, _LESS_STRUCTURE, STRUCTURE)
+    for index in np.flatnonzero(flat > 0):
+        block = matrix[index, :, index]
+        rest = np.delete(np.arange(len(block)), 1)
+        known = np.linalg.lstsq(block[np.ix_(rest, rest)], block[rest, 1], rcond=None)[0]
+        found[index] = flat[index] < enough[index] * (block[1, 1] - block[1, rest] @ known)
+    return found
+
+
+@dataclass(eq=False)
+class _State:
+    equations: Equations
+    plain: np.ndarray
+    left: np.ndarray
+    freedom: float
+    flat: np.ndarray
+    structured: np.ndarray
+
+
+def _linearised(channel, free):
+    matrix, score, flat = channel.normal()
+    structured = _structured(channel, matrix, flat)
+    equations = Equations(matrix, score, channel.terms, channel.level)
+    left = channel.left(equations.full(structured))
+    variance, freedom = channel.spread(left, free)
+    plain = equations.full(np.zeros_like(structured))
+    return _State(equations.scaled(variance), plain, left, freedom, flat / variance, structured)
+
+
+def _converge(channels, inside, groups, select):
+    """Kinds and terms until neither changes; the last states hold the equations at the solution."""
+    free = sum(4 * len(group) - 4 for group in groups)
+    for turn in range(_ROUNDS):
+        states = [_linearised(channel, free) for channel in channels]
+        equations, before = [state.equations for state in states], inside
+        if turn < _CHOOSING:
+            inside = select(equations, inside, _price(channels, states, inside))
+        _enter(equations, inside)
+        moved = 0.0
+        for channel, state in zip(channels, states, strict=True):
+            change = state.equations.terms() - channel.terms
+            moved = max(moved, np.max(np.abs(change[:, :4]) * np.sqrt(state.equations.alone)))
+            if turn < _WEIGHING:
+                channel.weigh(state.left, channel.left(state.plain))
+            channel.move(channel.terms + change)
+        if moved < _CONVERGED and (inside == before).all():
+            break
+    states = [_linearised(channel, free) for channel in channels]
+    _enter([state.equations for state in states], inside)
+    return inside, states
+
+
+def _enter(equations, inside):
+    for own in equations:
+        own.enter(inside)
+
+
+def _neighbours(channels, count):
+    """Partners of each tile, and the groups of tiles that hang together."""
+    links = np.zeros((count, count), dtype=bool)
+    for channel in channels:
+        for i, j, *_ in channel.pairs:
+            links[i, j] = links[j, i] = True
+    number, label = connected_components(csr_array(links), directed=False)
+    groups = [np.flatnonzero(label == own) for own in range(number)]
+    partners = tuple(tuple(int(other) for other in np.flatnonzero(row)) for row in links)
+    return partners, [group for group in groups if len(group) > 1]
+
+
+def _price(channels, states, inside):
+    """What a kind must bring, so that a mosaic without a fault rarely has one; shape (N, 3), infinite where not told.
+
+    The deviances of the channels are added: as many of Fisher's F as are independent, the errors being estimated. A
+    gain that is `inside` has been told already: what it takes out of the sky must not make it untold.
+    """
+    independent = _independent(channels, states)
+    own = np.max([channel.freedom for channel in channels], axis=0)
+    pooled = min(state.freedom for state in states)
+    freedom = 1 / (1 / pooled + 1 / np.maximum(own, np.finfo(float).tiny))
+    tested = freedom > _FEWEST
+    rare = _FALSE_ALARMS / max(np.count_nonzero(tested) * len(KINDS), 1)
+    price = np.full((len(own), len(KINDS)), np.inf)
+    for kind, columns in enumerate(COLUMNS):
+        number = len(columns) * independent
+        price[tested, kind] = len(columns) * len(channels) * fdtri(number, freedom[tested], 1 - rare)
+    structured = np.all([state.structured | (state.flat == 0) for state in states], axis=0)
+    price[:, 1] = np.where(structured | inside[:, 1], price[:, 1] + _RATHER_AN_OFFSET, np.inf)
+    return price
+
+
+def _independent(channels, states):
+    """How many independent channels scatter as the sum of all does (Satterthwaite 1946)."""
+    keys = [channel.keys for channel in channels]
+    same = all(np.array_equal(keys[0], key) for key in keys)
+    common = keys[0] if same else reduce(np.intersect1d, keys)
+    if len(common) < 2:
+        return 1.0
+    sizes = [
+        np.clip(channel.in_errors(state.left)[np.searchsorted(key, common)], -_CLIPPED, _CLIPPED)
+        for channel, state, key in zip(channels, states, keys, strict=True)
+    ]
+    product = np.array(sizes) @ np.transpose(sizes)
+    scale = np.sqrt(np.maximum(np.diag(product), np.finfo(float).tiny))
+    alike = product / np.outer(scale, scale)
+    np.fill_diagonal(alike, 1.0)
+    return len(channels) ** 2 / float(np.sum(alike**2))
+
+
+def _solution(channels, states, inside, noise, partners):
+    equations = [state.equations for state in states]
+    price = _price(channels, states, inside)
+    if not all(channel.sane() for channel in channels):
+        # It ran away, as where tiles hold next to no noise: better nothing than that.
+        price[:], inside = np.inf, np.zeros_like(inside)
+        _enter(equations, inside)
+    terms, errors = np.moveaxis([terms_inside(own) for own in equations], 1, 0)
+    return Solution(
+        tile_fits(channels, states, np.isfinite(price[:, 0]), partners),
+        inside,
+        terms,
+        errors,
+        np.array([channel.level for channel in channels]),
+        noise,
+        brought(equations),
+        price,
+        _independent(channels, states),
+        partners,
+    )

@@ -1,0 +1,182 @@
+"""The stars of a tile: where they lie on the mosaic's grid as the tile's own WCS has it, and how surely.
+
+Nothing but the tile is looked at, so that neither a mosaic nor another tile can be at fault for what is found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.wcs.utils import pixel_to_pixel
+from scipy.ndimage import gaussian_filter, uniform_filter
+from scipy.spatial import cKDTree
+
+from ..tiles.planes import channels_last
+
+_GAUSSIAN_MAD = 1.4826
+_SMOOTHING = 1.2
+_BACKGROUND = 13
+_DETECTION = 5.0
+_MOST = 3000
+_THIN = 5
+_LATTICE = 40
+_CLIP = 4.0
+_CLIPPINGS = 4
+# Half a stamp; what lies beyond the inner part of it is background.
+_REACH = 7
+_INNER = 5.0
+_ALONE = 6.0
+_WINDOW = 1.6
+_ITERATIONS = 12
+_SPREADS = 0.1, 0.75
+_SETTLED = 1e-3
+_STRAYED = 1.5
+_SURE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Stars:
+    """Stars of one tile, the surest first.
+
+    Attributes
+    ----------
+    places : ndarray, shape (n, 2)
+        (x, y) in pixels of the mosaic.
+    errors : ndarray, shape (n,)
+        Standard error of each coordinate from the noise of the pixels, in pixels of the mosaic.
+    """
+
+    places: np.ndarray
+    errors: np.ndarray
+
+    def __len__(self):
+        return len(self.errors)
+
+
+def find_stars(tile, wcs):
+    """Find the stars of a tile.
+
+    Parameters
+    ----------
+    tile : Tile
+        The mean of its channels is searched, but for pixels where its coverage is not positive.
+    wcs : astropy.wcs.WCS
+        Celestial WCS of the mosaic.
+
+    Returns
+    -------
+    Stars
+        At most 3000; without those within 5 px of the edge or of a bad pixel, or 6 px of a brighter one. Empty where
+        nothing stands out of the noise.
+    """
+    image, good = _mean_image(channels_last(tile.pixels), tile.coverage)
+    rows, columns = _peaks(image, good)
+    x, y, errors = _centroids(image, good, rows, columns)
+    if not len(x):
+        return Stars(np.empty((0, 2)), np.empty(0))
+    places = np.stack(pixel_to_pixel(tile.wcs, wcs, x, y), axis=1)
+    scale = np.hypot(*(np.stack(pixel_to_pixel(tile.wcs, wcs, x + 1, y), axis=1) - places).T)
+    errors = errors * scale
+    known = np.flatnonzero(np.isfinite(places).all(axis=1) & np.isfinite(errors))
+    order = known[np.argsort(errors[known], kind="stable")]
+    return Stars(places[order], errors[order])
+
+
+def _mean_image(planes, coverage):
+    """Mean of the channels less its plane, float32, 0 where not known, and where it is known; with a wide border."""
+    image = planes[..., 0].astype(np.float32)
+    for channel in range(1, planes.shape[2]):
+        image += planes[..., channel]
+    image /= np.float32(planes.shape[2])
+    good = np.isfinite(image)
+    if coverage is not None:
+        good &= np.asarray(coverage) > 0
+    # A slope under a star would move its centroid.
+    thin = max(1, min(image.shape) // _LATTICE)
+    level, down, across = _plane(image[::thin, ::thin], good[::thin, ::thin])
+    image -= (level + down / thin * np.arange(image.shape[0], dtype=np.float32))[:, np.newaxis]
+    image -= across / thin * np.arange(image.shape[1], dtype=np.float32)
+    image[~good] = 0
+    return np.pad(image, _REACH), np.pad(good, _REACH)
+
+
+def _plane(image, good):
+    """Level at the first pixel and slopes down and across, float32, that most of the known pixels lie on."""
+    rows, columns = np.nonzero(good)
+    terms = np.zeros(3, dtype=np.float32)
+    design = np.stack([np.ones(len(rows)), rows, columns], axis=1).astype(np.float32)
+    values = image[good]
+    terms[0] = np.median(values) if values.size else 0
+    for _ in range(_CLIPPINGS if values.size else 0):
+        left = values - design @ terms
+        centre = np.median(left)
+        inner = np.abs(left - centre) <= _CLIP * np.median(np.abs(left - centre))
+        terms += np.linalg.lstsq(design[inner], left[inner], rcond=None)[0]
+    return terms
+
+
+def _peaks(image, good):
+    """Rows and columns of what stands out, the brightest first."""
+    smooth = gaussian_filter(image, _SMOOTHING, truncate=3.0)
+    smooth -= uniform_filter(image, _BACKGROUND)
+    thin = np.abs(smooth[::_THIN, ::_THIN][good[::_THIN, ::_THIN]])
+    noise = _GAUSSIAN_MAD * float(np.median(thin)) if thin.size else 0.0
+    inner = (slice(_REACH, -_REACH),) * 2
+    rows, columns = np.nonzero((smooth[inner] > max(_DETECTION * noise, np.finfo(np.float32).tiny)) & good[inner])
+    rows, columns = rows + _REACH, columns + _REACH
+    values = smooth[rows, columns]
+    for down, across in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
+        others = smooth[rows + down, columns + across]
+        # Of two equal neighbours the first counts.
+        higher = values >= others if (down, across) > (0, 0) else values > others
+        rows, columns, values = rows[higher], columns[higher], values[higher]
+    order = np.argsort(-values, kind="stable")[:_MOST]
+    rows, columns = rows[order], columns[order]
+    if len(rows):
+        pairs = cKDTree(np.stack([rows, columns], axis=1)).query_pairs(_ALONE, output_type="ndarray")
+        # The fainter of two that are close: its place depends on how sharp the tile is.
+        rows, columns = (np.delete(axis, np.unique(pairs.max(axis=1))) for axis in (rows, columns))
+    return rows, columns
+
+
+def _centroids(image, good, rows, columns):
+    """Places (x, y) of peaks and their errors in pixels, from centroids in a window that follows them.
+
+    Iterated first moments under a Gaussian window, as SExtractor's XWIN_IMAGE (Bertin & Arnouts 1996; manual
+    of version 2.25, "Windowed positional parameters").
+    """
+    span = np.arange(-_REACH, _REACH + 1)
+    index = rows[:, np.newaxis, np.newaxis] + span[:, np.newaxis], columns[:, np.newaxis, np.newaxis] + span
+    around = np.hypot(span[:, np.newaxis], span) > _INNER
+    known = good[index]
+    whole = known[:, ~around].all(axis=1) & (known[:, around].mean(axis=1) > 0.5)
+    rows, columns, known, stamps = rows[whole], columns[whole], known[whole], image[index][whole].astype(np.float64)
+    x, y = np.zeros((2, len(rows)))
+    if not len(rows):
+        return x, y, x
+    ring = np.where(known[:, around], stamps[:, around], np.nan)
+    level = np.nanmedian(ring, axis=1)
+    # The wings of a bright star spread its own ring.
+    noise = _GAUSSIAN_MAD * np.median(np.nanmedian(np.abs(ring - level[:, np.newaxis]), axis=1))
+    stamps -= level[:, np.newaxis, np.newaxis]
+    stamps[~known] = 0
+    for _ in range(_ITERATIONS):
+        dx, dy = span - x[:, np.newaxis], span - y[:, np.newaxis]
+        wx, wy = (np.exp(-(d**2) / (2 * _WINDOW**2)) for d in (dx, dy))
+        across, down = wx * np.einsum("nij,ni->nj", stamps, wy), wy * np.einsum("nij,nj->ni", stamps, wx)
+        flux = across.sum(axis=1)
+        flux = np.where(flux > 0, flux, np.nan)
+        # How much of a step the window hides, from how wide the stars look in it; 2 for stars as wide as the window.
+        spread = ((across * dx**2).sum(axis=1) + (down * dy**2).sum(axis=1)) / (2 * flux * _WINDOW**2)
+        hidden = 1 / (1 - np.clip(np.nanmedian(spread), *_SPREADS)) if np.isfinite(spread).any() else 2.0
+        step_x, step_y = (hidden * (part * d).sum(axis=1) / flux for part, d in ((across, dx), (down, dy)))
+        x, y = x + step_x, y + step_y
+        if not np.any(np.hypot(step_x, step_y) > _SETTLED):
+            break
+    # Of Σ w I (x − x0) / Σ w I with white noise; the sums over the window are those of its integrals.
+    errors = hidden * noise * np.sqrt(np.pi / 2) * _WINDOW**2 / flux
+    settled = (np.hypot(x, y) < _STRAYED) & (np.hypot(step_x, step_y) < 10 * _SETTLED)
+    settled &= errors < _SURE
+    x, y = columns + x - _REACH, rows + y - _REACH
+    return x[settled], y[settled], np.maximum(errors[settled], np.finfo(float).tiny)
