@@ -1,4 +1,4 @@
-"""How often is a fault named rightly? Run: python benchmarks/diagnosis.py [--runs N] [--seed N]
+"""How often is a fault in the pass, or in a tile, named rightly? Run: python benchmarks/diagnosis.py [--runs N]
 
 Scenes of 9 to 36 tiles of 700 × 1000 pixels; noise, tile, size and fault are drawn anew for each run. Faults are put
 into the tile, into the pass before the probe looks, and after. One run in twenty goes through
@@ -17,8 +17,8 @@ from scenes import CLIP, NOISE, Injection, Scene
 from zemosaic_twopass.diagnosis import diagnose
 from zemosaic_twopass.diagnosis.checks import fingerprints
 from zemosaic_twopass.diagnosis.finding import NOTES
-from zemosaic_twopass.diagnosis.survey import survey
 from zemosaic_twopass.synthetic.faults import Fault
+from zemosaic_twopass.tiles.records import SecondPass, TileList
 
 GRIDS = ((3, 3), (3, 4), (4, 4), (3, 3), (6, 6), (3, 4), (4, 5), (3, 3))
 # Well above the limit: smallest and largest size.
@@ -26,7 +26,7 @@ LARGE = {
     ("offset", "tile"): (3 * NOISE, 8 * NOISE),
     ("gain_residual", "tile"): (0.03, 0.1),
     ("gradient", "tile"): (2 * NOISE, 10 * NOISE),
-    ("misregistration", "tile"): (0.5, 3.0),
+    ("astrometry", "tile"): (0.5, 3.0),
     ("misregistration", "after"): (0.2, 4.0),
     ("mask_bug", "before"): (0.2, 0.6),
     ("mask_bug", "after"): (0.2, 0.6),
@@ -48,7 +48,7 @@ SMALL = {
     "offset": (0.02, 0.05, 0.1, 0.2, 0.5),
     "gain_residual": (0.05, 0.1, 0.2, 0.5, 1.0),
     "gradient": (0.05, 0.1, 0.2, 0.4),
-    "misregistration": (0.03, 0.06, 0.1, 0.2, 0.4),
+    "astrometry": (0.03, 0.06, 0.1, 0.2, 0.4),
 }
 
 
@@ -68,22 +68,21 @@ def injection_of(scene, key, rng):
 
 def findings_of(scene, run, mutated=None):
     """What is said of a run."""
-    before = fingerprints(run.tiles, scene.coverage)
-    if mutated is not None:
-        run.tiles[mutated][350, 500] += 1
-    return diagnose(
-        run.tiles,
-        scene.wcs,
-        run.mosaic,
-        run.coverage,
+    second_pass = SecondPass(
+        TileList(run.tiles, scene.wcs, scene.coverage),
         scene.out,
         scene.shape,
-        gains=run.gains,
+        gains=tuple(run.gains),
         gain_clip=CLIP,
-        tiles_coverage=scene.coverage,
-        corrected=lambda index: run.corrected[index],
-        fingerprints=(before, fingerprints(run.tiles, scene.coverage)),
+        planes={(index, 0): plane for index, plane in enumerate(run.corrected)},
+        combine="mean",
+        mosaic=run.mosaic,
+        coverage=run.coverage,
     )
+    second_pass.before = fingerprints(second_pass)
+    if mutated is not None:
+        run.tiles[mutated][350, 500] += 1
+    return diagnose(second_pass)
 
 
 def told(findings, kind, scene):
@@ -105,16 +104,6 @@ def is_right(finding, fault):
     return finding.tile in ((fault.tile, int(fault.size)) if fault.kind == "gain_swapped" else (fault.tile,))
 
 
-def z_of(scene, run):
-    """All z values of a scene without a fault, by term."""
-    states, _ = survey(run.tiles, scene.wcs, run.mosaic[..., np.newaxis], scene.out, tiles_coverage=scene.coverage)
-    for state in states:
-        if state.tested:
-            yield from zip(("offset", "gain_residual", "gradient", "gradient"), state.fits[0].z[:4], strict=True)
-        if state.shift is not None:
-            yield from zip(("misregistration",) * 2, state.shift.z, strict=True)
-
-
 class Tally:
     """Runs of all kinds, and what was said of them."""
 
@@ -122,7 +111,7 @@ class Tally:
         self.rng = np.random.default_rng(seed)
         np.random.seed(seed)
         self.number = self.alarms = 0
-        self.matrix, self.detected, self.z = defaultdict(Counter), defaultdict(Counter), defaultdict(list)
+        self.matrix, self.detected = defaultdict(Counter), defaultdict(Counter)
         self.wrong = []
 
     def _run(self, scene, *injection):
@@ -137,8 +126,6 @@ class Tally:
         if finding:
             self.alarms += 1
             self.wrong.append(("clean", len(scene.tiles), finding))
-        for kind, value in z_of(scene, run):
-            self.z[kind].append(value)
 
     def large(self, scene, key):
         """A run with a fault well above the limit."""
@@ -159,7 +146,7 @@ class Tally:
         self.number += 1
         tile = int(self.rng.integers(len(scene.tiles)))
         level = float(np.nanmedian(scene.tiles[tile]))
-        actual = {"gain_residual": size * NOISE / level, "misregistration": size}.get(kind, size * NOISE)
+        actual = {"gain_residual": size * NOISE / level, "astrometry": size}.get(kind, size * NOISE)
         run = scene.run(self.rng, Injection(Fault(kind, tile, actual), "tile"))
         kinds = {f.kind for f in findings_of(scene, run) if f.tile == tile} - {"gain_seam", *NOTES}
         self.detected[kind, size]["named" if kind in kinds else "seen" if kinds else "missed"] += 1
@@ -201,9 +188,6 @@ def report(tally):
     clean = sum(tally.matrix["clean"].values())
     print(f"\nnamed rightly, at the right tile: {right}/{total} = {right / max(total, 1):.1%}")
     print(f"false alarms in clean scenes: {tally.alarms}/{clean} = {tally.alarms / max(clean, 1):.1%}")
-    print("\n## Spread of z in clean scenes (standard deviation; largest)")
-    for kind, values in tally.z.items():
-        print(f"{kind:16s} {np.std(values):.2f}  {np.max(np.abs(values)):.1f}  n={len(values)}")
     print("\n## Near the limit: size in units of the noise (px for a shift) → named, seen under another name, missed")
     for (kind, size), counts in tally.detected.items():
         print(f"{kind:16s} {size:5g}  {counts['named']:3d} {counts['seen']:3d} {counts['missed']:3d}")

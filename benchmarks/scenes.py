@@ -28,7 +28,6 @@ class Run:
     corrected: list
     mosaic: np.ndarray
     coverage: np.ndarray
-    fingerprints: tuple | None = None
 
 
 @dataclass
@@ -81,7 +80,7 @@ class Scene:
         planes = [tile * np.float32(gain) for tile, gain in zip(tiles, gains, strict=True)]
         seen = list(planes)
         if injection and injection.when != "tile":
-            self._put_into_pass(planes, wcs, gains, fault)
+            self._put_into_pass(planes, wcs, gains, fault, rng)
             if injection.when == "before":
                 seen = list(planes)
         matched = fault.kind != "gain_seam"
@@ -89,22 +88,23 @@ class Scene:
         return Run(tiles, gains, seen, mosaic, coverage)
 
     def _faulty_tile(self, tile, fault, rng):
-        if fault.kind == "misregistration":
+        if fault.kind == "astrometry":
             # Read the noiseless sky beside the place, so that the noise stays white.
             rows, columns = np.indices(SHAPE, dtype=float)
             clean = np.nan_to_num(self.tiles[fault.tile], nan=float(np.nanmedian(tile)))
-            moved = map_coordinates(clean, (rows, columns - fault.size), order=3, mode="nearest")
+            x, y = _any_direction(fault.size, rng)
+            moved = map_coordinates(clean, (rows - y, columns - x), order=3, mode="nearest")
             moved[~(self.coverage[fault.tile] > 0)] = np.nan
             return (moved + rng.normal(0, NOISE, SHAPE)).astype(np.float32)
         ramp = np.linspace(-0.5, 0.5, SHAPE[1])
         change = {"offset": fault.size, "gain_residual": fault.size * tile, "gradient": fault.size * ramp}
         return (tile + change[fault.kind]).astype(np.float32)
 
-    def _put_into_pass(self, planes, wcs, gains, fault):
+    def _put_into_pass(self, planes, wcs, gains, fault, rng):
         index = fault.tile
         if fault.kind == "misregistration":
             wcs[index] = wcs[index].deepcopy()
-            wcs[index].wcs.crpix += (fault.size, 0.0)
+            wcs[index].wcs.crpix += _any_direction(fault.size, rng)
         elif fault.kind == "gain_swapped":
             other = int(fault.size)
             for here, there in ((index, other), (other, index)):
@@ -132,3 +132,8 @@ class Scene:
         mosaic, coverage = mosaic.astype(np.float32), coverage.astype(np.float32)
         mosaic[~(coverage > 0)] = np.nan
         return mosaic, coverage
+
+
+def _any_direction(size, rng):
+    angle = rng.uniform(0, 2 * np.pi)
+    return size * np.cos(angle), size * np.sin(angle)

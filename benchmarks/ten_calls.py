@@ -1,6 +1,6 @@
-"""What stays in memory after a call: ten second passes in one process, everything on, the collector frozen and off.
+"""What stays in memory after a call: ten second passes in one process, everything on, the collector frozen.
 
-Run: python benchmarks/ten_calls.py [--side N]
+Run: python benchmarks/ten_calls.py [--side N] [--off]
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ def resident():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=6, help="tiles along a side of the mosaic (default: 6)")
+    parser.add_argument("--off", action="store_true", help="switch the collector off too")
     options = parser.parse_args()
     night = Night(options.side)
     gc.collect()
     gc.freeze()
-    gc.disable()
+    if options.off:
+        gc.disable()
     sizes = []
     with tempfile.TemporaryDirectory() as directory, TwoPassProbe(night.worker, strict=True, directory=directory):
         for _ in range(_CALLS):
