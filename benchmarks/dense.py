@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from coadd import Grid
-from nights import camera_wcs
 
-from zemosaic_twopass.synthetic.sky import SyntheticSky
+from zemosaic_twopass.synthetic.sky import SyntheticSky, tangent_wcs
 from zemosaic_twopass.tiles.records import Tile
 
 NOISE = 8.0
@@ -63,7 +62,7 @@ class DenseScene:
         sky = SyntheticSky(rng, extent, int((2 * extent) ** 2 * _STARS_PER_PIXEL))
         tiles = []
         for index, (x, y) in enumerate(_centres(rng, count) * min(shape)):
-            wcs = camera_wcs(sky.plane.pixel_to_world_values(x, y), rng.uniform(0, 2 * np.pi), shape)
+            wcs = tangent_wcs(sky.plane.pixel_to_world_values(x, y), rng.uniform(0, 2 * np.pi), shape)
             image = sky.image(wcs, shape).astype(np.float32)
             coverage = np.ones(shape, dtype=np.float32)
             tiles.append(Tile(image if rgb else image[..., 0].copy(), wcs, coverage, name=f"tile_{index:02d}.fits"))

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from astropy.wcs import WCS
 from camera import stack
 from coadd import homography
 from night_sky import NightSky, SeenSky
 
+from zemosaic_twopass.synthetic.sky import tangent_wcs
 from zemosaic_twopass.tiles.records import Tile
 
 # Of a pixel of a stack of ten frames, in adu: 5.0 in red and blue, 4.7 in green where all frames reach.
@@ -21,7 +21,6 @@ NOISE = 5.0
 SHAPE = (560, 760)
 
 _CENTRE = (83.82, -5.39)
-_SCALE_DEG = 2.4 / 3600
 _OVERLAP = (0.35, 0.5)
 _TURN_DEG = 4.0
 _SCATTER_PX = 10.0
@@ -111,14 +110,14 @@ def night_tiles(seed, *, grid=(3, 3), shape=SHAPE, frames=10, noise=True, faults
     step = np.array(shape) * (1 - layout.uniform(*_OVERLAP, 2))
     margin = 2 * (_SCATTER_PX + _DITHERED_PX + _TURNED * max(shape))
     extent = np.ceil(step * (np.array(grid) - 1) + shape + margin).astype(int)
-    plane, sky = camera_wcs(_CENTRE, 0.0, extent), NightSky(sky_rng, extent)
+    plane, sky = tangent_wcs(_CENTRE, 0.0, extent), NightSky(sky_rng, extent)
     tiles, truth = [], []
     for index, place in enumerate(np.ndindex(grid)):
         fault = (faults or {}).get(index, TileFault())
         middle = step * (place - (np.array(grid) - 1) / 2) + layout.uniform(-_SCATTER_PX, _SCATTER_PX, 2)
         y, x = (extent - 1) / 2 + middle
         angle = np.deg2rad(layout.uniform(-_TURN_DEG, _TURN_DEG))
-        wcs = camera_wcs(plane.pixel_to_world_values(x, y), angle, shape)
+        wcs = tangent_wcs(plane.pixel_to_world_values(x, y), angle, shape)
         # Taken with a moved WCS, so that the noise is not: what lies at x is what belongs to x − shift.
         seen = wcs.deepcopy()
         seen.wcs.crpix += fault.shift
@@ -177,30 +176,3 @@ def faults_everywhere(seed, count, *, offset=2 * NOISE, gain=0.01, slope=1.5 * N
         index: TileFault(offset * rng.normal(), gain * rng.normal(), tuple(slope * rng.normal(size=2)))
         for index in range(count)
     }
-
-
-def camera_wcs(centre, angle, shape):
-    """Gnomonic WCS of a camera of 2.4″ a pixel.
-
-    Parameters
-    ----------
-    centre : (float, float)
-        Right ascension and declination of the middle of the image in degrees.
-    angle : float
-        By which it is turned, in radians.
-    shape : tuple of int
-        (H, W).
-
-    Returns
-    -------
-    astropy.wcs.WCS
-    """
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
-    wcs.wcs.crval = centre
-    wcs.wcs.crpix = (shape[1] + 1) / 2, (shape[0] + 1) / 2
-    cos, sin = np.cos(angle), np.sin(angle)
-    wcs.wcs.cd = _SCALE_DEG * np.array([[-cos, sin], [sin, cos]])
-    wcs.array_shape = tuple(int(n) for n in shape)
-    wcs.wcs.set()
-    return wcs

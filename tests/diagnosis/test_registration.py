@@ -183,3 +183,11 @@ def test_more_tiles_need_a_surer_shift(scene):
     shift = next(shift for shift in registered(scene, {0: at(1.0, 0.12)}) if shift.matters)
     assert not replace(shift, tested=10**9 * int(1 / max(shift.chance, 1e-300))).matters
     assert replace(shift, freedom=0.5).chance == 1.0
+
+
+def test_doubled_stars_come_before_a_step_in_the_sky():
+    scene = Pass.make(rows=2, columns=3, shape=(200, 240), overlap=0.6)
+    scene.tiles[0] = scene.tiles[0] + np.float32(3 * NOISE)
+    scene.wcs[4] = beside(scene, 4, [1.2, -1.6])
+    findings = [finding for finding in scene.coadd().diagnose() if finding.kind in ("astrometry", "offset")]
+    assert named(findings) == [("astrometry", 4), ("offset", 0)]

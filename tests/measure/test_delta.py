@@ -8,7 +8,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from zemosaic_twopass import delta_map
 from zemosaic_twopass.measure.delta import CoarseGrid, compare_tiles
-from zemosaic_twopass.synthetic.sky import SyntheticSky, _tangent_wcs, synthetic_tiles
+from zemosaic_twopass.synthetic.sky import SyntheticSky, synthetic_tiles, tangent_wcs
 from zemosaic_twopass.tiles.grid import block_mean, block_wcs
 
 
@@ -16,11 +16,11 @@ def scene(offsets=(0.0, 0.0, 0.0, 0.0), noise=0.0, faint=True):
     """Tiles of one sky with known offsets, and that sky itself as the reference mosaic."""
     rng = np.random.default_rng(8)
     sky = SyntheticSky(rng, 600, 0 if faint else 1500)
-    wcs, shape = _tangent_wcs((83.82, -5.39), 0.0, (240, 280)), (240, 280)
+    wcs, shape = tangent_wcs((83.82, -5.39), 0.0, (240, 280)), (240, 280)
     tiles, tiles_wcs = [], []
     for index, offset in enumerate(offsets):
         place = (index // 2 - 0.5) * 90, (index % 2 - 0.5) * 110
-        tile_wcs = _tangent_wcs(sky.plane.pixel_to_world_values(place[1], place[0]), 0.05 * (index - 1.5), (130, 160))
+        tile_wcs = tangent_wcs(sky.plane.pixel_to_world_values(place[1], place[0]), 0.05 * (index - 1.5), (130, 160))
         tile = sky.image(tile_wcs, (130, 160)) + offset + rng.normal(0, noise or 1e-9, (130, 160, 3))
         tile[:4], tile[:, -6:] = np.nan, np.nan
         tiles.append(tile.astype(np.float32))
@@ -106,7 +106,7 @@ def test_tile_at_another_pixel_scale():
 
 def test_what_is_compared_nowhere():
     tiles, tiles_wcs, mosaic, wcs, shape = scene(offsets=(0.0, 0.0))
-    far = _tangent_wcs((200.0, 60.0), 0.0, (130, 160))
+    far = tangent_wcs((200.0, 60.0), 0.0, (130, 160))
     found = delta_map(tiles, [tiles_wcs[0], far], mosaic, wcs, shape)
     assert np.isfinite(found.tile_medians[0])
     assert np.isnan(found.tile_medians[1])

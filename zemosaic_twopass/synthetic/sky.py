@@ -28,7 +28,7 @@ class SyntheticSky:
     """
 
     def __init__(self, rng, extent, stars):
-        self.plane = _tangent_wcs(_CENTRE, 0.0, (0, 0))
+        self.plane = tangent_wcs(_CENTRE, 0.0, (0, 0))
         # Many faint stars and few bright ones, as the sky has them.
         self.flux = 40.0 * rng.pareto(1.1, stars).clip(0.05, 400.0)
         self.star_xy = rng.uniform(-extent, extent, (2, stars))
@@ -118,7 +118,7 @@ def synthetic_tiles(*, rows=3, columns=3, shape=(400, 520), overlap=0.55, noise=
     for index, field in enumerate(fields):
         offset = step * field + rng.uniform(-8, 8, 2)
         centre = sky.plane.pixel_to_world_values(offset[1], offset[0])
-        wcs = _tangent_wcs(centre, np.deg2rad(rng.uniform(-4, 4)), shape)
+        wcs = tangent_wcs(centre, np.deg2rad(rng.uniform(-4, 4)), shape)
         # Pixels that lie beside where the WCS says: the sky is taken with a moved WCS.
         seen = wcs.deepcopy()
         seen.wcs.crpix += shifts[index]
@@ -135,7 +135,22 @@ def synthetic_tiles(*, rows=3, columns=3, shape=(400, 520), overlap=0.55, noise=
     return tiles
 
 
-def _tangent_wcs(centre, angle, shape):
+def tangent_wcs(centre, angle, shape):
+    """Gnomonic WCS of a camera of 2.4″ a pixel.
+
+    Parameters
+    ----------
+    centre : (float, float)
+        Right ascension and declination of the middle of the image in degrees.
+    angle : float
+        By which it is turned, in radians.
+    shape : tuple of int
+        (H, W); (0, 0) for a plane without an edge.
+
+    Returns
+    -------
+    astropy.wcs.WCS
+    """
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
     wcs.wcs.crval = centre
@@ -143,7 +158,7 @@ def _tangent_wcs(centre, angle, shape):
     cos, sin = np.cos(angle), np.sin(angle)
     wcs.wcs.cd = _SCALE_DEG * np.array([[-cos, sin], [sin, cos]])
     if all(shape):
-        wcs.array_shape = shape
+        wcs.array_shape = tuple(int(n) for n in shape)
     wcs.wcs.set()
     return wcs
 
