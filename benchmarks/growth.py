@@ -53,7 +53,7 @@ def main():
     options = parser.parse_args()
     functions = {}
     for side in options.sides:
-        night = Night(side, shape=(260, 340))
+        night = Night.grid(side, shape=(260, 340))
         gains = [1.0] * len(night.tiles)
         capture = capture_of(night, gains)
         functions["tile lines", side] = lambda capture=capture: records_of(capture)

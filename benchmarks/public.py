@@ -38,7 +38,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--side", type=int, default=6)
     options = parser.parse_args()
-    night = Night(options.side)
+    night = Night.grid(options.side)
     public = load_worker(options.worker)
     ours, theirs = [], []
     with noting(night.worker, ours), noting(public, theirs), tempfile.TemporaryDirectory() as directory:

@@ -30,7 +30,7 @@ def main():
     parser.add_argument("--side", type=int, default=6, help="tiles along a side of the mosaic (default: 6)")
     parser.add_argument("--off", action="store_true", help="switch the collector off too")
     options = parser.parse_args()
-    night = Night(options.side)
+    night = Night.grid(options.side)
     gc.collect()
     gc.freeze()
     if options.off:

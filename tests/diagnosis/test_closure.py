@@ -12,6 +12,7 @@ from zemosaic_twopass.diagnosis.registration import moved
 from zemosaic_twopass.diagnosis.verdict import verdict_of
 from zemosaic_twopass.measure.sampling import bilinear, draw_points, sample_tile
 from zemosaic_twopass.synthetic.faults import Fault, faulty_plane
+from zemosaic_twopass.tiles.place import Place
 from zemosaic_twopass.tiles.records import Tile
 
 
@@ -168,7 +169,8 @@ def test_samples_keep_away_from_edges_and_bad_pixels(mono):
     tile = np.ones_like(mono.tiles[0])
     tile[70:80, 90:100] = np.nan
     rows, columns = (a.ravel() for a in np.indices(mono.shape))
-    found = sample_tile(Tile(tile, mono.wcs[0]), mono.out, mono.shape, (rows, columns))
+    place = Place.of(tile.shape[:2], mono.wcs[0], mono.shape, mono.out)
+    found = sample_tile(Tile(tile, mono.wcs[0]), place, (rows, columns))
     assert (found.values == 1).all()
     assert not np.isin(found.points, found.doubtful).any()
     near = (np.abs(found.x - 94.5) < 6.9) & (np.abs(found.y - 74.5) < 6.9)
@@ -199,3 +201,12 @@ def test_a_displacement_beyond_the_reach_fails_nothing(pixels):
     implied = 1000 + 0.02 * (y - pixels[1] - 70) ** 2 + 0.03 * (x - pixels[0] - 70) ** 2
     shift, _ = displacement(plane, x, y, implied[:, np.newaxis])
     assert shift is None or np.max(np.abs(shift)) < 30
+
+
+def test_a_tile_of_one_value_has_no_gain_to_tell():
+    scene = Pass.make()
+    scene.tiles[2] = np.full_like(scene.tiles[2], 1000.0)
+    closure = close_mosaic(scene.coadd().second_pass(gains=scene.gains, combine="mean"))
+    assert np.isnan(closure.gains[2]).all()
+    assert closure.culprit is None
+    np.testing.assert_allclose(np.delete(closure.gains[:, 0], 2), np.delete(scene.gains, 2), rtol=1e-4)

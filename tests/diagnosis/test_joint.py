@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from reproject.mosaicking import find_optimal_celestial_wcs
 
+from zemosaic_twopass.diagnosis.joint import Channel
 from zemosaic_twopass.diagnosis.kinds import residual_findings
+from zemosaic_twopass.diagnosis.shared import shared_blocks
 from zemosaic_twopass.diagnosis.solution import solve
 from zemosaic_twopass.diagnosis.survey import Survey
-from zemosaic_twopass.measure.coarse import FACTOR, CoarseTile, project_blocks
+from zemosaic_twopass.measure.coarse import FACTOR, CoarseTile, coarse_shape, project_blocks
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
+from zemosaic_twopass.tiles.place import Place
 
 NOISE = 8.0
 
@@ -23,7 +26,12 @@ def looks_at(tiles, noise=NOISE, rng=None, channels=1):
         pixels = tile.pixels[..., :channels]
         if rng is not None:
             pixels = pixels + rng.normal(0, noise, pixels.shape).astype(np.float32)
-        looks.append((project_blocks(replace(tile, pixels=pixels), out, shape), np.full(channels, noise)))
+        looks.append(
+            (
+                project_blocks(replace(tile, pixels=pixels), Place.of(tile.shape, tile.wcs, shape, out)),
+                np.full(channels, noise),
+            )
+        )
     return looks, shape
 
 
@@ -243,3 +251,35 @@ def test_nothing_at_all_is_no_error():
     zeros = np.zeros((1, 8, 8))
     tile = replace(tile, value=zeros, dx=zeros, dy=zeros, curvature=zeros, share=np.ones((1, 8, 8)))
     assert findings_of(solve([(tile, np.full(1, 1e-30))] * 3, (8 * FACTOR, 8 * FACTOR))) == []
+
+
+def test_equations_are_sums_over_the_blocks_of_every_tile(colour):
+    """The sky eliminated block by block, against dense sums over the whole design."""
+    looks, shape = colour
+    shared = shared_blocks([tile for tile, _ in looks], coarse_shape(shape), 2)[1]
+    channel = Channel(shared, np.array([noise[1] for _, noise in looks]))
+    rng = np.random.default_rng(3)
+    channel.move(rng.normal(0, 0.05, channel.terms.shape))
+    left = channel.left(np.zeros_like(channel.terms))
+    channel.weigh(left, left)
+    left = channel.left(np.zeros_like(channel.terms))
+    matrix, score, _ = channel.normal()
+    layout, count = shared.layout, channel.count
+    step = np.eye(channel.terms.size).reshape(-1, *channel.terms.shape)
+    # Of each term by itself: what the residuals lose, weights in, is a column of the equations.
+    lost = np.array([left - channel.left(own) for own in step])
+    weight = channel._weight
+    dense = (lost * weight) @ lost.T
+    np.testing.assert_allclose(matrix.reshape(dense.shape), dense, rtol=1e-6, atol=1e-8 * np.abs(dense).max())
+    np.testing.assert_allclose(score.ravel(), (lost * weight) @ left, rtol=1e-6, atol=1e-8 * np.abs(score).max())
+    assert sum(len(layout.place[layout.own(index)]) for index in range(count)) == len(layout.place)
+
+
+def test_squares_are_numbered_without_a_gap(night):
+    looks, shape = night
+    (shared,) = shared_blocks([tile for tile, _ in looks], coarse_shape(shape), 1)
+    layout = shared.layout
+    rows, columns = np.divmod(layout.place, layout.shape[1])
+    for side in (1, 3, 16):
+        keys = np.stack([layout.tile, rows // side, columns // side])
+        np.testing.assert_array_equal(layout.square(side), np.unique(keys, axis=1, return_inverse=True)[1].ravel())

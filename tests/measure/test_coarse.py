@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from astropy.wcs.utils import pixel_to_pixel
 from scenes import NOISE, Pass
+from scipy.ndimage import map_coordinates
 
 from zemosaic_twopass.measure.coarse import FACTOR, pixel_noise, project_blocks
+from zemosaic_twopass.tiles.place import Place
 from zemosaic_twopass.tiles.records import Tile
 
 
@@ -20,7 +23,8 @@ def test_noise_is_that_of_a_pixel(scene):
 
 
 def test_blocks_are_means_of_what_the_coadd_sees(scene):
-    tile = project_blocks(Tile(scene.tiles[0], scene.wcs[0], scene.coverage[0]), scene.out, scene.shape)
+    own = Tile(scene.tiles[0], scene.wcs[0], scene.coverage[0])
+    tile = project_blocks(own, Place.of(own.shape, own.wcs, scene.shape, scene.out))
     alone = Pass([scene.tiles[0]], [scene.wcs[0]], [scene.coverage[0]], scene.out, scene.shape, [1.0]).coadd()
     rows, columns = 20, 20
     block = tuple(
@@ -37,4 +41,35 @@ def test_blocks_are_means_of_what_the_coadd_sees(scene):
 def test_tile_off_the_mosaic(scene):
     far = scene.wcs[0].deepcopy()
     far.wcs.crval = far.wcs.crval + [20, 0]
-    assert project_blocks(Tile(scene.tiles[0], far), scene.out, scene.shape) is None
+    place = Place.of(scene.tiles[0].shape[:2], far, scene.shape, scene.out)
+    assert place is None
+    assert project_blocks(Tile(scene.tiles[0], far), place) is None
+
+
+def test_every_block_is_what_its_own_pixels_say(scene):
+    """Whole blocks and ragged ones against sums over their pixels, each by `map_coordinates`."""
+    rng = np.random.default_rng(5)
+    tile, wcs = np.repeat(scene.tiles[0][..., np.newaxis], 2, axis=2).copy(), scene.wcs[0]
+    tile[90:140, 200:230, 1] = np.nan
+    tile[tuple(rng.integers(0, n, 60) for n in tile.shape)] = np.nan
+    place = Place.of(tile.shape[:2], wcs, scene.shape, scene.out)
+    found = project_blocks(Tile(tile, wcs, scene.coverage[0]), place)
+    rows, columns = (np.arange(part.start * FACTOR, part.stop * FACTOR) for part in found.box)
+    x, y = np.meshgrid(columns, rows)
+    positions = np.stack(pixel_to_pixel(scene.out, wcs, x, y)[::-1])
+    for channel in range(2):
+        plane = np.where(scene.coverage[0] > 0, tile[..., channel], np.nan)
+        image = np.pad(map_coordinates(plane, positions, order=1, cval=np.nan), 1, constant_values=np.nan)
+        image = image.astype(float)
+        middle, left, right = image[1:-1, 1:-1], image[1:-1, :-2], image[1:-1, 2:]
+        above, below = image[:-2, 1:-1], image[2:, 1:-1]
+        curvature = left + right + above + below - 4 * middle
+        known = np.isfinite(curvature)
+        count = known.reshape(known.shape[0] // FACTOR, FACTOR, -1, FACTOR).sum(axis=(1, 3))
+        assert 0 < np.count_nonzero((count > 0) & (count < FACTOR**2)) < count.size
+        np.testing.assert_array_equal(found.share[channel], count / FACTOR**2)
+        layers = {"value": middle, "dx": (right - left) / 2, "dy": (below - above) / 2, "curvature": curvature}
+        for name, layer in layers.items():
+            total = np.where(known, layer, 0).reshape(known.shape[0] // FACTOR, FACTOR, -1, FACTOR).sum(axis=(1, 3))
+            wanted = np.where(4 * count >= 3 * FACTOR**2, total / np.maximum(count, 1), np.nan)
+            np.testing.assert_allclose(getattr(found, name)[channel], wanted, rtol=0, atol=3e-4)

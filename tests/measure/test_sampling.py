@@ -6,6 +6,7 @@ from astropy.wcs import WCS
 from scipy.ndimage import map_coordinates
 
 from zemosaic_twopass.measure.sampling import draw_points, sample_tile
+from zemosaic_twopass.tiles.place import Place
 from zemosaic_twopass.tiles.records import Tile
 
 
@@ -50,7 +51,7 @@ def test_points_of_a_tile_pixel_by_pixel(covered):
     coverage[20:32, 14:26], coverage[6, 6] = 0, 0
     rows, columns = np.indices((60, 60)).reshape(2, -1)
     own = Tile(tile, sky_of(left, top), coverage if covered else None)
-    found = sample_tile(own, sky_of(0, 0), (60, 60), (rows, columns))
+    found = sample_tile(own, Place.of(shape[:2], own.wcs, (60, 60), sky_of(0, 0)), (rows, columns))
     expected = {"inside": [], "masked": [], "doubtful": []}
     for point, (y, x) in enumerate(zip(rows - top, columns - left, strict=True)):
         if not (-2.5 < x < shape[1] + 1.5 and -2.5 < y < shape[0] + 1.5):

@@ -253,3 +253,18 @@ def test_mean_of_halves_of_all_sizes():
 def test_mean_of_many_pieces(small_pieces):
     """Sums of sums: what each piece loses must not pile up."""
     assert_equals_oracle(np.random.default_rng(5).normal(1000, 30, (600, 500, 1)))
+
+
+def test_edges_that_hold_nothing_are_not_scanned(monkeypatch):
+    """But for a channel that is there alone; nothing but NaN leaves one pixel to look at."""
+    tile = np.random.default_rng(9).normal(1000, 30, (40, 50, 3))
+    tile[:3], tile[-2:], tile[:, :5], tile[:, -1:] = np.nan, np.inf, -np.inf, np.nan
+    scanned, boxes = [], scan._boxes
+    monkeypatch.setattr(scan, "_boxes", lambda shape: (scanned.append(shape), boxes(shape))[1])
+    assert_equals_oracle(tile)
+    tile[1, 2, 0] = 7
+    assert assert_equals_oracle(tile).minimum[0] == 7
+    assert_equals_oracle(np.full((4, 5, 2), np.nan))
+    assert scanned[0] == (35, 44, 3)
+    assert scanned[1] == (37, 47, 3)
+    assert scanned[2] == (1, 1, 2)

@@ -8,7 +8,7 @@ tile does not touch still close without it, and so the tile is found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array, eye_array
@@ -18,7 +18,6 @@ from ..measure.coarse import pixel_noise
 from ..measure.sampling import draw_points, sample_tile
 from ..parallel import threads
 from ..settings import worker_count
-from ..tiles.grid import copied
 from ..tiles.planes import channels_last
 from .checks import GAIN_TOLERANCE
 from .culprit import Culprit, describe, explained
@@ -46,7 +45,7 @@ class Closure:
     Attributes
     ----------
     gains, offsets : ndarray, shape (N, C)
-        g and c (adu) of each tile; NaN where too few points see it, or nothing closed.
+        g and c (adu) of each tile; NaN where too few points see it, it holds one value only, or nothing closed.
     errors : ndarray, shape (N, C)
         Standard error of each gain; what does not close is taken to be systematic, not to average out.
     rms : float
@@ -152,8 +151,7 @@ def _sample(second_pass):
 
     def look(index):
         tile = tiles[index]
-        own = replace(tile, wcs=copied(tile.wcs))
-        return sample_tile(own, copied(second_pass.wcs), coverage.shape, places), pixel_noise(tile.pixels), tile.weight
+        return sample_tile(tile, second_pass.place(index), places), pixel_noise(tile.pixels), tile.weight
 
     with threads(worker_count()) as run:
         samples, noises, weights = zip(*run(look, range(count)), strict=True)
@@ -198,11 +196,13 @@ def _solve(system, rows):
             if len(place) < _MIN_TILE_POINTS:
                 continue
             scatter = float(np.quantile(left[place], _QUANTILE))
+            closure.rms = max(closure.rms, scatter)
+            if not np.isfinite(spreads[index]):
+                continue
             gain = solution[2 * index] / spreads[index]
             closure.gains[index, channel] = gain
             closure.offsets[index, channel] = gain * centres[index] - solution[2 * index + 1] - level
             closure.errors[index, channel] = scatter / spreads[index]
-            closure.rms = max(closure.rms, scatter)
     return closure
 
 
@@ -229,7 +229,9 @@ def _columns(system, inside, places, channel, count):
         values, weight = sample.values[keep, channel], share[keep]
         centre = float(np.median(values)) if values.size else 0.0
         spread = _GAUSSIAN_MAD * float(np.median(np.abs(values - centre))) if values.size else 0.0
-        spread = spread or 1.0
+        # Of a tile that holds one value nobody can tell what is gain and what offset.
+        is_flat = not values.size or np.ptp(values) <= _ROUNDING * abs(centre)
+        spread = np.inf if is_flat else spread or 1.0
         centres.append(centre)
         spreads.append(spread)
         data += [weight * (values - centre) / spread, weight]

@@ -15,9 +15,9 @@ model a gain is not drawn towards 1 (Fuller 1987, Measurement Error Models, 1.3)
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from ..measure.coarse import FACTOR, coarse_shape
-from .shared import shared_blocks
+from ..measure.coarse import FACTOR
 
 TERMS = 7
 _HUBER = 1.345
@@ -44,17 +44,18 @@ _USUAL_SIDE = 4
 _MIN_PIECES = 30
 
 
+# Products of two of the terms' layers, each two once.
+_ROWS, _COLUMNS = np.triu_indices(TERMS)
+
+
 class Channel:
     """Tiles of one channel on the blocks that at least two of them know.
 
     Parameters
     ----------
-    tiles : sequence of (CoarseTile or None)
+    shared : SharedBlocks
     noise : sequence of float
         Of one pixel of each tile in adu.
-    shape_out : tuple of int
-        (H, W) of the mosaic.
-    channel : int
 
     Attributes
     ----------
@@ -68,21 +69,26 @@ class Channel:
         Degrees of freedom that the noise of each tile is estimated with.
     keys : ndarray of int
         A number that each entry has in every channel, ascending.
-    pairs : list of (int, int, ndarray, ndarray)
-        Every two tiles that share blocks, and where in the entries each has them.
+    pairs : ndarray of int, shape (2, P)
+        Every two tiles that share blocks.
     """
 
-    def __init__(self, tiles, noise, shape_out, channel):
-        self.count = len(tiles)
-        shared = shared_blocks(tiles, coarse_shape(shape_out), channel)
-        self.keys, self.pairs, self._blocks = shared.keys, shared.pairs, shared
-        self._tile, self._place = shared.tile, shared.place
-        self._strength = np.abs(shared.edges).sum(axis=0)
+    def __init__(self, shared, noise):
+        self._layout, self._shared = shared.layout, shared
+        self.count, self.keys = self._layout.count, self._layout.keys
+        self.pairs = self._layout.meetings.tiles
+        self._tile, self._place = self._layout.tile, self._layout.place
+        self._layers = *self._layout.uv, *shared.edges[:, self._place]
+        self._there = np.flatnonzero(np.diff(self._layout.starts))
+        strength = np.abs(shared.edges).sum(axis=0)[self._place]
+        number = min(max(int(_STRONGEST * len(strength)), _FEWEST_STRONG), len(strength))
+        self._strongest = np.argpartition(strength, -number)[-number:] if number else np.zeros(0, dtype=int)
+        self._strength = strength
         # Of a block of independent pixels.
         self.noise = np.array(noise, dtype=float) / FACTOR
         self._scale = self.noise.copy()
         self._doubt, self._huber = np.ones((2, len(shared.value)))
-        self._squares, self.freedom = {}, np.zeros(self.count)
+        self.freedom = np.zeros(self.count)
         self.level, self.terms = np.zeros(self.count), np.zeros((self.count, TERMS))
         self.move(self.terms)
 
@@ -91,21 +97,21 @@ class Channel:
         self.terms = terms
         self._observe()
         level = self.level.copy()
-        for index in np.unique(self._tile):
-            level[index] = np.median(self._sky[self._blocks.own(index)])
+        for index in self._there:
+            level[index] = np.median(self._sky[self._layout.own(index)])
         # At another level the same tile has another offset.
         self.terms = terms.copy()
         self.terms[:, 0] += terms[:, 1] * (level - self.level)
-        self.level = level
+        self.level, self._above = level, self._sky - self._layout.each(level)
 
     def sane(self):
         """Whether the offsets are such as these values can have: no further apart than they are themselves."""
-        spread = np.ptp(self._blocks.value) if self._blocks.value.size else 0.0
+        spread = np.ptp(self._shared.value) if self._shared.value.size else 0.0
         return bool(np.isfinite(self.terms).all() and np.all(np.abs(self.terms[:, 0]) <= _FAR * spread))
 
     def in_errors(self, left):
         """Residuals in units of the error of their block."""
-        return left / (self._scale[self._tile] * self._doubt * np.sqrt(np.maximum(1 - self._share, 1e-3)))
+        return left / (self._layout.each(self._scale) * self._doubt * np.sqrt(np.maximum(1 - self._share, 1e-3)))
 
     def normal(self):
         """Normal equations of all terms with the sky eliminated.
@@ -118,25 +124,63 @@ class Channel:
         flat : ndarray, shape (N,)
             The part of the gains' diagonal that is noise of the sky and no structure.
         """
-        x = self._design()
-        part = x * (self._weight * self._gain / np.sqrt(self._total))[:, np.newaxis]
+        layout, meet = self._layout, self._layout.meetings
+        # At one place the terms of all tiles are made of the same seven layers, so that sums over shared blocks are.
+        layers, own = self._map_layers(), self._own_layers()
+        products = np.empty((len(_ROWS), layers.shape[1]))
+        for product, row, column in zip(products, _ROWS, _COLUMNS, strict=True):
+            np.multiply(layers[row], layers[column], out=product)
+        products = np.ascontiguousarray(products.T)
+        part = self._weight * self._gain / np.sqrt(self._total)
+        alone = self._sums(self._weight - part**2, self._place, layout.starts, products)
+        both = self._sums(-part[meet.first] * part[meet.second], self._place[meet.first], meet.starts, products)
+        (i, j), tiles = meet.tiles, np.arange(self.count)
         matrix = np.zeros((self.count, TERMS, self.count, TERMS))
-        score, flat = np.zeros((self.count, TERMS)), np.zeros(self.count)
-        for i in range(self.count):
-            own = self._blocks.own(i)
-            matrix[i, :, i] = (x[own].T * self._weight[own]) @ x[own] - part[own].T @ part[own]
-            score[i] = x[own].T @ (self._weight[own] * self._residual[own])
-            flat[i] = np.sum(self._weight[own] * (1 - self._share[own]) / self._total[own])
-        for i, j, first, second in self.pairs:
-            matrix[i, :, j] = -part[first].T @ part[second]
-            matrix[j, :, i] = matrix[i, :, j].T
+        matrix[tiles, :, tiles] = own @ alone @ np.moveaxis(own, 1, 2)
+        matrix[i, :, j] = own[i] @ both @ np.moveaxis(own[j], 1, 2)
+        matrix[j, :, i] = np.moveaxis(matrix[i, :, j], 1, 2)
+        pulls = csr_array((self._weight * self._residual, self._place, layout.starts), (self.count, layout.blocks))
+        score = (own @ (pulls @ layers.T)[..., np.newaxis])[..., 0]
+        flat = np.bincount(self._tile, self._weight * (1 - self._share) / self._total, minlength=self.count)
         return matrix, score, flat
 
     def left(self, step):
         """Residuals once the terms have changed by `step`, shape (N, 7), and the sky has followed."""
-        own = np.einsum("ek,ek->e", self._design(), step[self._tile])
+        offset, gain, *rest = map(self._layout.each, step.T)
+        own = offset + gain * self._above
+        for term, layer in zip(rest, self._layers, strict=True):
+            own += term * layer
         followed = self._sum(self._weight * self._gain * own)[self._place] / self._total
         return self._residual - own + self._gain * followed
+
+    def _map_layers(self):
+        """What the terms of all tiles are made of, place by place; shape (7, blocks)."""
+        height, width = self._layout.shape
+        sky = np.zeros(self._layout.blocks)
+        sky[self._place] = self._sky - self._middle()
+        rows, columns = np.divmod(np.arange(self._layout.blocks), width)
+        return np.stack([np.ones(len(sky)), sky, columns / width, rows / height, *self._shared.edges])
+
+    def _own_layers(self):
+        """What the layers of each tile are in those of the map, shape (N, 7, 7)."""
+        own = np.tile(np.eye(TERMS), (self.count, 1, 1))
+        own[:, 1, 0] = self._middle() - self.level
+        for term, (corner, size, whole) in enumerate(
+            zip(self._layout.corner, self._layout.size, self._layout.shape[::-1], strict=True), start=2
+        ):
+            own[:, term, term], own[:, term, 0] = whole / size, (0.5 - corner) / size - 0.5
+        return own
+
+    def _middle(self):
+        """A level that those of all tiles are near to."""
+        return float(np.median(self.level))
+
+    def _sums(self, values, place, starts, products):
+        """Sums of values times products of layers over pieces of a list of places, shape (pieces, 7, 7)."""
+        sums = csr_array((values, place, starts), (len(starts) - 1, self._layout.blocks)) @ products
+        whole = np.empty((len(sums), TERMS, TERMS))
+        whole[:, _ROWS, _COLUMNS] = whole[:, _COLUMNS, _ROWS] = sums
+        return whole
 
     def weigh(self, left, without_gain):
         """Noise of the tiles, doubt of rough blocks and Huber's weights.
@@ -183,7 +227,7 @@ class Channel:
         slope = np.sum(self._weight * (self._huber >= 1)) / np.sum(self._weight)
         best = None
         for side in _SIDES:
-            square = self._square(side)
+            square = self._layout.square(side)
             sums, variance, weight = (np.bincount(square, layer) for layer in (weighted, expected, self._weight))
             pieces = float(np.sum(variance / weight))
             freedom = pieces - free
@@ -196,15 +240,9 @@ class Channel:
                 best = ratio, whole, max(freedom, 1.0)
         return max(best[1] / slope**2, _LEAST_VARIANCE), best[2]
 
-    def _square(self, side):
-        """Number of the square of sky, each tile's own, that each entry lies in."""
-        if side not in self._squares:
-            self._squares[side] = np.unique(self._blocks.square(side), return_inverse=True)[1]
-        return self._squares[side]
-
     def _sum(self, values):
         """Sums over the tiles at each place."""
-        return np.bincount(self._place, values, minlength=self._blocks.size)
+        return np.bincount(self._place, values, minlength=self._layout.blocks)
 
     def _estimate_noise(self, size):
         """Noise of a block of each tile, from neighbours: what is smooth over a tile is not taken for its noise.
@@ -217,7 +255,8 @@ class Channel:
         tiles = np.flatnonzero(np.bincount(tile, minlength=self.count) >= _FEWEST_STEPS)
         if not tiles.size:
             return
-        seen = np.array([np.median(steps[tile == index]) for index in tiles]) * _GAUSSIAN_MAD / np.sqrt(2)
+        ends = np.searchsorted(tile, [tiles, tiles + 1])
+        seen = np.array([np.median(steps[first:end]) for first, end in ends.T]) * _GAUSSIAN_MAD / np.sqrt(2)
         seen = np.log(np.maximum(seen * self._scale[tiles] / self.noise[tiles], _LEAST_NOISE))
         # Variance of the logarithm of a standard deviation from a median of so many.
         doubt = _MEDIAN_COST / 2 / np.bincount(self._tile, 1 - self._share, minlength=self.count)[tiles]
@@ -235,28 +274,23 @@ class Channel:
         with most structure; without this a few bright stars would decide alone. And what is missing of a block may
         hold all that it has above the sky.
         """
-        number = min(max(int(_STRONGEST * len(size)), _FEWEST_STRONG), len(size))
-        strongest = np.argpartition(self._strength, -number)[-number:]
-        typical = max(np.median(self._strength[strongest]), _TINY)
-        scale = self._scale[self._tile]
-        cut = np.maximum(_GAUSSIAN_MAD * np.median(np.abs(size[strongest])) / typical, _LEAST_CUT / scale)
-        above = np.abs(self._sky - self.level[self._tile])
-        return np.sqrt(1 + (cut * self._strength) ** 2 + (self._blocks.missing * above / scale) ** 2)
+        typical = max(np.median(self._strength[self._strongest]), _TINY)
+        scale = self._layout.each(self._scale)
+        cut = np.maximum(_GAUSSIAN_MAD * np.median(np.abs(size[self._strongest])) / typical, _LEAST_CUT / scale)
+        missed = self._shared.missing * np.abs(self._above) / scale
+        return np.sqrt(1 + (cut * self._strength) ** 2 + missed**2)
 
     def _observe(self):
         """Sky, residuals and each tile's part in the sky, from the present terms and weights."""
-        offset, gain, *rest = self.terms[self._tile].T
-        level, self._gain = self.level[self._tile], 1 + gain
-        self._weight = self._huber / (self._scale[self._tile] * self._doubt) ** 2
-        own = self._blocks.value - (offset - gain * level)
-        for term, layer in zip(rest, (*self._blocks.uv, *self._blocks.edges), strict=True):
+        offset, gain, *rest = map(self._layout.each, self.terms.T)
+        level, self._gain = self._layout.each(self.level), 1 + gain
+        self._weight = self._huber / (self._layout.each(self._scale) * self._doubt) ** 2
+        own = self._shared.value - (offset - gain * level)
+        for term, layer in zip(rest, self._layers, strict=True):
             own -= term * layer
         pull = self._weight * self._gain
         self._total = np.maximum(self._sum(pull * self._gain)[self._place], _TINY)
         self._sky = self._sum(pull * own)[self._place] / self._total
+        self._above = self._sky - level
         self._share = pull * self._gain / self._total
         self._residual = own - self._gain * self._sky
-
-    def _design(self):
-        layers = np.ones(len(self._sky)), self._sky - self.level[self._tile], *self._blocks.uv, *self._blocks.edges
-        return np.stack(layers, axis=1)

@@ -1,116 +1,211 @@
-"""The blocks that tiles share, one channel, as one long list."""
+"""The blocks that tiles share as one long list, and what a sum over every two tiles that meet is made with."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
-
-from ..tiles.grid import common_part
 
 _FEWEST_BLOCKS = 20
 
 
 @dataclass(frozen=True, eq=False)
-class SharedBlocks:
+class Layout:
     """Every block of every tile that another tile knows too: entries, tile after tile, row after row.
 
     Attributes
     ----------
     shape : tuple of int
         Of the coarse grid.
-    tile, place : ndarray of int, shape (E,)
-        Whose entry it is, and where in the flattened grid.
-    value : ndarray, shape (E,)
-        Block mean in adu.
-    uv : ndarray, shape (2, E)
-        Where it lies in what its tile knows, along columns and rows, from −½ to ½.
-    missing : ndarray, shape (E,)
-        How much of the block the tile does not know, from 0 to 1.
-    edges : ndarray, shape (3, E)
-        −∂S/∂x, −∂S/∂y and ∇²S of the mean of the tiles there, in adu per pixel and pixel².
-    pairs : list of (int, int, ndarray, ndarray)
-        Every two tiles that share blocks, and the entries that each has of them.
+    starts : ndarray of int, shape (N + 1,)
+        Where the entries of each tile begin, and where the last end.
+    place : ndarray of int, shape (E,)
+        Where each entry is in the flattened grid.
+    corner, size : ndarray, shape (2, N)
+        First column and row of what each tile knows, and how many there are.
     """
 
     shape: tuple[int, int]
-    tile: np.ndarray
+    starts: np.ndarray
     place: np.ndarray
-    value: np.ndarray
-    uv: np.ndarray
-    missing: np.ndarray
-    edges: np.ndarray
-    pairs: list
+    corner: np.ndarray
+    size: np.ndarray
+    _squares: dict = field(default_factory=dict)
 
     @property
-    def size(self):
+    def blocks(self):
         """How many blocks the grid has."""
         return self.shape[0] * self.shape[1]
 
     @property
+    def count(self):
+        """How many tiles there are."""
+        return len(self.starts) - 1
+
+    @cached_property
+    def tile(self):
+        """Whose entry each is, shape (E,)."""
+        return np.repeat(np.arange(self.count), np.diff(self.starts))
+
+    @cached_property
+    def uv(self):
+        """Where each entry lies in what its tile knows, along columns and rows, from −½ to ½; shape (2, E)."""
+        rows, columns = np.divmod(self.place, self.shape[1])
+        corner, size = self.each(self.corner), self.each(self.size)
+        return (np.stack([columns, rows]) - corner + 0.5) / size - 0.5
+
+    @property
     def keys(self):
         """A number that an entry has in every channel, ascending."""
-        return self.tile * self.size + self.place
+        return self.tile * self.blocks + self.place
+
+    def each(self, values):
+        """What tiles have, shape (…, N), given to each of their entries."""
+        return np.repeat(values, np.diff(self.starts), axis=-1)
 
     def own(self, index):
         """Entries of a tile."""
-        return slice(*np.searchsorted(self.tile, (index, index + 1)))
+        return slice(self.starts[index], self.starts[index + 1])
 
     def square(self, side):
-        """A number for the square of sky, so many blocks wide and each tile's own, that each entry lies in."""
+        """Number from 0 up, without a gap, of the square of sky, so wide and each tile's own, that an entry lies in."""
+        if side not in self._squares:
+            self._squares[side] = self._numbered(side)
+        return self._squares[side]
+
+    def _numbered(self, side):
         rows, columns = np.divmod(self.place, self.shape[1])
-        return (self.tile * self.shape[0] + rows // side) * self.shape[1] + columns // side
+        rows, columns = rows // side, columns // side
+        first = self.corner // side
+        tall, wide = (self.corner + self.size - 1)[::-1] // side - first[::-1] + 1
+        # Its place in its tile's own rectangle of squares, and then without those that hold nothing.
+        begin = np.concatenate([[0], np.cumsum(tall * wide)])
+        left, top = self.each(first)
+        number = self.each(begin[:-1]) + (rows - top) * self.each(wide) + columns - left
+        held = np.zeros(begin[-1], dtype=bool)
+        held[number] = True
+        return (np.cumsum(held) - 1)[number]
+
+    @cached_property
+    def meetings(self):
+        """Every two entries at one place: a `Meetings`."""
+        order = np.argsort(self.place, kind="stable")
+        place = self.place[order]
+        first, second = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int32)]
+        order = order.astype(np.int32)
+        for ahead in range(1, int(np.bincount(place, minlength=1).max())):
+            same = place[ahead:] == place[:-ahead]
+            first.append(order[:-ahead][same])
+            second.append(order[ahead:][same])
+        first, second = np.concatenate(first), np.concatenate(second)
+        pair = self.tile[first] * self.count + self.tile[second]
+        often = np.bincount(pair, minlength=self.count**2)
+        tiles = np.flatnonzero(often)
+        number = np.cumsum(often > 0)[pair] - 1
+        # Sorts by counting where the numbers are short.
+        order = np.argsort(number.astype(np.min_scalar_type(len(tiles))), kind="stable")
+        first, second = first[order], second[order]
+        starts = np.concatenate([[0], np.cumsum(often[tiles])])
+        return Meetings(np.stack(np.divmod(tiles, self.count)), starts, first, second)
 
 
-def shared_blocks(tiles, shape, channel):
+@dataclass(frozen=True, eq=False)
+class Meetings:
+    """Every two tiles that share blocks, and the entries that each has of them.
+
+    Attributes
+    ----------
+    tiles : ndarray of int, shape (2, P)
+        The first of two is the lower.
+    starts : ndarray of int, shape (P + 1,)
+        Where the entries of each two begin.
+    first, second : ndarray of int
+        Of every shared block the entry in the one tile and in the other.
+    """
+
+    tiles: np.ndarray
+    starts: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SharedBlocks:
     """What tiles share in one channel.
+
+    Attributes
+    ----------
+    layout : Layout
+    value : ndarray, shape (E,)
+        Block mean in adu.
+    missing : ndarray, shape (E,)
+        How much of the block the tile does not know, from 0 to 1.
+    edges : ndarray, shape (3, blocks)
+        −∂S/∂x, −∂S/∂y and ∇²S of the mean of the tiles at each place, in adu per pixel and pixel²; 0 where none is.
+    """
+
+    layout: Layout
+    value: np.ndarray
+    missing: np.ndarray
+    edges: np.ndarray
+
+
+def shared_blocks(tiles, shape, channels):
+    """What tiles share, channel by channel.
 
     Parameters
     ----------
     tiles : sequence of (CoarseTile or None)
     shape : tuple of int
         (h, w) of the coarse grid.
-    channel : int
+    channels : int
 
     Returns
     -------
-    SharedBlocks
-        Without the tiles that share fewer than 20 blocks: nothing could be said of them, and their faults would be
-        taken for those of their neighbours.
+    list of SharedBlocks
+        One a channel; without the tiles that share fewer than 20 blocks: nothing could be said of them, and their
+        faults would be taken for those of their neighbours. Channels that know the same blocks have one layout.
     """
-    known = _known(tiles, shape, channel)
+    found, before, layout = [], None, None
+    for channel in range(channels):
+        known = _known(tiles, shape, channel)
+        if before is None or not all(map(np.array_equal, known, before)):
+            layout, before = _layout(tiles, known, shape), known
+        found.append(_channel(tiles, known, layout, channel))
+    return found
+
+
+def _channel(tiles, known, layout, channel):
     nothing = np.zeros(0)
 
     def layer(name):
         own = (getattr(t, name)[channel][k] for t, k in zip(tiles, known, strict=True) if t is not None)
         return np.concatenate([nothing, *own])
 
-    corners = [_corner(tile, mask, shape) for tile, mask in zip(tiles, known, strict=True)]
-    places, u, v = (np.concatenate([own[part] for own in corners]) for part in range(3))
-    tile = np.repeat(np.arange(len(tiles)), [len(own[0]) for own in corners])
-    size = shape[0] * shape[1]
-    number = np.bincount(places, minlength=size)[places]
+    number = np.maximum(np.bincount(layout.place, minlength=layout.blocks), 1)
     edges = [
-        sign * np.bincount(places, layer(name), minlength=size)[places] / number
+        sign * np.bincount(layout.place, layer(name), minlength=layout.blocks) / number
         for name, sign in (("dx", -1), ("dy", -1), ("curvature", 1))
     ]
-    pairs = _pairs(tiles, [own[0] for own in corners], size)
-    return SharedBlocks(
-        tuple(shape), tile, places, layer("value"), np.stack([u, v]), 1 - layer("share"), np.stack(edges), pairs
-    )
+    return SharedBlocks(layout, layer("value"), 1 - layer("share"), np.stack(edges))
 
 
-def _corner(tile, mask, shape):
-    """Places, u and v of the blocks of a mask in a tile."""
-    if tile is None or not mask.any():
-        return np.zeros(0, dtype=int), np.zeros(0), np.zeros(0)
-    rows, columns = np.nonzero(mask)
-    filled = np.isfinite(tile.value).any(axis=0)
-    found = [(rows + tile.box[0].start) * shape[1] + columns + tile.box[1].start]
-    for numbers, along in ((columns, 0), (rows, 1)):
-        first, last = np.flatnonzero(filled.any(axis=along))[[0, -1]]
-        found.append((numbers - first + 0.5) / (last - first + 1) - 0.5)
-    return tuple(found)
+def _layout(tiles, known, shape):
+    places, corner, size = [], np.zeros((2, len(tiles)), dtype=int), np.ones((2, len(tiles)), dtype=int)
+    for index, (tile, mask) in enumerate(zip(tiles, known, strict=True)):
+        if tile is None or not mask.any():
+            places.append(np.zeros(0, dtype=int))
+            continue
+        rows, columns = np.nonzero(mask)
+        start = [part.start for part in tile.box]
+        places.append((rows + start[0]) * shape[1] + columns + start[1])
+        filled = np.isfinite(tile.value).any(axis=0)
+        for axis in (0, 1):
+            first, last = np.flatnonzero(filled.any(axis=axis))[[0, -1]]
+            corner[axis, index], size[axis, index] = first + start[1 - axis], last - first + 1
+    starts = np.concatenate([[0], np.cumsum([len(own) for own in places])])
+    return Layout(tuple(shape), starts, np.concatenate(places), corner, size)
 
 
 def _known(tiles, shape, channel):
@@ -126,19 +221,3 @@ def _known(tiles, shape, channel):
         if not any(few):
             return shared
         masks = [np.zeros_like(m) if drop else m for m, drop in zip(masks, few, strict=True)]
-
-
-def _pairs(tiles, places, size):
-    starts = np.concatenate([[0], np.cumsum([len(own) for own in places])])
-    pairs, number = [], np.full(size, -1)
-    for i, tile in enumerate(tiles):
-        number[places[i]] = np.arange(starts[i], starts[i + 1])
-        for j in range(i + 1, len(tiles)):
-            if tile is None or tiles[j] is None or common_part(tile.box, tiles[j].box) is None:
-                continue
-            first = number[places[j]]
-            common = np.flatnonzero(first >= 0)
-            if common.size:
-                pairs.append((i, j, first[common], starts[j] + common))
-        number[places[i]] = -1
-    return pairs

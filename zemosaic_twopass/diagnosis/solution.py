@@ -10,9 +10,11 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import fdtri
 
+from ..measure.coarse import coarse_shape
 from .fits import STRUCTURE, TileFit, terms_inside, tile_fits
 from .joint import Channel
 from .selection import COLUMNS, KINDS, Equations, brought, choose, search, settle
+from .shared import shared_blocks
 
 # A mosaic without a fault would show one this often if nothing but its noise were in it.
 _FALSE_ALARMS = 2e-4
@@ -91,7 +93,8 @@ def solve(looks, shape_out):
     Solution
     """
     tiles, noise = [tile for tile, _ in looks], np.array([own for _, own in looks])
-    channels = [Channel(tiles, own, shape_out, number) for number, own in enumerate(noise.T)]
+    shared = shared_blocks(tiles, coarse_shape(shape_out), noise.shape[1])
+    channels = [Channel(blocks, own) for blocks, own in zip(shared, noise.T, strict=True)]
     partners, groups = _neighbours(channels, len(tiles))
     for channel in channels:
         _begin(channel)
@@ -196,8 +199,8 @@ def _neighbours(channels, count):
     """Partners of each tile, and the groups of tiles that hang together."""
     links = np.zeros((count, count), dtype=bool)
     for channel in channels:
-        for i, j, *_ in channel.pairs:
-            links[i, j] = links[j, i] = True
+        i, j = channel.pairs
+        links[i, j] = links[j, i] = True
     number, label = connected_components(csr_array(links), directed=False)
     groups = [np.flatnonzero(label == own) for own in range(number)]
     partners = tuple(tuple(int(other) for other in np.flatnonzero(row)) for row in links)
@@ -230,11 +233,12 @@ def _independent(channels, states):
     keys = [channel.keys for channel in channels]
     same = all(np.array_equal(keys[0], key) for key in keys)
     common = keys[0] if same else reduce(np.intersect1d, keys)
+    where = [slice(None) if same else np.searchsorted(key, common) for key in keys]
     if len(common) < 2:
         return 1.0
     sizes = [
-        np.clip(channel.in_errors(state.left)[np.searchsorted(key, common)], -_CLIPPED, _CLIPPED)
-        for channel, state, key in zip(channels, states, keys, strict=True)
+        np.clip(channel.in_errors(state.left)[own], -_CLIPPED, _CLIPPED)
+        for channel, state, own in zip(channels, states, where, strict=True)
     ]
     product = np.array(sizes) @ np.transpose(sizes)
     scale = np.sqrt(np.maximum(np.diag(product), np.finfo(float).tiny))

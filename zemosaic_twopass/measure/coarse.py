@@ -9,15 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from astropy.wcs.utils import pixel_to_pixel
-from scipy.interpolate import RectBivariateSpline
-from scipy.ndimage import map_coordinates
+from numpy.lib.stride_tricks import sliding_window_view
 
-from ..tiles.grid import block_sum, pixel_box
 from ..tiles.planes import channels_last
 
 FACTOR = 8
-_LATTICE_STEP = 16
+# First and last row, or none, of an image with a border that lie above, first, last and below in its blocks.
+_EDGES = (0, -2), (1, -1), (FACTOR, -1), (FACTOR + 1, None)
+_BAND = 4 * FACTOR
 _MIN_BLOCK_SHARE = 0.75
 _GAUSSIAN_MAD = 1.4826
 _NOISE_PIXELS = 30_000
@@ -55,37 +54,30 @@ def coarse_shape(shape_out):
     return tuple(int(n) // FACTOR for n in shape_out)
 
 
-def project_blocks(tile, wcs, shape_out):
+def project_blocks(tile, place):
     """Interpolate a tile onto the mosaic's pixels, as the coadd does, and average it over blocks.
 
     Parameters
     ----------
     tile : Tile
         Pixels where its coverage is not positive are left out.
-    wcs : astropy.wcs.WCS
-        Celestial WCS of the mosaic.
-    shape_out : tuple of int
-        (H, W) of the mosaic.
+    place : Place or None
+        Of the tile in the mosaic.
 
     Returns
     -------
     CoarseTile or None
         None where the tile does not reach one whole block of the mosaic.
     """
-    planes = channels_last(tile.pixels)
-    box = pixel_box(planes.shape[:2], tile.wcs, wcs, shape_out)
-    if box is None:
+    if place is None:
         return None
     coarse = tuple(
         slice(part.start // FACTOR, min(-(-part.stop // FACTOR), n))
-        for part, n in zip(box, coarse_shape(shape_out), strict=True)
+        for part, n in zip(place.box, coarse_shape(place.shape_out), strict=True)
     )
     if any(part.stop <= part.start for part in coarse):
         return None
-    fine = tuple(slice(part.start * FACTOR, part.stop * FACTOR) for part in coarse)
-    positions = _tile_positions(fine, wcs, tile.wcs)
-    good = None if tile.coverage is None else np.asarray(tile.coverage) > 0
-    images = [_interpolated(planes[..., channel], good, positions) for channel in range(planes.shape[2])]
+    images = _interpolated(_flat_planes(tile), place, coarse)
     maps = np.swapaxes([_block_maps(image) for image in images], 0, 1)
     return CoarseTile(coarse, *maps)
 
@@ -105,10 +97,11 @@ def pixel_noise(tile):
     """
     planes = channels_last(tile)
     noise = np.full(planes.shape[2], np.nan)
+    # Enough of them for one per cent of it; at least every third row, so that they are independent.
+    rows = planes[:: max(3, planes[..., 0].size // _NOISE_PIXELS)].astype(np.float64)
+    all_steps = rows[:, 1:] - rows[:, :-1]
     for channel in range(planes.shape[2]):
-        # Enough of them for one per cent of it; at least every third row, so that they are independent.
-        plane = planes[:: max(3, planes[..., 0].size // _NOISE_PIXELS), :, channel]
-        steps = np.subtract(plane[:, 1:], plane[:, :-1], dtype=np.float64).ravel()
+        steps = all_steps[..., channel].ravel()
         steps = steps[np.isfinite(steps)]
         if 2 * np.count_nonzero(steps) < steps.size and steps.any():
             steps = steps[steps != 0]
@@ -117,51 +110,121 @@ def pixel_noise(tile):
     return noise
 
 
-def _tile_positions(fine, wcs, tile_wcs):
-    """(rows, columns) in the tile of every mosaic pixel of a box, from a cubic spline on a lattice."""
-    knots = [np.unique(np.r_[part.start : part.stop : _LATTICE_STEP, part.stop - 1]) for part in fine]
-    pixels = [np.arange(part.start, part.stop) for part in fine]
-    if all(len(axis) > 3 for axis in knots):
-        rows, columns = np.meshgrid(*knots, indexing="ij")
-        lattice = pixel_to_pixel(wcs, tile_wcs, columns, rows)[::-1]
-        if all(np.isfinite(axis).all() for axis in lattice):
-            return np.stack([RectBivariateSpline(*knots, axis)(*pixels) for axis in lattice])
-    rows, columns = np.meshgrid(*pixels, indexing="ij")
-    # A box that reaches beyond the sky has no position at some of its pixels; no tile is there.
-    return np.nan_to_num(np.stack(pixel_to_pixel(wcs, tile_wcs, columns, rows)[::-1]), nan=-1e6)
+def _flat_planes(tile):
+    """Channels of a tile as flat arrays, float64 rounded to float32 as the coadd has them; NaN where not good."""
+    planes = channels_last(tile.pixels)
+    bad = None if tile.coverage is None else (np.asarray(tile.coverage) <= 0).ravel()
+    flat = []
+    for channel in range(planes.shape[2]):
+        plane = planes[..., channel].astype(np.float32).astype(np.float64).ravel()
+        plane[np.isinf(plane)] = np.nan
+        if bad is not None:
+            plane[bad] = np.nan
+        flat.append(plane)
+    return flat
 
 
-def _interpolated(plane, good, positions):
-    """One channel at the positions, with a border of NaN one pixel wide."""
-    plane = plane.astype(np.float32)
-    bad = ~np.isfinite(plane)
-    if good is not None:
-        bad |= ~good
-    plane[bad] = np.nan
-    image = np.full([n + 2 for n in positions.shape[1:]], np.nan, dtype=np.float32)
-    map_coordinates(plane, positions, order=1, cval=np.nan, prefilter=False, output=image[1:-1, 1:-1])
-    return image
+def _interpolated(planes, place, coarse):
+    """Channels at the mosaic's pixels of coarse blocks, float32, with a border of NaN one pixel wide.
+
+    Bilinear, all channels at once: which pixels of the tile are around one of the mosaic is the same for all.
+    """
+    height, width = place.shape
+    rows, columns = (np.arange(part.start * FACTOR, part.stop * FACTOR) for part in coarse)
+    images = [np.full((len(rows) + 2, len(columns) + 2), np.nan, dtype=np.float32) for _ in planes]
+    if min(height, width) < 2:
+        return images
+    positions = place.positions(rows, columns)
+    scratch = np.empty((2, _BAND * len(columns)))
+    # Band by band, so that all that is made on the way stays in the cache.
+    for band in (slice(top, top + _BAND) for top in range(0, len(rows), _BAND)):
+        y, x = positions(band)
+        inside = (y >= 0) & (y <= height - 1)
+        inside &= (x >= 0) & (x <= width - 1)
+        reached = np.flatnonzero(inside.any(axis=0))
+        if not reached.size:
+            continue
+        part = slice(reached[0], reached[-1] + 1)
+        corners, weights = _corners(y[:, part], x[:, part], place.shape)
+        weights[0][~inside[:, part]] = np.nan
+        total, term = (room[: corners.size].reshape(corners.shape) for room in scratch)
+        for plane, image in zip(planes, images, strict=True):
+            # Positions outside of the tile lead anywhere: their weight is NaN.
+            np.multiply(plane.take(corners, mode="wrap", out=total), weights[0], out=total)
+            for ahead, weight in zip((1, width, width + 1), weights[1:], strict=True):
+                total += np.multiply(plane[ahead:].take(corners, mode="wrap", out=term), weight, out=term)
+            image[1:-1, 1:-1][band, part] = total
+    return images
+
+
+def _corners(y, x, shape):
+    """Number of the first of the four pixels around each position, and the weights of the four, row by row."""
+    top, left = (np.minimum(np.floor(at), n - 2) for at, n in zip((y, x), shape, strict=True))
+    v, u = y - top, x - left
+    last = u * v
+    v -= last
+    weights = 1 - u - v, u - last, v, last
+    top *= shape[1]
+    top += left
+    return top.astype(np.intp), weights
 
 
 def _block_maps(image):
     """Block means (value, dx, dy, curvature) and known share of a channel with a border of one pixel."""
-    left, right = image[1:-1, :-2], image[1:-1, 2:]
-    above, below = image[:-2, 1:-1], image[2:, 1:-1]
-    centre = image[1:-1, 1:-1]
-    curvature = left + right
-    curvature += above
-    curvature += below
-    curvature -= 4 * centre
-    # One mask for all, so that a derivative belongs to the very pixels that are averaged.
-    unknown = np.isnan(curvature)
-    count = FACTOR**2 - block_sum(unknown, FACTOR)
-    enough = count >= _MIN_BLOCK_SHARE * FACTOR**2
-    maps = np.full((5, *count.shape), np.nan)
-    maps[4] = count / FACTOR**2
-    for out, layer in zip(maps[:4], (centre.copy(), right - left, below - above, curvature), strict=True):
-        layer[unknown] = 0
-        np.divide(block_sum(layer, FACTOR), count, out=out, where=enough)
+    down, across = ((n - 2) // FACTOR for n in image.shape)
+    maps = np.zeros((5, down, across))
+    lines = np.add.reduce(image[1:-1].reshape(down, FACTOR, -1), axis=1, dtype=np.float64)
+    maps[0] = _sums(lines[:, 1:-1])
+    # Sums of differences between neighbours: all but those at the edges of a block cancel.
+    before, first = lines[:, :-2:FACTOR], lines[:, 1:-1:FACTOR]
+    last, after = lines[:, FACTOR:-1:FACTOR], lines[:, FACTOR + 1 :: FACTOR]
+    above, top, bottom, below = (_sums(image[start:stop:FACTOR, 1:-1]) for start, stop in _EDGES)
+    np.subtract(after + last, first + before, out=maps[1])
+    np.subtract(below + bottom, top + above, out=maps[2])
+    np.add((after - last) - (first - before), (below - bottom) - (top - above), out=maps[3])
+    maps[:4] /= FACTOR**2
+    maps[4] = 1.0
+    ragged = np.nonzero(np.isnan(maps[:4].sum(axis=0)))
+    windows = sliding_window_view(image, (FACTOR + 2, FACTOR + 2))[::FACTOR, ::FACTOR]
+    maps[(slice(None), *ragged)] = _ragged_means(windows[ragged])
     # One value all over is a filled or clipped part: without noise, it would outweigh everything that is sky.
     maps[0][~maps[1:4].any(axis=0)] = np.nan
     maps[1:3] /= 2
     return maps
+
+
+def _sums(rows):
+    """Sums along rows over the width of each block."""
+    return rows.astype(np.float64).reshape(len(rows), -1, FACTOR) @ np.ones(FACTOR)
+
+
+def _ragged_means(windows):
+    """Means of value, right − left, below − above and curvature, and known share, of blocks with a border of one pixel.
+
+    Parameters
+    ----------
+    windows : ndarray, shape (n, FACTOR + 2, FACTOR + 2)
+
+    Returns
+    -------
+    ndarray, shape (5, n)
+        NaN, but for the share, where less than three quarters are known.
+    """
+    means = np.full((5, len(windows)), np.nan)
+    means[4] = 0.0
+    touched = np.flatnonzero(~np.isnan(windows).all(axis=(1, 2)))
+    windows = windows[touched]
+    centre = windows[:, 1:-1, 1:-1]
+    left, right = windows[:, 1:-1, :-2], windows[:, 1:-1, 2:]
+    above, below = windows[:, :-2, 1:-1], windows[:, 2:, 1:-1]
+    curvature = left + right + above + below - 4 * centre
+    # One mask for all, so that a derivative belongs to the very pixels that are averaged.
+    known = ~np.isnan(curvature)
+    count = np.count_nonzero(known, axis=(1, 2))
+    means[4, touched] = count / FACTOR**2
+    enough = np.flatnonzero(count >= _MIN_BLOCK_SHARE * FACTOR**2)
+    known, count = known[enough], count[enough]
+    for number, layer in enumerate((centre, right - left, below - above, curvature)):
+        total = np.where(known, layer[enough], 0).sum(axis=(1, 2), dtype=np.float64)
+        means[number, touched[enough]] = total / count
+    return means

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
-from astropy.wcs.wcsapi import SlicedLowLevelWCS
-from reproject import reproject_interp
+from scipy.ndimage import map_coordinates
 
-from ..tiles.grid import block_mean, block_wcs, pixel_box
+from ..tiles.grid import block_mean, block_wcs
+from ..tiles.place import Place
 from ..tiles.records import TileList
 
 
@@ -39,6 +39,10 @@ class DeltaMap:
     tile_medians : tuple of float
         Median of tile − reference for each tile in adu; NaN for a tile compared nowhere. Where the
         reference is the mean of the n tiles themselves, each against the mean of the other n − 1.
+    furthest : ndarray, shape (h, w), float32, or None
+        tile − reference in adu of that tile there which is furthest from the reference as a whole (median of
+        \\|tile − reference\\|), so that a tile that stands out shows in full; NaN where `count` is 0. None in a map
+        that was made of means alone.
     """
 
     delta: np.ndarray
@@ -49,6 +53,7 @@ class DeltaMap:
     downsample: int
     reference: str
     tile_medians: tuple[float, ...]
+    furthest: np.ndarray | None = None
 
     @property
     def compared(self):
@@ -145,19 +150,16 @@ def delta_map(tiles, tiles_wcs, reference, wcs, shape_out, *, downsample=8):
         raise ValueError(f"{len(tiles)} tiles != {len(tiles_wcs)} WCS")
     grid = CoarseGrid.of(wcs, shape_out, downsample)
     base = None if reference is None else grid.average(reference)
-    projected = [project_tile(tile, grid) for tile in TileList(tiles, tiles_wcs)]
+    projected = [
+        project_layers((tile.pixels,), tile, Place.of(tile.shape, tile.wcs, grid.shape_out, wcs), grid)[0]
+        for tile in TileList(tiles, tiles_wcs)
+    ]
     if reference is None:
         return compare_tiles(projected, mean_of_tiles(projected, grid), grid, "tiles")
     return compare_tiles(projected, base, grid, "first_pass")
 
 
-def project_tile(tile, grid):
-    """`project_layers` of a tile as it is: ((tuple of slice, ndarray) or None)."""
-    (entry,) = project_layers((tile.pixels,), tile, grid)
-    return entry
-
-
-def project_layers(layers, tile, grid):
+def project_layers(layers, tile, place, grid):
     """Average images of one tile over blocks of about a coarse pixel and interpolate them onto a coarse grid.
 
     Where they go is worked out once for all of them.
@@ -168,6 +170,8 @@ def project_layers(layers, tile, grid):
         In adu, NaN where they hold nothing; taken one at a time.
     tile : Tile
         Whose images they are. Pixels where its coverage is not positive are left out.
+    place : Place or None
+        Of the tile in the mosaic.
     grid : CoarseGrid
 
     Returns
@@ -181,21 +185,30 @@ def project_layers(layers, tile, grid):
     ValueError
         If the images differ in shape, or the coverage from them.
     """
+    if place is None:
+        return [None for _ in layers]
     # A tile taken at another pixel scale than the mosaic's is averaged over the same piece of sky.
-    scale = np.sqrt(np.prod(proj_plane_pixel_scales(grid.wcs)) / np.prod(proj_plane_pixel_scales(tile.wcs)))
-    factor = max(1, round(float(scale)))
-    blocks = np.stack([block_mean(layer, factor, tile.coverage) for layer in layers])
-    blocks_wcs = block_wcs(tile.wcs, factor)
-    box = pixel_box(blocks.shape[1:], blocks_wcs, grid.wcs, grid.shape)
-    if box is None:
+    scale = np.sqrt(np.prod(proj_plane_pixel_scales(place.wcs_out)) / np.prod(proj_plane_pixel_scales(place.wcs)))
+    factor = max(1, round(float(grid.downsample * scale)))
+    blocks = [block_mean(layer, factor, tile.coverage) for layer in layers]
+    box = tuple(_centres_inside(part, grid.downsample, n) for part, n in zip(place.box, grid.shape, strict=True))
+    if min(blocks[0].shape) < 1 or any(part.stop <= part.start for part in box):
         return [None] * len(blocks)
-    values = reproject_interp(
-        (blocks, blocks_wcs),
-        SlicedLowLevelWCS(grid.wcs, box),
-        shape_out=tuple(part.stop - part.start for part in box),
-        return_footprint=False,
-    )
-    return [(box, layer) for layer in values]
+    centres = (grid.downsample * (np.arange(part.start, part.stop) + 0.5) - 0.5 for part in box)
+    positions = (place.positions(*centres)(slice(None)) + 0.5) / factor - 0.5
+    for position, size in zip(positions, blocks[0].shape, strict=True):
+        # As `reproject_interp`: the outer half of the outermost blocks holds what their middle does.
+        outside = (position < -0.5) | (position > size - 0.5)
+        np.clip(position, 0, size - 1, out=position)
+        position[outside] = -1
+    return [(box, map_coordinates(layer, positions, order=1, cval=np.nan)) for layer in blocks]
+
+
+def _centres_inside(part, factor, size):
+    """Coarse pixels, of so many, whose centre is in a part of the fine grid."""
+    first = -(-(2 * part.start - factor + 1) // (2 * factor))
+    last = (2 * (part.stop - 1) - factor + 1) // (2 * factor)
+    return slice(max(0, first), min(size, last + 1))
 
 
 def mean_of_tiles(projected, grid):
@@ -219,7 +232,7 @@ def compare_tiles(projected, base, grid, reference):
     Parameters
     ----------
     projected : iterable of ((tuple of slice, ndarray) or None)
-        As `project_tile` gives them.
+        As `project_layers` gives them.
     base : ndarray, shape `grid.shape`
         The reference in adu, NaN where it is not covered.
     grid : CoarseGrid
@@ -254,7 +267,17 @@ def compare_tiles(projected, base, grid, reference):
     medians = [np.nan if entry is None else _tile_median(*entry, count, reference) for entry in differences]
     divisor = np.maximum(count, 1)
     maps = [(total / divisor).astype(np.float32) for total in (delta, signed)]
-    return DeltaMap(*maps, count, worst, grid.wcs, grid.downsample, reference, tuple(medians))
+    furthest = _furthest(differences, grid.shape)
+    return DeltaMap(*maps, count, worst, grid.wcs, grid.downsample, reference, tuple(medians), furthest)
+
+
+def _furthest(differences, shape):
+    """Differences of the tiles painted over one another, the tile furthest from the reference last."""
+    painted = np.full(shape, np.nan, dtype=np.float32)
+    known = [entry for entry in differences if entry is not None and entry[2].any()]
+    for box, difference, finite in sorted(known, key=lambda entry: np.median(np.abs(entry[1][entry[2]]))):
+        np.copyto(painted[box], difference, where=finite, casting="same_kind")
+    return painted
 
 
 def _tile_median(box, difference, finite, count, reference):

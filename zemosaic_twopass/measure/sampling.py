@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from astropy.wcs.utils import pixel_to_pixel
 
-from ..tiles.grid import pixel_box
 from ..tiles.planes import channels_last
 
 _EDGE = 2
@@ -68,16 +66,14 @@ def draw_points(coverage, count, rng):
     return rows[keep], columns[keep]
 
 
-def sample_tile(tile, wcs, shape_out, places):
+def sample_tile(tile, place, places):
     """What one tile holds at points of the mosaic.
 
     Parameters
     ----------
     tile : Tile
-    wcs : astropy.wcs.WCS
-        Of the mosaic.
-    shape_out : tuple of int
-        (H, W) of the mosaic.
+    place : Place or None
+        Of the tile in the mosaic.
     places : (ndarray of int, ndarray of int), shape (n,)
         Rows and columns of the points, as `draw_points` gives them.
 
@@ -88,13 +84,12 @@ def sample_tile(tile, wcs, shape_out, places):
     """
     planes, (rows, columns) = channels_last(tile.pixels), places
     height, width = planes.shape[:2]
-    box = pixel_box((height, width), tile.wcs, wcs, shape_out)
-    if box is None:
-        box = (slice(0, 0), slice(0, 0))
+    box = (slice(0, 0), slice(0, 0)) if place is None else place.box
     points = np.flatnonzero(
         (rows >= box[0].start) & (rows < box[0].stop) & (columns >= box[1].start) & (columns < box[1].stop)
     )
-    x, y = _in_tile(wcs, tile.wcs, columns[points], rows[points])
+    # astropy's function fails on no points at all, as for a tile that misses the mosaic.
+    x, y = place.exactly(columns[points], rows[points]) if points.size else np.empty((2, 0))
     # A comparison with NaN is false: a point beyond the sky of the tile is dropped here.
     near = (x > -1 - _EDGE) & (x < width + _EDGE) & (y > -1 - _EDGE) & (y < height + _EDGE)
     deep = (x >= _EDGE) & (x < width - 1 - _EDGE) & (y >= _EDGE) & (y < height - 1 - _EDGE)
@@ -119,20 +114,15 @@ def bilinear(planes, x, y):
     return (a * (1 - u) + b * u) * (1 - v) + (c * (1 - u) + d * u) * v
 
 
-def _in_tile(wcs, tile_wcs, columns, rows):
-    """Where pixels of the mosaic lie in a tile, as float64 (x, y)."""
-    # astropy's function fails on no points at all, as for a tile that misses the mosaic.
-    found = pixel_to_pixel(wcs, tile_wcs, columns, rows) if len(rows) else np.empty((2, 0))
-    return (np.asarray(axis, dtype=float) for axis in found)
-
-
 def _surroundings(planes, coverage, x, y):
     """Whether all pixels within the edge are finite, and the share of those that hold anything and are good."""
-    span = np.arange(-_EDGE, _EDGE + 2)
-    columns = np.floor(x).astype(int)[:, np.newaxis, np.newaxis] + span
-    rows = np.floor(y).astype(int)[:, np.newaxis, np.newaxis] + span[:, np.newaxis]
-    finite = np.isfinite(planes[rows, columns])
-    known, usable = finite.all(axis=(1, 2, 3)), finite.any(axis=3)
+    height, width, channels = planes.shape
+    finite = np.isfinite(planes)
+    masks = [finite[..., channel] for channel in range(channels)]
+    every, usable = np.logical_and.reduce(masks), np.logical_or.reduce(masks)
     if coverage is not None:
-        usable &= np.asarray(coverage)[rows, columns] > 0
-    return known, np.count_nonzero(usable, axis=(1, 2)) / len(span) ** 2
+        usable &= np.asarray(coverage) > 0
+    span = np.arange(-_EDGE, _EDGE + 2)
+    first = np.floor(y).astype(int) * width + np.floor(x).astype(int)
+    around = first[:, np.newaxis] + (span[:, np.newaxis] * width + span).ravel()
+    return every.ravel()[around].all(axis=1), np.count_nonzero(usable.ravel()[around], axis=1) / span.size**2

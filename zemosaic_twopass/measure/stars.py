@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from astropy.wcs.utils import pixel_to_pixel
 from scipy.ndimage import gaussian_filter, uniform_filter
 from scipy.spatial import cKDTree
 
+from ..tiles.grid import pixels_between
 from ..tiles.planes import channels_last
 
 _GAUSSIAN_MAD = 1.4826
@@ -75,8 +75,8 @@ def find_stars(tile, wcs):
     x, y, errors = _centroids(image, good, rows, columns)
     if not len(x):
         return Stars(np.empty((0, 2)), np.empty(0))
-    places = np.stack(pixel_to_pixel(tile.wcs, wcs, x, y), axis=1)
-    scale = np.hypot(*(np.stack(pixel_to_pixel(tile.wcs, wcs, x + 1, y), axis=1) - places).T)
+    places, beside = np.moveaxis(pixels_between(tile.wcs, wcs, np.stack([x, x + 1]), np.stack([y, y])), 0, 2)
+    scale = np.hypot(*(beside - places).T)
     errors = errors * scale
     known = np.flatnonzero(np.isfinite(places).all(axis=1) & np.isfinite(errors))
     order = known[np.argsort(errors[known], kind="stable")]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from astropy.wcs import WCS, DistortionLookupTable, Sip
-from astropy.wcs.utils import pixel_to_pixel
+from astropy.wcs.utils import pixel_to_pixel, wcs_to_celestial_frame
 
 from ..guard import alone
 from .planes import real_planes
@@ -107,6 +107,39 @@ def copied(wcs):
         return wcs.deepcopy()
 
 
+def pixels_between(wcs, wcs_out, x, y):
+    """Where pixels of one WCS lie in another: `astropy.wcs.utils.pixel_to_pixel` by the shortest way.
+
+    Parameters
+    ----------
+    wcs, wcs_out : astropy.wcs.WCS
+        Celestial.
+    x, y : array_like
+        Pixels of `wcs`, 0-based.
+
+    Returns
+    -------
+    x, y : ndarray, float64
+        Pixels of `wcs_out`, NaN where there is none; to the bit as `pixel_to_pixel` for two ICRS WCS.
+    """
+    if _same_axes(wcs, wcs_out):
+        # On a few thousand points coordinate objects cost more than the coordinates.
+        x, y = wcs_out.world_to_pixel_values(*wcs.pixel_to_world_values(x, y))
+    else:
+        x, y = pixel_to_pixel(wcs, wcs_out, x, y)
+    return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+
+
+def _same_axes(wcs, other):
+    """Whether the world axes of two WCS are the same: ICRS in degrees in the same order."""
+    if not (isinstance(wcs, WCS) and isinstance(other, WCS)):
+        return False
+    return all(
+        own.naxis == 2 and (own.wcs.lng, own.wcs.lat) == (0, 1) and wcs_to_celestial_frame(own).name == "icrs"
+        for own in (wcs, other)
+    )
+
+
 def block_wcs(wcs, factor):
     """Celestial WCS of the grid that `block_mean` makes of an image.
 
@@ -196,7 +229,7 @@ def pixel_box(shape, wcs, wcs_out, shape_out):
     if min(shape) < 1:
         return None
     y, x = np.meshgrid(*(np.linspace(-0.5, n - 0.5, min(n, _LATTICE_CELLS) + 1) for n in shape), indexing="ij")
-    x_out, y_out = pixel_to_pixel(wcs, wcs_out, x, y)
+    x_out, y_out = pixels_between(wcs, wcs_out, x, y)
     if not (np.isfinite(x_out).all() and np.isfinite(y_out).all()):
         return tuple(slice(0, n) for n in shape_out)
     box = []

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 from astropy.wcs import WCS
 
+from .grid import copied
 from .images import TileError
+from .place import Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +126,8 @@ class SecondPass:
         The coverage that the gains were made from.
     before : dict or None
         Fingerprints of the inputs before the pass, from `diagnosis.checks.fingerprints`.
+    places : dict of int to (Place or None)
+        What `place` has found so far.
     """
 
     tiles: TileList
@@ -138,6 +142,15 @@ class SecondPass:
     first_pass: np.ndarray | None = None
     first_coverage: np.ndarray | None = None
     before: dict | None = None
+    places: dict = field(default_factory=dict)
+
+    def place(self, index):
+        """Where a tile lies in the mosaic, worked out once; None where it misses it."""
+        if index not in self.places:
+            tile = self.tiles[index]
+            # Copies: places are looked at in threads.
+            self.places[index] = Place.of(tile.shape, copied(tile.wcs), self.shape, copied(self.wcs))
+        return self.places[index]
 
     def gain(self, index):
         """The recorded gain of a tile; NaN where none was recorded."""

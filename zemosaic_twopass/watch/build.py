@@ -13,7 +13,7 @@ from ..measure.stats import TileStats, statistics_after_gain
 from ..parallel import threads
 from ..report.report import TileRecord, plain
 from ..settings import worker_count
-from ..tiles.grid import copied, tile_outline
+from ..tiles.grid import tile_outline
 
 
 def tile_records(capture, names=None):
@@ -76,7 +76,7 @@ def delta_maps(second_pass, downsample):
     def project(index):
         tile = tiles[index]
         layers = tile.pixels, second_pass.corrected(index)[0]
-        return project_layers(layers, tile, replace(grid, wcs=copied(grid.wcs)))
+        return project_layers(layers, tile, second_pass.place(index), grid)
 
     with threads(worker_count()) as run:
         given, corrected = zip(*run(project, range(len(tiles))), strict=True) if len(tiles) else ((), ())

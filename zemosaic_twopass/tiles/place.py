@@ -1,0 +1,101 @@
+"""Where an image lies on a grid: worked out once, for all that has to know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.wcs import WCS
+
+from .grid import pixel_box, pixels_between
+
+_LATTICE_STEP = 16
+# Around the box: what is averaged over blocks of the grid reaches beyond it.
+_MARGIN = 8
+_FEWEST_KNOTS = 4
+_NOWHERE = -1e6
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where an image lies on a grid.
+
+    Attributes
+    ----------
+    shape, shape_out : tuple of int
+        (H, W) of the image and of the grid.
+    wcs, wcs_out : astropy.wcs.WCS
+        Celestial, of the image and of the grid.
+    box : tuple of slice
+        (rows, columns) of the grid that the image can reach.
+    knots : tuple of ndarray
+        Rows and columns of the grid where `lattice` holds; ascending.
+    lattice : ndarray, shape (2, rows, columns), or None
+        Row and column in the image at the knots; None where it has no position at one of them, or where there are too
+        few.
+    """
+
+    shape: tuple[int, int]
+    wcs: WCS
+    shape_out: tuple[int, int]
+    wcs_out: WCS
+    box: tuple[slice, slice]
+    knots: tuple[np.ndarray, np.ndarray]
+    lattice: np.ndarray | None
+
+    @classmethod
+    def of(cls, shape, wcs, shape_out, wcs_out):
+        """Place of an image of a shape and a WCS on a grid of a shape and a WCS; None where it misses the grid."""
+        box = pixel_box(shape, wcs, wcs_out, shape_out)
+        if box is None:
+            return None
+        knots = tuple(
+            np.unique(np.r_[part.start - _MARGIN : part.stop + _MARGIN : _LATTICE_STEP, part.stop + _MARGIN])
+            for part in box
+        )
+        lattice = None
+        if all(len(axis) >= _FEWEST_KNOTS for axis in knots):
+            lattice = _positions(wcs, wcs_out, *knots)
+        if lattice is not None and not np.isfinite(lattice).all():
+            lattice = None
+        return cls(tuple(shape), wcs, tuple(shape_out), wcs_out, box, knots, lattice)
+
+    def positions(self, rows, columns):
+        """Where pixels of the grid lie in the image, a few rows at a time.
+
+        From a cubic spline on the lattice: where a WCS is smooth over sixteen pixels that is within 1e-9 px of the
+        WCS's own answer, at a hundredth of its cost.
+
+        Parameters
+        ----------
+        rows, columns : ndarray
+            Of the grid, not necessarily whole; inside the box and 8 px around it.
+
+        Returns
+        -------
+        callable
+            From a slice of `rows` to their positions, ndarray of shape (2, n, len(columns)): row and column in the
+            image; far outside of it where there is none.
+        """
+        if self.lattice is None:
+            exact = np.nan_to_num(_positions(self.wcs, self.wcs_out, rows, columns), nan=_NOWHERE)
+            return lambda part: exact[:, part]
+        # Only now: a worker imports this module, and never asks.
+        from scipy.interpolate import CubicSpline
+
+        # A spline is linear in what it runs through: one small matrix a direction is all that there is to it.
+        down, across = (
+            CubicSpline(at, np.eye(len(at)))(to) for at, to in zip(self.knots, (rows, columns), strict=True)
+        )
+        lines = self.lattice @ across.T
+        return lambda part: down[part] @ lines
+
+    def exactly(self, x, y):
+        """Where pixels of the grid lie in the image by the WCS themselves: (x, y), NaN where there is nothing."""
+        return pixels_between(self.wcs_out, self.wcs, x, y)
+
+
+def _positions(wcs, wcs_out, rows, columns):
+    """(row, column) in an image of every pixel of rows × columns of a grid, shape (2, rows, columns)."""
+    y, x = np.meshgrid(rows, columns, indexing="ij")
+    return np.stack(pixels_between(wcs_out, wcs, x, y)[::-1])
