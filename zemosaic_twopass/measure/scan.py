@@ -9,7 +9,7 @@ import numpy as np
 
 # Pixels sampled to bracket a median, at most and as a part of all, and how far the bracket reaches on each side in
 # standard errors of the sample's rank: values in random order escape it three times in a thousand.
-_SAMPLE = 1 << 16
+_SAMPLE = 1 << 15
 _PART = 16
 _THIN = 32
 _REACH = 3.0
@@ -42,20 +42,41 @@ def scan_tile(tile, brackets=None):
     middles : tuple of (float, float)
         The two middle values of each channel, the same one twice for an odd count.
     """
-    planes = [tile[..., index] for index in range(tile.shape[2])]
-    expected = map(_bracket, planes) if brackets is None else brackets
-    channels = [_Channel(plane, *bracket) for plane, bracket in zip(planes, expected, strict=True)]
-    buffer, valid = _buffer(planes[0]), 0
+    tile = _trimmed(tile)
+    expected = _brackets(tile) if brackets is None else brackets
+    room, valid = _Room(tile), 0
+    channels = [_Channel(tile[..., index], *bracket, room) for index, bracket in enumerate(expected)]
     # Comparisons meet NaN; sums may leave the range of float64, and the mean is then taken otherwise.
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         # Piece by piece, for the channels of it lie side by side in memory.
         for box in _boxes(tile.shape):
-            finite = (channel.take(_read(channel.plane, box, buffer)) for channel in channels)
-            valid += int(np.count_nonzero(reduce(np.logical_and, finite)))
+            found = [channel.take(box) for channel in channels]
+            masks = [finite for finite in found if finite is not None]
+            valid += int(np.count_nonzero(reduce(np.logical_and, masks))) if masks else _pixels(tile[box])
         if brackets is not None and not all(channel.hit() for channel in channels):
             return scan_tile(tile)
         columns = [(channel.least(), channel.mean(), channel.middle()) for channel in channels]
     return valid, *zip(*columns, strict=True)
+
+
+class _Room:
+    """Where one piece after the other is looked at: its values, and answers for each of them."""
+
+    def __init__(self, tile):
+        size = min(_pixels(tile), _PIECE)
+        self._values = np.empty(size, tile.dtype.newbyteorder("="))
+        self._answers = np.empty((2, size), bool)
+
+    def read(self, plane, box):
+        """A piece of a channel, shape (n,): a copy that the next one overwrites."""
+        part = plane[box]
+        values = self._values[: part.size]
+        np.copyto(values.reshape(part.shape), part)
+        return values
+
+    def answers(self, count):
+        """Two arrays of bool, shape (count,)."""
+        return self._answers[0, :count], self._answers[1, :count]
 
 
 class _Channel:
@@ -66,46 +87,58 @@ class _Channel:
     plane : ndarray, shape (H, W)
     low, high : numpy scalar
         The bracket that its middle values are looked for in.
+    room : _Room
+        Which all channels share.
     """
 
-    def __init__(self, plane, low, high):
-        self.plane, self._low, self._high = plane, low, high
+    def __init__(self, plane, low, high, room):
+        self._plane, self._low, self._high, self._room = plane, low, high, room
         self._count = self._below = self._within = 0
-        self._least = math.inf
+        self._least, self._gaps = math.inf, False
         self._sums = []
-        self._inside, self._room = [], max(plane.size // 8, _FEW)
+        self._inside, self._most = [], max(plane.size // 8, _FEW)
 
-    def take(self, values):
-        """Note a piece, which may be overwritten; return where it is finite."""
-        finite = np.isfinite(values)
-        count = int(np.count_nonzero(finite))
-        least = np.fmin.reduce(values)
+    def take(self, box):
+        """Note a piece; return where it is finite, None for everywhere."""
+        values = self._room.read(self._plane, box)
+        # NaN and -inf come through a minimum, +inf through a sum: most pieces have none, and are asked no more.
+        # Where the one before had some, so has this one.
+        least, finite = math.nan if self._gaps else np.minimum.reduce(values), None
+        if not math.isfinite(least):
+            finite, least = np.isfinite(values), np.fmin.reduce(values)
         if least == -math.inf:
             # It would count as below the bracket; NaN and +inf do not.
             np.copyto(values, math.nan, where=~finite)
             least = np.fmin.reduce(values)
+        self._compare(values, *self._room.answers(values.size))
+        if finite is None:
+            total = np.add.reduce(values, dtype=np.float64)
+            finite = None if math.isfinite(total) else np.isfinite(values)
+        if finite is not None:
+            np.copyto(values, 0, where=~finite)
+            total = np.add.reduce(values, dtype=np.float64)
         # In this order NaN is not less.
         self._least = min(self._least, float(least))
-        self._compare(values)
-        if count < values.size:
-            np.copyto(values, 0, where=~finite)
-        self._sums.append(np.add.reduce(values, dtype=np.float64))
+        self._sums.append(total)
+        count = values.size if finite is None else int(np.count_nonzero(finite))
         self._count += count
+        self._gaps = count < values.size
         return finite
 
-    def _compare(self, values):
+    def _compare(self, values, below, up_to):
         """Count the values below the bracket and in it, and keep the latter if they are not too many."""
-        below, up_to = values < self._low, values <= self._high
+        np.less(values, self._low, out=below)
+        np.less_equal(values, self._high, out=up_to)
         before = int(np.count_nonzero(below))
         within = int(np.count_nonzero(up_to)) - before
         self._below += before
         self._within += within
-        if self._within > self._room:
+        if self._within > self._most:
             self._inside.clear()
         # Of one value there is nothing to keep, of two that were foretold seldom anything in a piece.
         elif within and self._low < self._high:
             # Quicker than the mask as index where few are true.
-            self._inside.append(values[np.flatnonzero(np.greater(up_to, below))])
+            self._inside.append(values[np.flatnonzero(np.greater(up_to, below, out=below))])
 
     def least(self):
         """The minimum; NaN for no value."""
@@ -125,7 +158,7 @@ class _Channel:
         """Whether the middle values, if there are any, are in the bracket and known."""
         first, last = self._ranks()
         # A bracket of products out of range may be NaN, which is neither.
-        known = self._low == self._high or (self._low < self._high and self._within <= self._room)
+        known = self._low == self._high or (self._low < self._high and self._within <= self._most)
         return not self._count or (known and self._below <= first and last < self._below + self._within)
 
     def middle(self):
@@ -151,11 +184,27 @@ class _Channel:
         return (self._count - 1) // 2, self._count // 2
 
     def _finite_pieces(self):
-        buffer = _buffer(self.plane)
-        for box in _boxes(self.plane.shape):
-            values = _read(self.plane, box, buffer)
+        for box in _boxes(self._plane.shape):
+            values = self._room.read(self._plane, box)
             finite = np.isfinite(values)
             yield values if finite.all() else values[finite]
+
+
+def _pixels(tile):
+    return tile.shape[0] * tile.shape[1]
+
+
+def _trimmed(tile):
+    """The tile without those rows and columns at its edges in which nothing is finite, but one pixel at least."""
+    for _ in range(2):
+        first, last = 0, tile.shape[0]
+        while last - first > 1 and not np.isfinite(tile[first]).any():
+            first += 1
+        while last - first > 1 and not np.isfinite(tile[last - 1]).any():
+            last -= 1
+        # Then the same of its columns, and back.
+        tile = tile[first:last].swapaxes(0, 1)
+    return tile
 
 
 def _boxes(shape):
@@ -168,23 +217,16 @@ def _boxes(shape):
             yield slice(top, top + down), slice(left, left + across)
 
 
-def _buffer(plane):
-    return np.empty(min(plane.size, _PIECE), plane.dtype.newbyteorder("="))
+def _brackets(tile):
+    """Two values a channel that its median lies between, unless the sample deceives."""
+    pixels = _pixels(tile)
+    step = max(1, math.isqrt(pixels // min(_SAMPLE, max(pixels // _PART, _FEW))))
+    sample = tile[::step, ::step].astype(tile.dtype.newbyteorder("="))
+    return [_bracket(sample[..., index]) for index in range(tile.shape[2])]
 
 
-def _read(plane, box, buffer):
-    """A piece of a channel, shape (n,): a copy that the next one overwrites."""
-    part = plane[box]
-    values = buffer[: part.size]
-    np.copyto(values.reshape(part.shape), part)
-    return values
-
-
-def _bracket(plane):
-    """Two values that the median lies between, unless the sample deceives."""
-    step = max(1, math.isqrt(plane.size // min(_SAMPLE, max(plane.size // _PART, _FEW))))
-    values = plane[::step, ::step].astype(plane.dtype.newbyteorder("="))
-    values = values[np.isfinite(values)]
+def _bracket(sample):
+    values = sample[np.isfinite(sample)]
     if not values.size:
         # Holds nothing, so that the median is looked for elsewhere.
         return values.dtype.type(1), values.dtype.type(0)
