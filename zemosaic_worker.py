@@ -14,26 +14,23 @@ evens out the steps in that coverage, and coadds the tiles anew::
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from reproject import reproject_interp
-from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 
 from zemosaic_instrument import two_pass_diagnostics
 from zemosaic_twopass.phase5.coadd import SharedReprojection
-from zemosaic_twopass.phase5.renorm import as_hwc, coverage_scale, finite_mask, input_weights, merge_passes, tile_gain
+from zemosaic_twopass.phase5.matching import CoaddInputs, reproject_and_coadd
+from zemosaic_twopass.phase5.renorm import coverage_scale, finite_mask, input_weights, merge_passes, tile_gain
 from zemosaic_twopass.tiles.grid import copied
 from zemosaic_twopass.tiles.images import TileError
+from zemosaic_twopass.tiles.mosaic import smallest_grid
 from zemosaic_twopass.tiles.reading import load_master_tiles as load_master_tiles
 from zemosaic_twopass.tiles.records import check_tiles
 
 _log = logging.getLogger("ZeMosaicWorker")
-# A mosaic larger than both, in pixels and in areas of all its tiles, has a tile where none should be.
-_LARGE_MOSAIC = 1 << 22
-_MOST_TILE_AREAS = 64
 
 
 def assemble_first_pass(tiles, tiles_wcs, tiles_coverage=None, *, tile_weights=None, parallel_plan=None, logger=None):
@@ -71,17 +68,10 @@ def assemble_first_pass(tiles, tiles_wcs, tiles_coverage=None, *, tile_weights=N
     logger = logger or _log
     if not check_tiles(tiles, tiles_wcs, tiles_coverage):
         raise TileError("no tiles: 0 were given, at least 1 is needed")
-    try:
-        wcs, shape = find_optimal_celestial_wcs([(np.shape(t)[:2], w) for t, w in zip(tiles, tiles_wcs, strict=True)])
-    except Exception as error:  # so do astropy and wcslib
-        raise TileError(f"the tiles have no common grid: {error}") from error
-    area = sum(math.prod(np.shape(tile)[:2]) for tile in tiles)
-    if math.prod(shape) > max(_LARGE_MOSAIC, _MOST_TILE_AREAS * area):
-        raise TileError(f"mosaic of shape {shape} for tiles of {area} pixels in all: a tile has the wrong WCS")
+    wcs, shape = smallest_grid([np.shape(tile)[:2] for tile in tiles], tiles_wcs)
     logger.info("[TwoPass] first_pass tiles=%d shape_out=%s", len(tiles), shape)
-    planes = [as_hwc(tile) for tile in tiles]
-    weights = input_weights(planes, tiles_coverage, tile_weights)
-    mosaic, coverage = _coadd_channels(planes, tiles_wcs, wcs, shape, weights, parallel_plan, logger)
+    shared = SharedReprojection(tiles, None, input_weights(tiles, tiles_coverage, tile_weights))
+    mosaic, coverage = _coadd_channels(shared, tiles_wcs, wcs, shape, parallel_plan, logger)
     return mosaic, coverage, wcs, shape
 
 
@@ -159,7 +149,7 @@ def reproject_and_coadd_wrapper(
         If the lists differ in length.
     """
     return reproject_and_coadd(
-        [(data, copied(wcs)) for data, wcs in zip(data_list, wcs_list, strict=True)],
+        CoaddInputs(data_list, wcs_list),
         copied(output_projection),
         shape_out=tuple(shape_out),
         input_weights=input_weights,
@@ -294,42 +284,37 @@ def run_second_pass_coverage_renorm(
         if len(gains) != len(tiles):
             raise TileError(f"gain list: {len(gains)} values != {len(tiles)} tiles")
         logger.info("[TwoPass] gains min=%.4f median=%.4f max=%.4f", min(gains), np.median(gains), max(gains))
-        corrected = [as_hwc(tile) * float(gain) for tile, gain in zip(tiles, gains, strict=True)]
-        weights = input_weights(corrected, tiles_coverage, tile_weights)
-        return _coadd_channels(corrected, tiles_wcs, final_wcs_p1, shape_out, weights, parallel_plan, logger)
+        shared = SharedReprojection(tiles, gains, input_weights(tiles, tiles_coverage, tile_weights))
+        return _coadd_channels(shared, tiles_wcs, final_wcs_p1, shape_out, parallel_plan, logger)
     except Exception as error:
         logger.warning("[TwoPass] second pass not possible, the first pass stands: %s", str(error))
         return None
 
 
-def _coadd_channels(tiles, tiles_wcs, wcs, shape, weights, parallel_plan, logger):
-    """Coadd every channel of (H, W, C) tiles; NaN in the mosaic where nothing covers it."""
-    channels = tiles[0].shape[2]
+def _coadd_channels(shared, tiles_wcs, wcs, shape, parallel_plan, logger):
+    """Coadd every channel of tiles that share their reprojection; NaN in the mosaic where nothing covers it."""
     is_mapping = isinstance(parallel_plan, Mapping)
     asked = parallel_plan.get("cpu_workers") if is_mapping else getattr(parallel_plan, "cpu_workers", None)
-    workers = max(1, min(channels, int(asked or 1)))
-
-    planes = [[tile[..., channel] for tile in tiles] for channel in range(channels)]
-    shared = SharedReprojection(planes, weights)
+    workers = max(1, min(shared.channels, int(asked or 1)))
+    mosaic = np.empty((*shape, shared.channels), dtype=np.float32)
 
     def coadd(channel):
-        result = reproject_and_coadd_wrapper(
-            data_list=planes[channel],
+        mosaic[..., channel], coverage = reproject_and_coadd_wrapper(
+            data_list=shared.planes(channel),
             wcs_list=tiles_wcs,
             shape_out=shape,
             output_projection=wcs,
-            input_weights=weights,
+            input_weights=shared.weights,
             reproject_function=shared.reproject,
         )
-        logger.info("[TwoPass] coadd channel=%d/%d tiles=%d", channel + 1, channels, len(tiles))
-        return result
+        logger.info("[TwoPass] coadd channel=%d/%d tiles=%d", channel + 1, shared.channels, len(tiles_wcs))
+        # In double precision a map is as large as two channels: only that of the first one stays, and not for long.
+        return None if channel else np.nan_to_num(coverage, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
 
-    if workers == 1:
-        results = [coadd(channel) for channel in range(channels)]
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            results = list(pool.map(coadd, range(channels)))
-    mosaic = np.stack([plane for plane, _ in results], axis=-1).astype(np.float32)
-    coverage = np.nan_to_num(results[0][1], nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
-    mosaic[~np.isfinite(mosaic) | (coverage <= 0)[..., np.newaxis]] = np.nan
+    with shared, ThreadPoolExecutor(workers) as pool:
+        # One after the other in this thread, or each in one of the pool.
+        coverage, *_ = (map if workers == 1 else pool.map)(coadd, range(shared.channels))
+    for channel in range(shared.channels):
+        plane = mosaic[..., channel]
+        plane[~np.isfinite(plane) | (coverage <= 0)] = np.nan
     return mosaic, coverage

@@ -1,4 +1,4 @@
-"""Peak memory: the instrumented second pass against the bare one, and a replay of many tiles from disk.
+"""Peak memory: both passes of our worker, the second one instrumented and bare, and a replay of many tiles from disk.
 
 Run: python benchmarks/memory.py [--tiles N]
 """
@@ -13,11 +13,14 @@ import tempfile
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 from measure import table
 from night import Night, written
 
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.offline.replay import replay
+from zemosaic_twopass.synthetic.sky import tangent_wcs
+from zemosaic_twopass.tiles.records import Tile
 
 _MB = 2**20
 
@@ -50,13 +53,31 @@ def _resident(function, arguments):
     return peak * (1 if sys.platform == "darwin" else 1024) / _MB
 
 
+def turned(count=(5, 6), shape=(1546, 664), angle=36.0, overlap=0.4):
+    """Tiles of noise as a camera held at an angle takes them: half of their mosaic is empty. (pixels, WCS, coverage)"""
+    plane, rng, tiles = tangent_wcs((83.8, -5.4), 0.0, (0, 0)), np.random.default_rng(1), []
+    cosine, sine = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    for place in np.ndindex(count):
+        y, x = np.array(shape) * (1 - overlap) * (place - (np.array(count) - 1) / 2)
+        centre = plane.pixel_to_world_values(x * cosine - y * sine, x * sine + y * cosine)
+        pixels = 1000 + 8 * rng.standard_normal((*shape, 3), dtype=np.float32)
+        own = tangent_wcs(centre, np.deg2rad(angle + rng.uniform(-2, 2)), shape)
+        tiles.append(Tile(pixels, own, np.ones(shape, dtype=np.float32)))
+    return tiles
+
+
+def both_passes():
+    night = Night(turned())
+    night.second_pass(night.worker)
+
+
 def bare_call(side):
-    night = Night(side)
+    night = Night.grid(side)
     night.second_pass(night.worker)
 
 
 def watched_call(side):
-    night = Night(side)
+    night = Night.grid(side)
     with tempfile.TemporaryDirectory() as directory:
         watched(night, directory)
 
@@ -72,7 +93,7 @@ def main():
     parser.add_argument("--tiles", type=int, default=200)
     parser.add_argument("--side", type=int, default=6)
     options = parser.parse_args()
-    night = Night(options.side)
+    night = Night.grid(options.side)
     tile = night.tiles[0].pixels.nbytes / _MB
     with tempfile.TemporaryDirectory() as directory:
         peaks = [
@@ -80,6 +101,9 @@ def main():
             traced(lambda: watched(night, directory)),
         ]
     sizes = [resident(call, options.side) for call in (bare_call, watched_call)]
+    share = peaks[0] / (options.side**2 * tile)
+    print(f"Second pass of {options.side**2} tiles above its start: {share:.2f} × the bytes of the tiles")
+    print(f"First and second pass of 30 turned tiles of 1546 × 664 × 3, resident: {resident(both_passes):.0f} MB")
     rows = [
         [f"second pass, {options.side**2} tiles", what, f"{bare:.0f}", f"{own:.0f}", f"{(own - bare) / tile:+.1f}"]
         for what, (bare, own) in (("tracemalloc", peaks), ("resident", sizes))

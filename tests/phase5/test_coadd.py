@@ -1,6 +1,8 @@
 """Planes of a tile that are reprojected together are those that are reprojected one by one."""
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from zemosaic_twopass.phase5.coadd import SharedReprojection
 
 SHAPE = (30, 40)
 OUT = (44, 52)
+GAINS = [0.9, 1.1]
 
 
 def wcs_of(angle=0.0, shift=0.0):
@@ -29,7 +32,14 @@ def sky():
     tiles = rng.normal(1000, 50, (2, *SHAPE, 3)).astype(np.float32)
     tiles[rng.random(tiles.shape) < 0.05] = np.nan
     weights = list((rng.random((2, *SHAPE)) > 0.2).astype(np.float32))
-    return [[tile[..., channel] for tile in tiles] for channel in range(3)], weights, [wcs_of(0.1), wcs_of(-0.2, 9.0)]
+    return list(tiles), weights, [wcs_of(0.1), wcs_of(-0.2, 9.0)]
+
+
+@pytest.fixture(params=[False, True], ids=["small", "large"])
+def size(request, monkeypatch):
+    """Of the tiles: in memory, or mapped from the file."""
+    if request.param:
+        monkeypatch.setattr(coadd, "MAPPED_BEYOND", 0)
 
 
 @pytest.fixture
@@ -49,82 +59,123 @@ def asked(shared, array, wcs, **kwargs):
     return shared.reproject((array, wcs), wcs_of(), shape_out=OUT, **kwargs)
 
 
-def test_same_as_plane_by_plane_with_one_reprojection_a_tile(sky, calls):
-    channels, weights, wcs = sky
-    shared = SharedReprojection(channels, weights)
-    for planes in channels:
-        for plane, weight, of in zip(planes, weights, wcs, strict=True):
-            for found, expected in zip(
-                asked(shared, plane, of), reproject_interp((plane, of), wcs_of(), OUT), strict=True
-            ):
+def test_same_as_plane_by_plane_with_one_reprojection_a_tile(sky, calls, size):
+    tiles, weights, wcs = sky
+    with SharedReprojection(tiles, GAINS, weights) as shared:
+        for channel in range(3):
+            for index, of in enumerate(wcs):
+                corrected = tiles[index][..., channel] * np.float32(GAINS[index])
+                plane = shared.planes(channel)[index]
+                np.testing.assert_array_equal(plane, corrected)
+                for found, expected in zip(
+                    asked(shared, plane, of), reproject_interp((corrected, of), wcs_of(), OUT), strict=True
+                ):
+                    np.testing.assert_array_equal(found, expected)
+                    assert found.dtype == expected.dtype
+                    # As the coadd does: nobody else gets to see that.
+                    found[:] = 7
+                found = asked(shared, shared.weights[index], of, return_footprint=False)
+                expected = reproject_interp((weights[index], of), wcs_of(), OUT, return_footprint=False)
                 np.testing.assert_array_equal(found, expected)
-                assert found.dtype == expected.dtype
-            found = asked(shared, weight, of, return_footprint=False)
-            np.testing.assert_array_equal(found, reproject_interp((weight, of), wcs_of(), OUT, return_footprint=False))
+                found[:] = 7
     assert len(calls) == 2
 
 
-def test_what_the_coadd_writes_into_comes_to_no_other_channel(sky):
-    channels, weights, (wcs, _) = sky
-    shared = SharedReprojection(channels, weights)
-    for planes in channels:
-        plane, footprint = asked(shared, planes[0], wcs)
-        weight = asked(shared, weights[0], wcs, return_footprint=False)
-        np.testing.assert_array_equal(weight, asked(SharedReprojection(channels, weights), weights[0], wcs)[0])
-        plane[:] = footprint[:] = weight[:] = 7
-
-
-def test_no_weights(sky, calls):
-    channels, _, (wcs, _) = sky
-    shared = SharedReprojection(channels)
-    found = [asked(shared, planes[0], wcs, return_footprint=False) for planes in channels]
-    for plane, planes in zip(found, channels, strict=True):
-        np.testing.assert_array_equal(plane, reproject_interp((planes[0], wcs), wcs_of(), OUT, return_footprint=False))
-        assert plane.base is None, "a view would keep all planes of the tile"
-    assert len(calls) == 1
-    asked(shared, channels[0][0], wcs)
-    assert len(calls) == 2, "what was handed out is not kept"
-
-
-def test_a_plane_of_no_tile(sky, calls):
-    channels, weights, (wcs, _) = sky
-    shared = SharedReprojection(channels, weights)
-    other = channels[0][0] * 2
-    np.testing.assert_array_equal(asked(shared, other, wcs), reproject_interp((other, wcs), wcs_of(), OUT))
+def test_no_weights_and_no_gains(sky, calls):
+    tiles, _, (wcs, _) = sky
+    with SharedReprojection(tiles) as shared:
+        assert shared.weights is None
+        assert shared.looked_at(0, 3) is None
+        for channel in range(3):
+            plane = shared.planes(channel)[0]
+            assert np.shares_memory(plane, tiles[0]), "a tile as given is not copied"
+            expected = reproject_interp((plane, wcs), wcs_of(), OUT, return_footprint=False)
+            np.testing.assert_array_equal(asked(shared, plane, wcs, return_footprint=False), expected)
+            np.testing.assert_array_equal(shared.looked_at(0, channel), expected)
     assert len(calls) == 1
 
 
-def test_planes_that_cannot_be_shared(sky, calls):
-    """One plane in two tiles, and weights of another kind: done one by one, each where its own WCS says."""
-    channels, weights, wcs = sky
-    both = weights[0], weights[0]
-    counts = [np.full(SHAPE, 16777217, dtype=np.int32), weights[1]]
-    for own in (both, counts):
-        shared = SharedReprojection(channels[:1], own)
-        for plane, weight, of in zip(channels[0], own, wcs, strict=True):
-            for array in (weight, plane):
-                found = asked(shared, array, of, return_footprint=False)
-                expected = reproject_interp((array, of), wcs_of(), OUT, return_footprint=False)
-                np.testing.assert_array_equal(found, expected)
-    assert len(calls) == 4 + 3
+def test_a_plane_of_somebody_else(sky, calls):
+    tiles, weights, (wcs, _) = sky
+    with SharedReprojection(tiles, GAINS, weights) as shared:
+        other = shared.planes(0)[0].copy()
+        np.testing.assert_array_equal(asked(shared, other, wcs), reproject_interp((other, wcs), wcs_of(), OUT))
+    assert len(calls) == 1
+
+
+def test_who_watches_sees_whole_tiles_and_nobody_else_holds_them_afterwards(sky, size):
+    tiles, weights, _ = sky
+    shared = SharedReprojection(tiles, GAINS, weights)
+    with shared:
+        planes = [shared.planes(channel)[1] for channel in range(3)]
+        assert len({id(plane.base) for plane in planes}) == 1
+        assert planes[0].base.shape == (*SHAPE, 3)
+        assert shared.planes(0)[-1] is planes[0]
+        assert isinstance(shared.planes(0), type(shared.weights))
+    gone = weakref.ref(planes[0].base)
+    gc.disable()
+    try:
+        kept = planes.pop()
+        del planes
+        assert gone() is not None
+        del kept
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_mapped_tiles_outlive_the_file_and_are_made_once(sky, monkeypatch):
+    tiles, weights, _ = sky
+    monkeypatch.setattr(coadd, "MAPPED_BEYOND", 0)
+    with SharedReprojection(tiles, GAINS, weights) as shared:
+        first, second = shared.planes(0)[0], shared.planes(0)[1]
+        end = shared._scratch._end
+        del second
+        second = shared.planes(0)[1]
+        assert shared._scratch._end == end
+    np.testing.assert_array_equal(first, tiles[0][..., 0] * np.float32(GAINS[0]))
+    np.testing.assert_array_equal(second, tiles[1][..., 0] * np.float32(GAINS[1]))
 
 
 def test_channels_in_threads(sky, calls):
-    channels, weights, wcs = sky
-    shared, found = SharedReprojection(channels, weights), {}
-    together = threading.Barrier(3)
+    tiles, weights, wcs = sky
+    found, together = {}, threading.Barrier(3)
+    with SharedReprojection(tiles, GAINS, weights) as shared:
 
-    def work(channel):
-        together.wait()
-        for index in range(2):
-            found[channel, index] = asked(shared, channels[channel][index], wcs[index].deepcopy())[0]
+        def work(channel):
+            together.wait()
+            for index in range(2):
+                found[channel, index] = asked(shared, shared.planes(channel)[index], wcs[index].deepcopy())[0]
 
-    threads = [threading.Thread(target=work, args=(channel,)) for channel in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+        threads = [threading.Thread(target=work, args=(channel,)) for channel in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert len(calls) == 2
     for (channel, index), plane in found.items():
-        expected, _ = reproject_interp((channels[channel][index], wcs[index]), wcs_of(), OUT)
-        np.testing.assert_array_equal(plane, expected)
+        corrected = tiles[index][..., channel] * np.float32(GAINS[index])
+        np.testing.assert_array_equal(plane, reproject_interp((corrected, wcs[index]), wcs_of(), OUT)[0])
+
+
+def test_looking_at_one_channel_does_not_disturb_another_that_is_read(sky):
+    tiles, weights, (wcs, other) = sky
+    with SharedReprojection(tiles, GAINS, weights) as shared:
+        for index, own in enumerate((wcs, other)):
+            shared.prepare(index, own, wcs_of(), OUT)
+        expected, stop, wrong = shared.reprojected(0, 0), threading.Event(), []
+
+        def look():
+            while not stop.is_set():
+                shared.looked_at(1, 1)
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            for _ in range(2000):
+                if not np.array_equal(shared.reprojected(0, 0), expected, equal_nan=True):
+                    wrong.append(1)
+        finally:
+            stop.set()
+            thread.join()
+    assert not wrong

@@ -1,67 +1,167 @@
-"""Reprojection of colour tiles for a coadd that goes channel by channel."""
+"""Tiles for a coadd that goes channel by channel: their planes, and the reprojection that these share."""
 
 from __future__ import annotations
 
+import math
 import threading
-from collections import Counter
+import weakref
+from collections.abc import Sequence
 
 import numpy as np
 from reproject import reproject_interp
 
+from .positions import round_trips
+from .renorm import as_hwc
+from .scratch import OnDemand, Scratch
 
-class SharedReprojection:
-    """Reprojects all planes of a tile at once, for a coadd of one channel after the other.
+# Tiles × gains in all: those who watch a pass hold them until it has ended.
+MAPPED_BEYOND = 1 << 30
+
+
+class ChannelPlanes(OnDemand):
+    """One channel of all tiles × gains, as views that are made when asked for.
+
+    Attributes
+    ----------
+    shared : SharedReprojection
+    channel : int
+    """
+
+    def __init__(self, shared, channel):
+        super().__init__(len(shared), lambda tile: shared.hand(tile, channel))
+        self.shared, self.channel = shared, channel
+
+
+class SharedReprojection(Sequence):
+    """Tiles × gains, (h, w, C) float32, made when the context is entered, and the reprojection of their planes.
 
     Where the mosaic's pixels lie in a tile is the same for all its channels and its weights, and costs ten times
-    as much to find out as to interpolate there. Every value is that of `reproject_interp` plane by plane, to the bit;
-    and plane by plane it is done where the planes of a tile differ in shape or dtype or are those of another tile too.
+    as much to find out as to interpolate there. So all planes of a tile are reprojected when the first one is asked
+    for. Every value is that of `reproject_interp` plane by plane, to the bit.
 
     Parameters
     ----------
-    channels : sequence of sequence of ndarray, shape (h, w)
-        For each channel the planes of all tiles, as they are given to `reproject_and_coadd`.
-    weights : sequence of ndarray, shape (h, w), or None
+    tiles : sequence of array_like, shape (h, w) or (h, w, C)
+        With equally many channels.
+    gains : sequence of float, optional
+        One a tile; none leaves the tiles as they are.
+    weights : sequence of ndarray, shape (h, w), float32, optional
         One a tile.
+
+    Attributes
+    ----------
+    channels : int
+    boxes : dict of int to tuple of slice, or None
+        (rows, columns) of the mosaic that each tile reaches, once they are known; without those that miss it.
+    lock : threading.RLock
+        Held while something is reprojected.
 
     Notes
     -----
-    A channel that was reprojected ahead is kept until it is asked for, the weights as long as this object: up to 8
-    bytes a pixel, plane and tile.
+    A tile × gain lives until the context ends or, after that, as long as somebody holds it or a plane of it; beyond
+    1 GB of them they are mapped from a file in the temporary folder. What was reprojected, 8 bytes a pixel, plane and
+    weight, lies in that file.
     """
 
-    def __init__(self, channels, weights=None):
-        self._tiles = [list(planes) for planes in zip(*channels, *([] if weights is None else [weights]), strict=True)]
-        uses = Counter(id(plane) for planes in self._tiles for plane in planes)
-        # By identity: `reproject_and_coadd` says which plane it wants, not of which tile.
-        self._places = {}
-        for tile, planes in enumerate(self._tiles):
-            alike = len({(plane.shape, plane.dtype) for plane in planes}) == 1
-            if alike and all(uses[id(plane)] == 1 for plane in planes):
-                self._places.update((id(plane), (tile, number)) for number, plane in enumerate(planes))
-        self._found = {}
-        self._channels = len(channels)
-        self._lock = threading.Lock()
+    def __init__(self, tiles, gains=None, weights=None):
+        self._tiles, self._gains, self._weights = tiles, gains, weights
+        self.channels = as_hwc(tiles[0]).shape[2]
+        size = np.dtype(np.float32).itemsize * self.channels
+        self._is_large = size * sum(math.prod(np.shape(tile)[:2]) for tile in tiles) > MAPPED_BEYOND
+        self.boxes, self.lock = None, threading.RLock()
+        # Planes by tile and number, of a channel or, the last one, of the weights.
+        self._made, self._handed = [], weakref.WeakValueDictionary()
+        self._slots, self._scratch = {}, Scratch()
+
+    def __enter__(self):
+        self._scratch.__enter__()
+        # All at once: who watches a coadd would make them where it first looks, and take NumPy's warnings of it along.
+        self._made = [self._corrected(index) for index in range(len(self))]
+        return self
+
+    def __exit__(self, *error):
+        self._made = []
+        self._scratch.__exit__(*error)
+
+    def __len__(self):
+        return len(self._tiles)
+
+    def __getitem__(self, index):
+        return self._made[index]
+
+    def _corrected(self, index):
+        tile = as_hwc(self._tiles[index])
+        if self._gains is None:
+            return tile
+        tile = tile * float(self._gains[index])
+        return self._scratch.moved(tile) if self._is_large else tile
+
+    @property
+    def weights(self):
+        """The weights of all tiles; a `ChannelPlanes`, or None."""
+        return None if self._weights is None else self.planes(self.channels)
+
+    def planes(self, channel):
+        """One channel of all tiles; a `ChannelPlanes`."""
+        return ChannelPlanes(self, channel)
+
+    def hand(self, tile, number):
+        """A plane of a tile, by the number of its channel, or its weights; known again by its identity."""
+        with self.lock:
+            plane = self._handed.get((tile, number))
+            if plane is None:
+                plane = self._weights[tile].view() if number == self.channels else self[tile][..., number]
+                self._handed[tile, number] = plane
+            return plane
+
+    def place(self, array):
+        """(tile, number) of a plane or weights that were handed out and are still held; None for another array."""
+        with self.lock:
+            return next((place for place, plane in self._handed.items() if plane is array), None)
 
     def reproject(self, input_data, output_projection, *, return_footprint=True, **kwargs):
         """The `reproject_function` for `reproject_and_coadd`; parameters and results as `reproject_interp`."""
         array, wcs = input_data
-        place = self._places.get(id(array))
+        place = self.place(array)
         if place is None:
-            # Also a reproject that hands on copies of the planes: slower, not wrong.
+            # Of somebody else, or of a reproject that hands on copies of the planes: slower, not wrong.
             return reproject_interp(input_data, output_projection, return_footprint=return_footprint, **kwargs)
-        plane = self._plane(place, wcs, output_projection, kwargs["shape_out"])
+        self.prepare(place[0], wcs, output_projection, kwargs["shape_out"])
+        plane = self.reprojected(*place)
         return (plane, (~np.isnan(plane)).astype(float)) if return_footprint else plane
 
-    def _plane(self, place, wcs, output_projection, shape):
-        with self._lock:
-            if place not in self._found:
-                tile, _ = place
-                stack = np.stack(self._tiles[tile])
-                planes = reproject_interp(
-                    (stack, wcs), output_projection, shape_out=(len(stack), *shape), return_footprint=False
-                )
-                # Copies: one that is kept as part of the stack would keep all of it.
-                self._found.update(((tile, number), plane.copy()) for number, plane in enumerate(planes))
-            is_weight = place[1] == self._channels
-            # The coadd writes into what it gets; only weights are asked for again, by the next channel.
-            return self._found[place].copy() if is_weight else self._found.pop(place)
+    def prepare(self, tile, wcs, wcs_out, shape):
+        """Reproject all planes of a tile to a part of the mosaic, unless it is done.
+
+        Parameters
+        ----------
+        tile : int
+        wcs, wcs_out : astropy.wcs.WCS
+            Of the tile and of the part.
+        shape : tuple of int
+            (H, W) of the part.
+        """
+        numbers = range(self.channels + (self._weights is not None))
+        with self.lock:
+            if (tile, 0) in self._slots:
+                return
+            planes = reproject_interp(
+                (np.stack([self.hand(tile, number) for number in numbers]), wcs),
+                wcs_out,
+                shape_out=(len(numbers), *shape),
+                return_footprint=False,
+                roundtrip_coords=not round_trips(wcs, wcs_out, tuple(slice(0, n) for n in shape)),
+            )
+            self._slots.update(((tile, number), self._scratch.put(planes[number])) for number in numbers)
+
+    def reprojected(self, tile, number):
+        """A plane or the weights of a tile that was prepared; float64, the caller's own."""
+        with self.lock:
+            return self._scratch.read(self._slots[tile, number])
+
+    def looked_at(self, tile, number):
+        """As `reprojected`, read-only and in memory only as far as it is looked at; None for weights that are none."""
+        # Mapping a part of the file moves its position, from which another channel may be reading.
+        with self.lock:
+            slot = self._slots.get((tile, number))
+            return None if slot is None else self._scratch.looked_at(slot)

@@ -13,6 +13,8 @@ from scipy.ndimage import gaussian_filter
 from ..tiles.grid import pixel_box
 from ..tiles.images import TileError
 from ..tiles.planes import channels_last
+from .positions import round_trips
+from .scratch import OnDemand
 
 _MIN_MASK = 1e-3
 _MIN_BLURRED_COVERAGE = 2.0
@@ -20,6 +22,7 @@ _MIN_VALID_PIXELS = 64
 _MIN_VALID_FRACTION = 0.001
 _SCALE_RANGE = (0.5, 2.0)
 _MIN_LUMINANCE_RATIO = 0.4
+_BAND_ROWS = 256
 
 
 class ScaleMap(NamedTuple):
@@ -63,12 +66,17 @@ def coverage_scale(coverage, sigma_px):
     if coverage.ndim != 2 or coverage.size == 0:
         raise ValueError(f"coverage of shape {coverage.shape}: a map with 2 axes and at least 1 pixel is needed")
     covered = coverage > 0
-    total = gaussian_filter(np.where(covered, coverage, np.float32(0)), sigma=sigma_px, truncate=4.0)
-    share = gaussian_filter(covered.astype(np.float32), sigma=sigma_px, truncate=4.0)
-    blurred = np.divide(total, share, out=np.zeros_like(total), where=share > 0)
-    scale = np.ones_like(coverage)
-    np.divide(blurred, np.maximum(coverage, np.finfo(np.float32).eps), out=scale, where=covered)
-    return ScaleMap(np.clip(scale, *_SCALE_RANGE), covered & (blurred >= _MIN_BLURRED_COVERAGE))
+    # All in place: of the whole mosaic there are three maps at a time, no more.
+    coverage[~covered] = 0
+    blurred = gaussian_filter(coverage, sigma=sigma_px, truncate=4.0)
+    share = gaussian_filter(covered, sigma=sigma_px, truncate=4.0, output=np.float32)
+    near = share > 0
+    np.divide(blurred, share, out=blurred, where=near)
+    blurred[~near] = 0
+    scale = share
+    scale.fill(1)
+    np.divide(blurred, np.maximum(coverage, np.finfo(np.float32).eps, out=coverage), out=scale, where=covered)
+    return ScaleMap(np.clip(scale, *_SCALE_RANGE, out=scale), covered & (blurred >= _MIN_BLURRED_COVERAGE))
 
 
 def tile_gain(shape, mask, wcs, final_wcs, scale_map, gain_clip):
@@ -107,6 +115,7 @@ def tile_gain(shape, mask, wcs, final_wcs, scale_map, gain_clip):
         SlicedLowLevelWCS(final_wcs, box),
         shape_out=tuple(part.stop - part.start for part in box),
         return_footprint=False,
+        roundtrip_coords=not round_trips(wcs, final_wcs, box),
     )
     inside = reached > _MIN_MASK
     valid = inside & usable[box]
@@ -131,7 +140,8 @@ def input_weights(tiles, tiles_coverage=None, tile_weights=None):
 
     Parameters
     ----------
-    tiles : sequence of ndarray, shape (H, W, C)
+    tiles : sequence of ndarray, shape (H, W) or (H, W, C)
+        Of which only the shapes matter.
     tiles_coverage : sequence of (ndarray, shape (H, W), or None), optional
         None is good everywhere.
     tile_weights : sequence of float, optional
@@ -139,7 +149,7 @@ def input_weights(tiles, tiles_coverage=None, tile_weights=None):
 
     Returns
     -------
-    list of ndarray, shape (H, W), float32, or None
+    OnDemand of ndarray, shape (H, W), float32, or None
         None where every weight would be 1.
 
     Raises
@@ -151,15 +161,17 @@ def input_weights(tiles, tiles_coverage=None, tile_weights=None):
         return None
     if tile_weights is not None and len(tile_weights) != len(tiles):
         raise TileError(f"{len(tile_weights)} tile weights != {len(tiles)} tiles")
-    maps = []
-    for index, tile in enumerate(tiles):
-        coverage = None if tiles_coverage is None else tiles_coverage[index]
-        good = np.ones(tile.shape[:2], dtype=bool) if coverage is None else np.asarray(coverage) > 0
-        weight = 1.0 if tile_weights is None else float(tile_weights[index])
+    weights = [1.0] * len(tiles) if tile_weights is None else [float(weight) for weight in tile_weights]
+    for index, weight in enumerate(weights):
         if not (math.isfinite(weight) and weight > 0):
             raise TileError(f"tile {index}: weight {weight} is not positive and finite")
-        maps.append(good.astype(np.float32) * np.float32(weight))
-    return maps
+
+    def weight_map(index):
+        coverage = None if tiles_coverage is None else tiles_coverage[index]
+        good = np.ones(np.shape(tiles[index])[:2], dtype=bool) if coverage is None else np.asarray(coverage) > 0
+        return good.astype(np.float32) * np.float32(weights[index])
+
+    return OnDemand(len(tiles), weight_map)
 
 
 def merge_passes(first, second):
@@ -189,10 +201,16 @@ def merge_passes(first, second):
     if np.shape(mosaic1) != np.shape(mosaic2):
         raise ValueError(f"first-pass mosaic shape {np.shape(mosaic1)} != second-pass {np.shape(mosaic2)}")
     taken = (np.asarray(coverage1) > 0) & (np.asarray(coverage2) > 0)
-    bright1, bright2 = (np.asarray(mosaic)[taken].mean(axis=1) for mosaic in (mosaic1, mosaic2))
-    seen = bright1[~np.isnan(bright1)]
-    floor = max(0.1 * float(np.percentile(seen, 5)), 1e-6) if seen.size else 1e-6
-    taken[taken] = bright2 / (bright1 + floor) >= _MIN_LUMINANCE_RATIO
+    bands = [slice(top, top + _BAND_ROWS) for top in range(0, len(taken), _BAND_ROWS)]
+
+    def brightness(mosaic, rows):
+        return np.asarray(mosaic[rows])[taken[rows]].mean(axis=1)
+
+    seen = np.concatenate([bright[~np.isnan(bright)] for bright in (brightness(mosaic1, rows) for rows in bands)])
+    floor = max(0.1 * float(np.percentile(seen, 5, overwrite_input=True)), 1e-6) if seen.size else 1e-6
+    for rows in bands:
+        ratio = brightness(mosaic2, rows) / (brightness(mosaic1, rows) + floor)
+        taken[rows][taken[rows]] = ratio >= _MIN_LUMINANCE_RATIO
     if not taken.any():
         return first, 0.0
     merged = np.where(taken[..., np.newaxis], mosaic2, mosaic1), np.where(taken, coverage2, coverage1)

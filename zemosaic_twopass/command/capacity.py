@@ -1,0 +1,126 @@
+"""What a run on tiles from disk will need, and a word before it begins where that is not there."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..phase5.coadd import MAPPED_BEYOND
+from ..tiles.grid import pixel_box
+from ..tiles.images import celestial_wcs, open_image
+from ..tiles.mosaic import smallest_grid
+
+_FLOAT, _DOUBLE = 4, 8
+# Python with all that is imported, and what the diagnosis keeps of the tiles.
+_PROGRAM = 400 << 20
+# Of one tile's box while it is reprojected: positions, sky coordinates, all planes.
+_BYTES_A_BOX_PIXEL = 200
+_MEMINFO = "/proc/meminfo"
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a run takes at its peak.
+
+    Attributes
+    ----------
+    memory : int
+    disk : int
+        In the temporary folder.
+    """
+
+    memory: int
+    disk: int
+
+
+def need_of(shapes, tiles_wcs, channels):
+    """What first pass and watched second pass of a set of tiles take.
+
+    Parameters
+    ----------
+    shapes : sequence of tuple of int
+        (H, W) of each tile.
+    tiles_wcs : sequence of astropy.wcs.WCS
+    channels : int
+
+    Returns
+    -------
+    Need
+
+    Raises
+    ------
+    TileError
+        If the tiles have no common grid.
+
+    Notes
+    -----
+    In memory lie the tiles with their coverages; the tiles × gains, which the diagnostics hold, unless they are mapped
+    from the file; mosaic and coverage of the first pass, of the second and of what is merged of them, or in the place
+    of the last the sums of the coadd in double precision; and what one tile takes while it is reprojected. In the
+    file lie all planes and weights as reprojected.
+    """
+    wcs, shape = smallest_grid(shapes, tiles_wcs)
+    boxes = [pixel_box(own, each, wcs, shape) for own, each in zip(shapes, tiles_wcs, strict=True)]
+    reached = [0 if box is None else math.prod(side.stop - side.start for side in box) for box in boxes]
+    tiles, mosaic = sum(map(math.prod, shapes)), math.prod(shape)
+    corrected = _FLOAT * channels * tiles
+    is_mapped = corrected > MAPPED_BEYOND
+    result = _FLOAT * (channels + 1)
+    memory = _FLOAT * (channels + 1) * tiles + (0 if is_mapped else corrected)
+    memory += mosaic * (2 * result + max(result, 2 * _DOUBLE) + _DOUBLE) + _BYTES_A_BOX_PIXEL * max(reached)
+    disk = _DOUBLE * (channels + 1) * sum(reached) + (corrected if is_mapped else 0)
+    return Need(_PROGRAM + memory, disk)
+
+
+def memory_available():
+    """Bytes of memory that can be had without swapping; None where the system does not say."""
+    found = []
+    for name in _CGROUP_LIMITS:
+        # "max" where there is no limit.
+        with contextlib.suppress(OSError, ValueError):
+            found.append(int(Path(name).read_text()))
+    with contextlib.suppress(OSError, KeyError, ValueError):
+        lines = dict(line.split(":", 1) for line in Path(_MEMINFO).read_text().splitlines())
+        found.append(int(lines["MemAvailable"].split()[0]) << 10)
+    if not found:
+        # Elsewhere than on Linux only all there is can be told, if that.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(found, default=None)
+
+
+def check_capacity(paths):
+    """Refuse a run that cannot end, before it begins; only the headers of the tiles are read where the file allows it.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        FITS tiles.
+
+    Raises
+    ------
+    MemoryError
+        If more is needed than there is, in memory or in the temporary folder; the message states both.
+    TileError
+        If a tile cannot be used.
+    """
+    shapes, tiles_wcs, channels = [], [], 1
+    for path in paths:
+        with open_image(path) as (data, header, _):
+            shapes.append(data.shape[:2])
+            tiles_wcs.append(celestial_wcs(header, data.shape[:2]))
+            channels = max(channels, data.shape[2] if data.ndim == 3 else 1)
+    need, folder = need_of(shapes, tiles_wcs, channels), tempfile.gettempdir()
+    there = (
+        (need.memory, memory_available(), "memory"),
+        (need.disk, shutil.disk_usage(folder).free, f"disk in {folder}"),
+    )
+    for needed, available, what in there:
+        if available is not None and needed > available:
+            raise MemoryError(f"{len(paths)} tiles need {needed} bytes of {what}, {available} are available")
