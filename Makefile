@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-oldest test-all mutants soak lint clean
+.PHONY: demo test test-oldest test-all test-public mutants soak lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/zemosaic-twopass demo --fault offset
@@ -13,11 +13,21 @@ test: $(VENV)/installed
 
 # With the oldest dependencies that setup.cfg allows; QUICK=1 leaves out the slowest tests.
 test-oldest: $(VENV)/installed
-	$(BIN)/nox --session oldest $(if $(QUICK),-- -m "not soak and not slow")
+	$(BIN)/nox --session oldest $(if $(QUICK),-- -m "not soak and not slow and not public")
 
 # With the newest and the oldest, on every Python from 3.10 to 3.13 that is found.
 test-all: $(VENV)/installed
 	$(BIN)/nox
+
+# The contract on a real ZeMosaic, in an environment of its own: ZEMOSAIC is the folder of its zemosaic_worker.py.
+test-public: $(VENV)/installed
+	ZEMOSAIC="$(ZEMOSAIC)" $(BIN)/nox --session public
+
+ifeq ($(filter test-public,$(MAKECMDGOALS)),test-public)
+ifneq ($(shell test -f "$(ZEMOSAIC)/zemosaic_worker.py" && echo there),there)
+$(error make test-public ZEMOSAIC=FOLDER: no zemosaic_worker.py in "$(ZEMOSAIC)")
+endif
+endif
 
 # Do the tests notice when the code is changed? Hours; SAMPLE=20 for a look.
 mutants: $(VENV)/installed

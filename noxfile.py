@@ -1,10 +1,12 @@
-"""The tests on every Python and with the oldest dependencies, each in an environment of its own: `make test-all`."""
+"""The tests in environments of their own: every Python, the oldest dependencies, what a real ZeMosaic imports."""
 
 from configparser import ConfigParser
 from pathlib import Path
 
 import nox
 
+# `make test-all`; `public` asks for a ZeMosaic.
+nox.options.sessions = ["newest", "oldest"]
 nox.options.error_on_missing_interpreters = False
 # Not ours to ask for, but matplotlib 3.8 warns of a newer one, and a warning fails the tests.
 CONSTRAINTS = ("pyparsing<3.2",)
@@ -31,3 +33,10 @@ def oldest(session):
     """Oldest dependencies that setup.cfg allows, on the Python that nox runs on."""
     session.install("--editable", ".[test]", *oldest_requirements(), *CONSTRAINTS)
     session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session(reuse_venv=True)
+def public(session):
+    """The contract on the ZeMosaic in the folder that the environment variable ZEMOSAIC names: `make test-public`."""
+    session.install("--editable", ".[test,public]")
+    session.run("pytest", "tests/public", "-m", "public", "-rs", *session.posargs)

@@ -40,7 +40,7 @@ def run_folder(base):
         If the folder cannot be given its name.
     """
     time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    final = Path(base) / "runs" / f"{time}-{os.getpid()}-{next(_count)}"
+    final = Path(base) / "runs" / f"{time}-{os.getpid()}-{next(_count):06d}"
     unfinished = final.with_name(f".{final.name}")
     try:
         yield unfinished, final

@@ -20,6 +20,9 @@ COADD = "reproject_and_coadd_wrapper"
 CALLER = "_apply_two_pass_coverage_renorm_if_requested"
 UTILS = "zemosaic_utils"
 
+# What of a pass each of the inner functions shows.
+SHOWN_BY = {GAINS: "gains", COADD: "corrected_tiles", CALLER: "first_pass"}
+
 # The parameter that came with each version of the second pass, newest first.
 _VERSIONS = {
     "tile_weights": "2025-12-23",
@@ -29,6 +32,8 @@ _VERSIONS = {
     "tiles_coverage": "2025-11-20",
     "tiles": "2025-10-31",
 }
+# The caller is a function of its own since 2025-11-14, while the signature was still that of the first days.
+_MAY_LACK = {"2025-10-31": ("first_pass",)}
 
 # Probes that are open; asked to look after themselves when a call comes that belongs to no run of theirs.
 open_probes = []
@@ -143,16 +148,33 @@ def description_of(worker, function, home):
     home : module
         Whose inner functions the second pass calls.
     """
-    parameters = inspect.signature(function).parameters
-    since = next((date for name, date in _VERSIONS.items() if name in parameters), "-")
-    names = {GAINS: "gains", COADD: "corrected_tiles", CALLER: "first_pass"}
-    seen = {names[name] for _, name, _ in seams_of(home)}
-    missing = [what for what in names.values() if what not in seen]
+    shown = {SHOWN_BY[name] for _, name, _ in seams_of(home)}
+    sees, missing = sorted_out(shown)
     return (
-        f"[TwoPassProbe] attached to {getattr(worker, '__name__', worker)} since={since} "
-        f"sees={','.join(w for w in names.values() if w in seen) or '-'} missing={','.join(missing) or '-'} "
+        f"[TwoPassProbe] attached to {getattr(worker, '__name__', worker)} since={since_of(function)} "
+        f"sees={','.join(sees) or '-'} missing={','.join(missing) or '-'} "
         f"file={getattr(worker, '__file__', None) or '-'}"
     )
+
+
+def since_of(function):
+    """The date since which the second pass has had a signature like this one; "-" for one that is not known."""
+    parameters = inspect.signature(function).parameters
+    return next((date for name, date in _VERSIONS.items() if name in parameters), "-")
+
+
+def may_lack(since):
+    """What of a pass (words of `SHOWN_BY`) some of the versions with a signature of that date did not show yet.
+
+    A signature that is not known is held to what the newest one shows.
+    """
+    return _MAY_LACK.get(since, ())
+
+
+def sorted_out(shown):
+    """What of a pass is shown, and what is not: two tuples of words of `SHOWN_BY`, in its order."""
+    words = tuple(SHOWN_BY.values())
+    return tuple(word for word in words if word in shown), tuple(word for word in words if word not in shown)
 
 
 def seams_of(home):
