@@ -19,7 +19,18 @@ import zemosaic_twopass
 
 # Never on the pipeline's path: what works without a call, the demo, the command, the reader of reports; and the
 # arithmetic of our own worker.
-ELSEWHERE = ("offline", "synthetic", "command", "phase5.renorm", "report.show", "report.compare", "console", "__main__")
+ELSEWHERE = (
+    "offline",
+    "synthetic",
+    "command",
+    "phase5",
+    "report.show",
+    "report.compare",
+    "tiles.copies",
+    "tiles.mosaic",
+    "console",
+    "__main__",
+)
 
 
 def modules_on_the_path():

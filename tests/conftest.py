@@ -15,6 +15,7 @@ import pytest
 import zemosaic_instrument
 from zemosaic_twopass.offline.workers import OURS
 from zemosaic_twopass.report.artefacts import ARTEFACTS
+from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE
 from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 
@@ -130,7 +131,7 @@ def temporary_folder(monkeypatch, tmp_path_factory):
 
 def leave_out_pictures(patch):
     """Drawing takes most of the time of a report."""
-    for name in (MAP_PICTURE, TILES_PICTURE):
+    for name in (MAP_PICTURE, TILES_PICTURE, EVIDENCE_PICTURE):
         # Not taken out: put back, it would stand behind the page that shows it.
         patch.setitem(ARTEFACTS, name, (lambda report: False, None))
 

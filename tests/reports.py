@@ -7,13 +7,15 @@ import numpy as np
 from astropy.wcs import WCS
 
 from zemosaic_instrument import DeltaMap, Finding, TileRecord, TwoPassReport, tile_statistics
+from zemosaic_twopass.diagnosis.evidence import Chart, Evidence, Layer, Series
 from zemosaic_twopass.measure.delta import delta_map
 from zemosaic_twopass.report.artefacts import JSON_NAME, PAGE_NAME, TABLE_NAME
+from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE
 from zemosaic_twopass.report.pictures import TILES_PICTURE
 from zemosaic_twopass.tiles.grid import tile_outline
 
 SCALE = 4.0 / 3600
-WITHOUT_MAP = {JSON_NAME, TABLE_NAME, TILES_PICTURE, PAGE_NAME}
+WITHOUT_MAP = {JSON_NAME, TABLE_NAME, TILES_PICTURE, EVIDENCE_PICTURE, PAGE_NAME}
 CENTRE = (83.82, -5.39)
 
 OFFSET = Finding(
@@ -70,7 +72,19 @@ def make_report(*, rows=2, columns=2, channels=3, findings=(), names=None, verdi
     report = _scene(rows, columns, channels)
     names = names or [None] * len(report.tiles)
     tiles = tuple(replace(tile, name=name) for tile, name in zip(report.tiles, names, strict=True))
-    return replace(report, tiles=tiles, findings=tuple(findings), verdict=verdict)
+    evidence = tuple(map(make_evidence, findings[:6])) or (replace(make_evidence(OFFSET), found=False),)
+    return replace(report, tiles=tiles, findings=tuple(findings), verdict=verdict, evidence=evidence)
+
+
+def make_evidence(finding):
+    """Evidence with everything in it: two images, an arrow, a line and points with errors."""
+    rng = np.random.default_rng(1)
+    before, after = (rng.normal(level, 1.0, (9, 12)).astype(np.float32) for level in (20.0, 0.0))
+    before[:2, :3] = after[:2, :3] = np.nan
+    x = np.linspace(0, 1, 6)
+    series = Series("fitted", x, 20 + 0 * x), Series("as given", x, 20 + 0 * x, 0.1 + 0 * x)
+    layers = Layer("as given", before), Layer("taken out", after)
+    return Evidence(finding, True, layers, "adu", Chart("along", "adu", series), (0.6, 0.8))
 
 
 def single_pixel_report():

@@ -14,6 +14,7 @@ from bystander import failing
 from conftest import ListHandler
 from watching import FAILED, watching
 
+from zemosaic_twopass.files import reason_of
 from zemosaic_twopass.report import artefacts
 from zemosaic_twopass.report.artefacts import ARTEFACTS
 from zemosaic_twopass.watch import run
@@ -231,7 +232,7 @@ def test_thing_that_is_no_logger(watch):
 
 @pytest.mark.parametrize(
     "function",
-    [run.log_failure, artefacts._reason, artefacts._remove, artefacts.ArtefactError.__init__],
+    [run.log_failure, reason_of, artefacts._remove, artefacts.ArtefactError.__init__],
     ids=lambda function: function.__qualname__,
 )
 def test_failing_while_failing(function, watch, monkeypatch):

@@ -11,10 +11,11 @@ from replay import Night
 
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.report import artefacts
+from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE
 from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
 
 FAILED = "[TwoPassProbe] diagnostics failed: "
-PICTURES = {name: artefacts.ARTEFACTS[name] for name in (MAP_PICTURE, TILES_PICTURE)}
+PICTURES = {name: artefacts.ARTEFACTS[name] for name in (MAP_PICTURE, TILES_PICTURE, EVIDENCE_PICTURE)}
 
 
 class Watch:

@@ -10,6 +10,7 @@ from reports import NOTE, OFFSET, SEAM, make_report
 
 from zemosaic_twopass import Finding, TwoPassReport
 from zemosaic_twopass.diagnosis.finding import VERDICTS
+from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE, read_rows
 from zemosaic_twopass.report.page import VERDICT_TEXTS, finding_size, write_page
 from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
 
@@ -79,10 +80,12 @@ def test_pictures_inside_and_nothing_from_outside(tmp_path):
     report.write(tmp_path)
     page = Page(tmp_path / "twopass_report.html")
     sources = [attributes["src"] for attributes in page.all("img")]
-    for source, name in zip(sources, (MAP_PICTURE, TILES_PICTURE), strict=True):
+    rows = read_rows(tmp_path / EVIDENCE_PICTURE)
+    wanted = [*rows, *((tmp_path / name).read_bytes() for name in (MAP_PICTURE, TILES_PICTURE))]
+    for source, picture in zip(sources, wanted, strict=True):
         head, data = source.split(",")
         assert head == "data:image/png;base64"
-        assert base64.b64decode(data, validate=True) == (tmp_path / name).read_bytes()
+        assert base64.b64decode(data, validate=True) == picture
     assert all(attributes["alt"] for attributes in page.all("img"))
     assert not [tag for tag, _ in page.tags if tag in ("script", "link", "iframe", "object")]
     assert not [
@@ -130,3 +133,31 @@ def test_without_map_tiles_or_pictures(tmp_path):
     assert "tile 1: offset" in page.text
     page = written(TwoPassReport(), tmp_path)
     assert "No tile was recorded." in page.text
+
+
+def test_each_finding_stands_beside_its_row(tmp_path):
+    findings = (OFFSET, SEAM, NOTE)
+    report = make_report(findings=findings)
+    report = replace(report, evidence=report.evidence[:2])
+    report.write(tmp_path)
+    text = (tmp_path / "twopass_report.html").read_text(encoding="utf-8")
+    items = text.split("<li>")[1:]
+    rows = read_rows(tmp_path / EVIDENCE_PICTURE)
+    assert len(items) == 3
+    for item, row in zip(items, rows, strict=False):
+        assert base64.b64encode(row).decode() in item
+    assert "<img" not in items[2].split("</li>")[0]
+
+
+def test_a_clean_run_shows_what_comes_closest(tmp_path):
+    make_report(verdict="clean").write(tmp_path)
+    page = Page(tmp_path / "twopass_report.html")
+    assert page.text.index("Findings None.") < page.text.index("Closest to a finding tile 1: offset")
+    assert len(page.all("img")) == 3
+
+
+def test_without_the_picture_of_the_evidence_the_findings_stand_alone(tmp_path):
+    page = written(make_report(findings=(OFFSET,)), tmp_path)
+    assert OFFSET.message in page.text
+    assert not page.all("img")
+    assert "Closest" not in page.text

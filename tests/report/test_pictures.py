@@ -11,7 +11,7 @@ from matplotlib.text import Annotation
 from PIL import Image
 from reports import NOTE, OFFSET, SEAM, make_report, single_pixel_report, tangent_wcs
 
-from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport
+from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport, delta_map
 from zemosaic_twopass.report.map_picture import draw_map, label_places, label_size, map_limits
 from zemosaic_twopass.report.pictures import draw_tiles, write_map_picture, write_tiles_picture
 from zemosaic_twopass.report.style import FLAGGED, finding_list
@@ -65,7 +65,7 @@ def test_cut_as_tight_does_whatever_the_host_has_set(tmp_path, monkeypatch, kind
 def test_map_shows_the_layers_on_the_sky(report):
     axes = maps_of(draw_map(report))
     assert len(axes) == 2
-    for one, layer in zip(axes, (report.delta.delta, report.delta.signed), strict=True):
+    for one, layer in zip(axes, (report.before.furthest, report.delta.furthest), strict=True):
         (image,) = one.images
         assert image.origin == "lower"
         compared = report.delta.count > 0
@@ -73,15 +73,23 @@ def test_map_shows_the_layers_on_the_sky(report):
         sky, there = one.wcs.pixel_to_world(3, 4), report.delta.wcs.pixel_to_world(3, 4)
         assert sky.separation(there).arcsec < 1e-6
         assert one.get_xlim() == (-0.5, layer.shape[1] - 0.5)
-    low, high = axes[1].images[0].get_clim()
-    assert low == -high
-    assert axes[0].images[0].get_clim()[0] == 0
+        low, high = image.get_clim()
+        assert low == -high
+    assert [one.get_title(loc="left") for one in axes] == [
+        "tile as given − first pass",
+        "tile after its gain − first pass",
+    ]
+
+
+def test_map_of_tiles_as_given_alone(report):
+    (axes,) = maps_of(draw_map(replace(report, delta=report.before, after_gain=False)))
+    assert axes.get_title(loc="left") == "tile as given − first pass"
 
 
 def test_colour_bars_have_unit_and_range(report):
     figure = draw_map(report)
     bars = [child.get_ylabel() for axes in maps_of(figure) for child in axes.child_axes]
-    signed = report.delta.signed[report.delta.count > 0]
+    signed = report.delta.furthest[report.delta.count > 0]
     assert len(bars) == 2
     assert all(text.startswith("adu ") for text in bars)
     assert f"{signed.min():.4g} to {signed.max():.4g}".replace("-", "−") in bars[1]
@@ -134,7 +142,12 @@ def test_numbers_that_would_be_too_small_are_left_out():
     assert label_size(crowd * 4) == 9
     assert label_size(np.full((3, 2), np.nan)) == 9
     figure = draw_map(make_report(rows=1, columns=60, channels=1, findings=(OFFSET,)))
-    assert [text.get_text() for text in maps_of(figure)[0].texts] == ["1"]
+    axes = maps_of(figure)[0]
+    assert [text.get_text() for text in axes.texts] == ["1"]
+    # Nor would sixty outlines leave anything of the map to be seen: the tile that is named, and the edge of all.
+    assert [line.get_color() for line in axes.lines] == [FLAGGED]
+    (edge,) = [one for one in axes.collections if len(one.get_paths()) and len(one.get_paths()[0].vertices)]
+    assert edge.get_paths()[0].get_extents().width == pytest.approx(axes.get_xlim()[1] + 0.5, abs=1.5)
 
 
 def test_numbers_keep_away_from_edges():
@@ -162,13 +175,34 @@ def test_limits_hold_the_scatter_and_not_the_stars():
     count[0] = 0
     signed[0] = 7e7
     delta = DeltaMap(np.abs(signed), signed, count, count - 1, tangent_wcs(), 8, "tiles", (0.0,))
-    upper, half = map_limits(delta)
-    assert 5 < upper < 9
-    assert 5 < half < 9
+    (half,) = map_limits([delta])
+    assert 7 < half < 9
+    # A tile that stands out by more is larger than a star; maps that are alike have the range of the largest.
+    tile = signed.copy()
+    tile[20:60, 20:60] += 20
+    steps = replace(delta, signed=tile)
+    assert map_limits([delta, steps]) == [pytest.approx(22, abs=2)] * 2
+    assert map_limits([delta, replace(delta, signed=1000 * signed)]) == [half, pytest.approx(1000 * half, rel=1e-6)]
     nothing = replace(delta, count=count * 0)
-    assert map_limits(nothing) == (1.0, 1.0)
-    flat = replace(delta, delta=signed * 0, signed=signed * 0)
-    assert map_limits(flat) == (1.0, 1.0)
+    assert map_limits([nothing]) == [1.0]
+    assert map_limits([replace(delta, signed=signed * 0)]) == [1.0]
+
+
+def test_half_the_noise_of_a_pixel_in_one_tile_of_nine_is_seen():
+    rng = np.random.default_rng(3)
+    shape, tiles, wcs = (256, 320), [], []
+    mosaic = tangent_wcs(crpix=(1.0, 1.0))
+    for index in range(9):
+        tiles.append(rng.normal(1000.0 + 4.0 * (index == 4), 8.0, shape))
+        wcs.append(mosaic.deepcopy())
+        wcs[-1].wcs.crpix -= np.array((170, 140)) * divmod(index, 3)[::-1]
+    out = (256 + 280, 320 + 340)
+    delta = delta_map(tiles, wcs, np.full(out, 1000.0), mosaic, out, downsample=8)
+    (half,) = map_limits([delta])
+    inside = delta.furthest[20:46, 24:58]
+    # In units of the range of the colours: the tile's own colour, and that of the others.
+    assert np.median(inside) / half > 0.5
+    assert abs(np.median(delta.furthest[:15])) / half < 0.1
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
@@ -214,7 +248,7 @@ def test_nothing_compared_is_drawn(tmp_path):
     report = make_report()
     delta = replace(report.delta, count=report.delta.count * 0)
     figure = draw_map(replace(report, delta=delta))
-    assert "data: none" in maps_of(figure)[0].child_axes[0].get_ylabel()
+    assert "data: none" in maps_of(figure)[1].child_axes[0].get_ylabel()
     write_map_picture(replace(report, delta=delta), tmp_path / "a.png")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport
 from zemosaic_twopass.diagnosis.verdict import summary_of
 from zemosaic_twopass.files import whole_file
-from zemosaic_twopass.report.report import delta_line, finding_line, tile_lines
+from zemosaic_twopass.report.report import delta_line, finding_lines, tile_lines
 
 
 def stats(*medians):
@@ -90,9 +90,11 @@ def test_whole_file_respects_the_umask(tmp_path):
 
 def test_finding_line():
     finding = Finding("offset", 3, 4.2101, 8.14159265, "Level it.")
-    assert finding_line(finding) == "[TwoPassFinding] idx=3 kind=offset value=4.2101 unit=adu sigma=8.14159 Level it."
+    assert finding_lines([finding]) == [
+        "[TwoPassFinding] idx=3 kind=offset value=4.2101 unit=adu sigma=8.14159 Level it."
+    ]
     nowhere = Finding("undetermined", None, np.nan, 0.0, "Why.", "")
-    assert finding_line(nowhere) == "[TwoPassFinding] idx=- kind=undetermined value=nan unit=- sigma=0 Why."
+    assert finding_lines([nowhere]) == ["[TwoPassFinding] idx=- kind=undetermined value=nan unit=- sigma=0 Why."]
 
 
 def test_table_has_the_worst_finding_of_each_tile():

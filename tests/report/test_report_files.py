@@ -17,6 +17,8 @@ from reports import NOTE, OFFSET, SEAM, WITHOUT_MAP, make_report, names, single_
 from zemosaic_instrument import TwoPassReport
 from zemosaic_twopass.report.artefacts import ARTEFACTS, JSON_NAME, MAP_NAME, PAGE_NAME, TABLE_NAME, ArtefactError
 
+PICTURES = {"twopass_delta_map.png", "twopass_tiles.png", "twopass_evidence.png"}
+
 
 def test_all_files_are_written_in_order(tmp_path):
     directory = tmp_path / "Neuer Ördner 望遠鏡" / "with spaces"
@@ -231,9 +233,9 @@ def test_interrupted_half_way(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("blocked", "lost", "extra"),
     [
-        (("matplotlib",), {"twopass_delta_map.png", "twopass_tiles.png"}, "plot"),
+        (("matplotlib",), PICTURES, "plot"),
         (("jinja2",), {PAGE_NAME}, "report"),
-        (("matplotlib", "jinja2"), {"twopass_delta_map.png", "twopass_tiles.png", PAGE_NAME}, "plot,report"),
+        (("matplotlib", "jinja2"), {*PICTURES, PAGE_NAME}, "plot,report"),
     ],
 )
 def test_without_an_extra(tmp_path, blocked, lost, extra):

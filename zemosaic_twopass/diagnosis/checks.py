@@ -135,9 +135,10 @@ def check_corrected(index, tile, corrected, gains):
         )
         return _exact("mask_bug", index, share, message, unit="fraction")
     given, seen, expected = given[known], seen[known], expected[known]
-    if np.all(np.abs(seen - expected) <= _ROUNDING * np.abs(expected)):
+    off = beyond_rounding(seen, expected)
+    if not off.any():
         return None
-    share = _constant_share(seen, np.abs(seen - expected) > _ROUNDING * np.abs(expected))
+    share = _constant_share(seen, off)
     if share:
         message = (
             f"Tile {index}: {share:.3%} of its pixels went into the coadd as one constant, the others are gain × tile; "
@@ -180,6 +181,11 @@ def gain_finding(index, applied, gains, test, sigma, error):
         kind, meaning = "gain_mismatch", f"{applied / recorded:.6g} times what was recorded"
     message = f"Tile {index} was multiplied by {applied:.6g}, recorded is {recorded:.6g}: {meaning}."
     return Finding(kind, index, float(applied), sigma, message, "gain", error, test=test)
+
+
+def beyond_rounding(seen, expected):
+    """Where values differ by more than float32 rounds; False where either is not finite."""
+    return np.abs(seen - expected) > _ROUNDING * np.abs(expected)
 
 
 def _constant_share(seen, off):

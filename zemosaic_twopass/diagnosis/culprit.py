@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,7 +18,7 @@ _VARIED = 100
 _SEED = 20260421
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Culprit:
     """What does not close.
 
@@ -33,6 +33,11 @@ class Culprit:
         Standard error of a shift; NaN otherwise.
     shift : (float, float)
         Along columns and rows of the mosaic in pixels; NaN where it is none.
+    places : ndarray of int, shape (n, 2)
+        Columns and rows of the mosaic at which the tile was looked at; none for a shift.
+    left : ndarray, shape (n,)
+        Of a mask at each place: −1 where the coadd left the tile out, 1 where it used what it should not, 0 where
+        all is well. Else what the best gain and offset leave, in adu.
     """
 
     kind: str
@@ -41,6 +46,8 @@ class Culprit:
     unit: str
     error: float = np.nan
     shift: tuple[float, float] = (np.nan, np.nan)
+    places: np.ndarray = field(default_factory=lambda: np.empty((0, 2), dtype=int))
+    left: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def describe(system, closure, suspect, tiles, scatter):
@@ -67,10 +74,12 @@ def describe(system, closure, suspect, tiles, scatter):
     if suspect is None:
         return masked
     points, implied, absent = _implied(system, closure, suspect)
+    places = system.places[system.samples[suspect].points[points]]
     if len(points) >= MIN_POINTS:
-        for wrong in (absent, _filled(system, suspect, points, implied)):
-            if np.mean(wrong) >= _SOME and _closing(system, suspect, points, implied, wrong) >= _MOST:
-                return Culprit("mask_bug", suspect, float(np.mean(wrong)), "fraction")
+        for wrong, state in ((absent, -1.0), (_filled(system, suspect, points, implied), 1.0)):
+            share = float(np.mean(wrong))
+            if share >= _SOME and _closing(system, suspect, points, implied, wrong) >= _MOST:
+                return Culprit("mask_bug", suspect, share, "fraction", places=places, left=state * wrong)
         sample = system.samples[suspect]
         pixels = channels_last(tiles[suspect].pixels)
         shift, error = displacement(pixels, sample.x[points], sample.y[points], implied)
@@ -79,7 +88,8 @@ def describe(system, closure, suspect, tiles, scatter):
             return Culprit("misregistration", suspect, float(np.hypot(x, y)), "px", float(error), (float(x), float(y)))
     if masked is not None and masked.tile == suspect:
         return masked
-    return Culprit("not_closed", suspect, scatter, "adu")
+    left = _left_of_best_line(system.samples[suspect].values[points, 0], implied[:, 0]) if len(points) else np.empty(0)
+    return Culprit("not_closed", suspect, scatter, "adu", places=places, left=left)
 
 
 def explained(system, closure, suspect):
@@ -118,7 +128,7 @@ def _mask_culprit(system, closure):
     """The tile whose absence, or presence where it should be masked, explains most of the odd points."""
     odd = np.flatnonzero(system.odd)
     excess = (system.coverage - system.predicted)[odd]
-    best, most = None, 0
+    best, most, which = None, 0, None
     for index, (sample, weight) in enumerate(zip(system.samples, system.weights, strict=True)):
         close = 0.01 * weight
         missing = np.isin(odd, sample.points) & (np.abs(excess + weight) < close)
@@ -128,11 +138,17 @@ def _mask_culprit(system, closure):
             missing[missing] = _fits_without(system, closure, index, odd[missing])
         count = np.count_nonzero(missing | added)
         if count > most:
-            best, most = index, count
+            best, most, which = index, count, missing | added
     if best is None or most < max(5, 0.001 * len(system.samples[best].points)):
         return None
-    own = len(system.samples[best].points) + len(system.samples[best].masked)
-    return Culprit("mask_bug", best, most / own, "fraction")
+    # Only where no tile's edge is near is anything known of either.
+    clear = np.flatnonzero(system.usable | system.odd)
+    sample = system.samples[best]
+    points, masked = np.intersect1d(sample.points, clear), np.intersect1d(sample.masked, clear)
+    wrong, added = np.isin(points, odd[which]), np.intersect1d(masked, odd[which])
+    places = system.places[np.concatenate([points, added])]
+    state = np.concatenate([-1.0 * wrong, np.ones(len(added))])
+    return Culprit("mask_bug", best, most / (len(points) + len(masked)), "fraction", places=places, left=state)
 
 
 def _others(system, closure, index):
@@ -188,6 +204,17 @@ def _closing(system, suspect, points, implied, wrong):
     if np.count_nonzero(present) >= MIN_POINTS:
         explained[present] = _on_best_line(values[present, 0], implied[present, 0], _LINE_TOLERANCE * system.noise)
     return float(np.mean(explained))
+
+
+def _left_of_best_line(values, target):
+    """What the line leaves that explains most of the points to a hundredth of the scatter."""
+    scatter = np.median(np.abs(target - np.median(target)))
+    near = _on_best_line(values, target, 0.01 * max(scatter, np.finfo(float).tiny))
+    x, y = values[near], target[near]
+    spread = x - x.mean()
+    # Not `polyfit`, which warns where the points are all but one.
+    slope = spread @ (y - y.mean()) / max(spread @ spread, np.finfo(float).tiny)
+    return target - y.mean() - slope * (values - x.mean())
 
 
 def _on_best_line(values, target, tolerance):

@@ -9,12 +9,13 @@ from astropy.wcs import WCS
 
 from ..tiles.images import TileError
 from .checks import GAIN_TOLERANCE, check_corrected, check_gains, check_inputs, fingerprints, gain_finding
-from .closure import close_mosaic
-from .finding import NOTES, PIPELINE, RESIDUAL, Finding
+from .closure import Closure, close_mosaic
+from .finding import NOTES, PIPELINE, RESIDUAL, Finding, WhatIf
 from .fits import TileFit
 from .kinds import residual_findings, untested
 from .steps import gain_steps
 from .survey import compare, survey
+from .whatif import Gains, Mended, with_what_if
 
 _SEAM_FLOOR = 0.5
 _CULPRITS = {
@@ -35,10 +36,15 @@ class Examination:
         Worst first, notes last.
     fits : tuple of (TileFit or None)
         Every tile as given against the others, findings or not; empty where nothing could be compared.
+    mended : Mended or None
+        The tiles as they are and with what was found taken out; None where nothing could be compared.
+    closure : Closure or None
     """
 
     findings: tuple[Finding, ...]
     fits: tuple[TileFit | None, ...] = ()
+    mended: Mended | None = None
+    closure: Closure | None = None
 
 
 def examine(second_pass):
@@ -66,17 +72,20 @@ def _examined(second_pass):
     contract = _contract(second_pass)
     closure, closed = _close(second_pass)
     surveyed = survey(second_pass)
-    exact = [(0.0, finding) for finding in [*found, *_merged(contract, closed)]]
-    return Examination(_ordered([*exact, *residual_findings(surveyed), *_seam(surveyed, closure)]), surveyed.fits)
+    exact = [*found, *_merged(contract, closed)]
+    ranked = [*((0.0, finding) for finding in exact), *residual_findings(surveyed), *_seam(surveyed, closure)]
+    return _examination(ranked, surveyed, _gains(second_pass, closure, exact), closure)
 
 
-def examine_tiles(looks, shape_out, look_again):
+def examine_tiles(looks, shape_out, look_again, gains):
     """Find what is wrong with tiles as given, where there was no second pass to look into.
 
     Parameters
     ----------
     looks, shape_out, look_again
         As for `survey.compare`.
+    gains : sequence of float
+        One a tile; NaN where none is known.
 
     Returns
     -------
@@ -85,7 +94,32 @@ def examine_tiles(looks, shape_out, look_again):
     """
     with np.errstate(all="ignore"):
         surveyed = compare(looks, shape_out, look_again)
-    return Examination(_ordered(residual_findings(surveyed)), surveyed.fits)
+        gains = np.array(gains, dtype=float)
+        return _examination(residual_findings(surveyed), surveyed, Gains(gains, gains, np.zeros(len(gains))), None)
+
+
+def _examination(ranked, surveyed, gains, closure):
+    mended = Mended.of(surveyed, gains)
+    return Examination(with_what_if(_ordered(ranked), mended), surveyed.fits, mended, closure)
+
+
+def _gains(second_pass, closure, findings):
+    """Gains as recorded, and as the mosaic or what went into the coadd shows them."""
+    count = len(second_pass.tiles)
+    recorded = np.array([second_pass.gain(index) for index in range(count)])
+    applied, error = recorded.copy(), np.zeros(count)
+    for finding in findings:
+        if finding.tile is not None and finding.unit == "gain":
+            applied[finding.tile] = finding.value
+    if closure is not None:
+        # The channel that is furthest off: a fault may be in one plane only.
+        sound = np.isfinite(closure.gains) & np.isfinite(closure.errors)
+        off = np.where(sound, np.abs(np.nan_to_num(closure.gains - recorded[:, np.newaxis])), -1.0)
+        tiles, worst = np.arange(count), np.argmax(off, axis=1)
+        known = sound[tiles, worst]
+        applied[known] = closure.gains[tiles, worst][known]
+        error[known] = closure.errors[tiles, worst][known]
+    return Gains(recorded, applied, error)
 
 
 def _unfit(second_pass):
@@ -191,8 +225,9 @@ def _seam(surveyed, closure):
     """The step that the second pass made or deepened most, as (effect, Finding); empty where it made none."""
     if closure is None:
         return []
-    # A tile that did not close has no gain here: what became of its step is not known.
-    applied = closure.gains[:, 0]
+    # A tile that did not close has no gain here, nor one whose channels differ: what became of its step is not known.
+    alike = np.ptp(closure.gains, axis=1) <= np.maximum(GAIN_TOLERANCE, 6 * closure.errors.max(axis=1))
+    applied = np.where(alike, closure.gains[:, 0], np.nan)
     looks = surveyed.looks
     usable = [look.blocks if np.isfinite(gain) else None for look, gain in zip(looks, applied, strict=True)]
     steps = gain_steps(usable, applied, closure.offsets, [look.noise for look in looks])
@@ -209,8 +244,20 @@ def _seam(surveyed, closure):
         f"{applied[j]:.4g} on the pedestal put in {worst.added:+.4g}; {len(steps)} pairs like it. Subtract "
         "the pedestal before Phase 5, or narrow the gain clip."
     )
+    # With equal gains the pass would have left the step as it was, scaled like everything else.
+    sizes = np.abs([worst.before, worst.after, usual * worst.before])
     finding = Finding(
-        "gain_seam", tile, worst.after, worst.deepened, message, "adu", worst.noise, worst.channel, test="seam"
+        "gain_seam",
+        tile,
+        worst.after,
+        worst.deepened,
+        message,
+        "adu",
+        worst.noise,
+        worst.channel,
+        test="seam",
+        tiles=worst.tiles,
+        what_if=WhatIf(*map(float, sizes), "adu", worst.noise),
     )
     return [(worst.deepened, finding)]
 

@@ -15,9 +15,41 @@ PIPELINE = (
     "misregistration",
     "not_closed",
 )
-RESIDUAL = ("offset", "gain_residual", "gradient", "astrometry", "gain_seam")
+# How bright a tile is as given, and another gain than was recorded.
+LEVELS = ("offset", "gain_residual", "gradient")
+WRONG_GAIN = ("gain_not_applied", "gain_swapped", "gain_mismatch")
+RESIDUAL = (*LEVELS, "astrometry", "gain_seam")
 NOTES = ("clip_saturated", "gain_guard", "undetermined")
 VERDICTS = ("clean", "residual", "pipeline_bug", "undetermined")
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """The largest step from a tile to a neighbour, as it is and as it would be; NaN for what is not known.
+
+    A step is the median difference where both are, before background matching (of `gain_seam`, after it). What was
+    found in the neighbour is taken out of it, so that its own fault is not counted here. For a shift, the median
+    distance of the tile's stars from those of the others.
+
+    Attributes
+    ----------
+    given : float
+        The tile as given.
+    after_gains : float
+        Both after the gains that were applied.
+    taken_out : float
+        With the fault taken out: of the tile as given; for a wrong gain with the gain that was recorded, for
+        `gain_seam` with equal gains.
+    unit : str
+    noise : float
+        Of one pixel of the tile, in adu.
+    """
+
+    given: float
+    after_gains: float
+    taken_out: float
+    unit: str
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +77,10 @@ class Finding:
         The next best explanation and how many standard errors speak for it; empty where there is none.
     test : {"contract", "gains", "closure", "residual", "seam", "map"}
         What it was found by, or, of a note, what could not be tested.
+    tiles : tuple of int
+        The two that a step is between, where the finding is about one step; else empty.
+    what_if : WhatIf or None
+        None where it is about no tile, or makes no step.
     """
 
     kind: str
@@ -57,3 +93,5 @@ class Finding:
     channel: int | None = None
     runner_up: str = ""
     test: str = "contract"
+    tiles: tuple[int, ...] = ()
+    what_if: WhatIf | None = None

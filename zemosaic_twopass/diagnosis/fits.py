@@ -34,6 +34,8 @@ class TileFit:
         Rise along columns and rows of the mosaic from end to end of what the tile knows, in adu.
     overlaps : int
         How many tiles it rests on.
+    offset_agrees, gain_agrees : ndarray, shape (C,)
+        A term no larger than this agrees with none: it is too small to matter, or not sure; NaN where not known.
     shift_x, shift_y, shift_error : float
         How far what is seen lies to the right of, and above, where its WCS says, in mosaic pixels, and the error of
         each; NaN where it has too few stars in common with others.
@@ -48,9 +50,17 @@ class TileFit:
     slope_y: np.ndarray
     slope_y_error: np.ndarray
     overlaps: int
+    offset_agrees: np.ndarray
+    gain_agrees: np.ndarray
     shift_x: float = np.nan
     shift_y: float = np.nan
     shift_error: float = np.nan
+
+    def with_limits(self, sure, large):
+        """The fit along with what agrees: so many errors, and sizes that matter; both shape (2, C), offset and gain."""
+        errors = np.stack([self.offset_error, self.gain_error])
+        agrees = np.where(np.isfinite(sure * errors), np.fmax(sure * errors, large), np.nan)
+        return replace(self, offset_agrees=agrees[0], gain_agrees=agrees[1])
 
     def with_shift(self, shift):
         """The fit along with a `registration.Shift`."""
@@ -76,8 +86,9 @@ def tile_fits(channels, states, tested, partners):
         None for a tile that is not tested.
     """
     fits = [_channel_fit(channel, state) for channel, state in zip(channels, states, strict=True)]
+    unknown = np.full((2, len(fits)), np.nan)
     return tuple(
-        TileFit(*np.array([fit[:, index] for fit in fits]).T, len(partners[index])) if known else None
+        TileFit(*np.array([fit[:, index] for fit in fits]).T, len(partners[index]), *unknown) if known else None
         for index, known in enumerate(tested)
     )
 

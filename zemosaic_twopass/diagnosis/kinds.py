@@ -104,7 +104,7 @@ def _shift_finding(index, shift):
     )
     error = float(np.sqrt(np.trace(shift.covariance) / 2))
     finding = Finding("astrometry", index, size, shift.significance, message, "px", error, test="residual")
-    return _of_a_pair(finding, *shift.group) if len(shift.group) == 2 else finding
+    return _of_a_pair(finding, shift.group) if len(shift.group) == 2 else finding
 
 
 def candidates(solution, index):
@@ -133,6 +133,21 @@ def candidates(solution, index):
             )
     found.sort(key=lambda one: -one.effect)
     return [one for one in found if one.effect >= _LESSER * found[0].effect]
+
+
+def limits(solution, index):
+    """How many errors an offset and a gain of a tile take to be sure, alike in all channels, and which size to matter.
+
+    Returns
+    -------
+    sure, large : ndarray, shape (2, C)
+        `large` in adu and as a part.
+    """
+    channels = len(solution.level)
+    sure = np.sqrt(solution.price[index, [_OFFSET, _GAIN]] / channels)
+    height = OFFSET_FLOOR * solution.noise[index]
+    large = np.stack([height, height / np.maximum(np.abs(solution.level[:, index]), np.finfo(float).tiny)])
+    return np.repeat(sure[:, np.newaxis], channels, axis=1), large
 
 
 def _sizes(solution, index, kind):
@@ -195,17 +210,17 @@ def _finding(index, one, solution):
     )
     own = solution.partners[index]
     alone = len(own) == 1 and solution.partners[own[0]] == (index,)
-    return _of_a_pair(finding, *sorted((index, own[0]))) if alone else finding
+    return _of_a_pair(finding, (index, own[0])) if alone else finding
 
 
-def _of_a_pair(finding, first, second):
+def _of_a_pair(finding, pair):
     """Where two tiles only meet each other nobody can say which of them is wrong."""
-    size = abs(finding.value)
+    size, (first, second) = abs(finding.value), sorted(pair)
     message = (
         f"Tiles {first} and {second} differ by {size:.4g} {finding.unit}; no third tile says which of them is wrong: "
         "look at both."
     )
-    return replace(finding, tile=None, value=size, message=message)
+    return replace(finding, tile=None, value=size, message=message, tiles=(finding.tile, sum(pair) - finding.tile))
 
 
 def untested(tile, reason, test):

@@ -14,7 +14,8 @@ from .matching import coarse_places, same_stars
 
 # Shifts smaller than this are of no consequence, however sure, in mosaic pixels.
 SHIFT_FLOOR = 0.05
-_ALARMS = 1e-3
+# Probability of a shift that is none, in a mosaic.
+ALARMS = 1e-3
 _ROUNDS = 5
 _SETTLED = 1e-3
 _MIN_STARS = 3
@@ -65,7 +66,7 @@ class Shift:
     @property
     def matters(self):
         """Whether it is both sure, among so many tiles tested, and large enough to matter."""
-        return bool(self.chance * self.tested < _ALARMS and np.hypot(*self.pixels) > SHIFT_FLOOR)
+        return bool(self.chance * self.tested < ALARMS and np.hypot(*self.pixels) > SHIFT_FLOOR)
 
 
 def register(stars, coarse):

@@ -12,7 +12,9 @@ from itertools import combinations
 
 import numpy as np
 
-KINDS = ("offset", "gain_residual", "gradient")
+from .finding import LEVELS
+
+KINDS = LEVELS
 # Columns of a tile's equations: level, scale of everything with the pedestal, slope along u and along v.
 COLUMNS = ((0,), (1,), (2, 3))
 _SUBSETS = tuple(subset for size in range(len(KINDS) + 1) for subset in combinations(range(len(KINDS)), size))

@@ -81,6 +81,31 @@ def gain_steps(coarse, gains, offsets, noise):
     return steps
 
 
+def median_steps(coarse):
+    """The step of every pair of tiles that overlap, as given.
+
+    Parameters
+    ----------
+    coarse : sequence of (CoarseTile or None)
+
+    Returns
+    -------
+    dict of (int, int) to ndarray, shape (C,)
+        Median of first − second in adu of each channel, of the pairs that share at least 20 blocks in every one.
+    """
+    found = {}
+    for i, first in enumerate(coarse):
+        for j in range(i + 1, len(coarse)):
+            parts = None if first is None or coarse[j] is None else common_part(first.box, coarse[j].box)
+            if parts is None:
+                continue
+            here, there = ((slice(None), *part) for part in parts)
+            left = first.value[here] - coarse[j].value[there]
+            if np.isfinite(left).sum(axis=(1, 2)).min() >= _MIN_BLOCKS:
+                found[i, j] = np.nanmedian(left, axis=(1, 2))
+    return found
+
+
 def _step(one, other, gain, other_gain, taken):
     """(before, added, after) of a step, as `Step` has them."""
     pedestal = float(np.median((one + other) / 2))

@@ -11,7 +11,9 @@ from ..measure.stars import Stars, find_stars
 from ..parallel import threads
 from ..settings import worker_count
 from ..tiles.grid import copied
+from ..tiles.place import Place
 from ..tiles.planes import channels_last
+from .kinds import limits
 from .registration import Shift, moved, register
 from .solution import Solution, solve
 
@@ -54,11 +56,12 @@ class Survey:
 
     @property
     def fits(self):
-        """`TileFit` of each tile, its shift along with it; None for one that could not be compared."""
-        return tuple(
-            fit if fit is None or shift is None else fit.with_shift(shift)
-            for fit, shift in zip(self.solution.fits, self.shifts, strict=True)
-        )
+        """`TileFit` of each tile, its shift and what agrees along with it; None for one that could not be compared."""
+        fits = []
+        for index, (fit, shift) in enumerate(zip(self.solution.fits, self.shifts, strict=True)):
+            own = fit and fit.with_limits(*limits(self.solution, index))
+            fits.append(own if own is None or shift is None else own.with_shift(shift))
+        return tuple(fits)
 
 
 def survey(second_pass):
@@ -77,23 +80,33 @@ def survey(second_pass):
 
     def look(index, pixels=None):
         tile = tiles[index]
-        own = copied(tile.wcs) if pixels is None else moved(tile, copied(wcs), pixels)
-        return look_at(replace(tile, wcs=own), copied(wcs), shape_out)
+        if pixels is None:
+            return look_at(replace(tile, wcs=copied(tile.wcs)), copied(wcs), second_pass.place(index))
+        right = replace(tile, wcs=moved(tile, copied(wcs), pixels))
+        return look_at(right, copied(wcs), Place.of(right.shape, right.wcs, shape_out, copied(wcs)))
 
     with threads(worker_count()) as run:
         looks = list(run(look, range(len(tiles))))
         return compare(looks, shape_out, lambda wrong, pixels: run(look, wrong, pixels))
 
 
-def look_at(tile, wcs, shape_out):
-    """What is kept of one tile; parameters as for `project_blocks`.
+def look_at(tile, wcs, place):
+    """What is kept of one tile.
+
+    Parameters
+    ----------
+    tile : Tile
+    wcs : astropy.wcs.WCS
+        Of the mosaic.
+    place : Place or None
+        Of the tile in it.
 
     Returns
     -------
     TileLook
     """
     with np.errstate(all="ignore"):
-        return TileLook(project_blocks(tile, wcs, shape_out), _noise(tile.pixels), find_stars(tile, wcs))
+        return TileLook(project_blocks(tile, place), _noise(tile.pixels), find_stars(tile, wcs))
 
 
 def compare(looks, shape_out, look_again):

@@ -8,9 +8,10 @@ import logging
 
 import numpy as np
 
-from ..files import whole_file
+from ..files import reason_of, whole_file
 from ..guard import alone
 from ..settings import LOGGER_NAME
+from .evidence_picture import EVIDENCE_PICTURE, write_evidence_picture
 from .maps import write_map
 from .page import write_page
 from .pictures import MAP_PICTURE, TILES_PICTURE, write_map_picture, write_tiles_picture
@@ -76,7 +77,7 @@ def write_artefacts(report, directory, logger=None):
                 missing.setdefault(extra, []).append(name)
             else:
                 cause = cause or error
-                failed.setdefault(_reason(error), []).append(name)
+                failed.setdefault(reason_of(error), []).append(name)
         if path not in written:
             _remove(path, failed)
     if missing:
@@ -97,7 +98,7 @@ def _make_directory(directory):
     except FileExistsError:
         raise ArtefactError(f"{directory}: is a file, a directory is needed for the report") from None
     except OSError as error:
-        raise ArtefactError(f"{directory}: no directory for the report: {_reason(error)}") from error
+        raise ArtefactError(f"{directory}: no directory for the report: {reason_of(error)}") from error
 
 
 def _remove(path, failed):
@@ -105,13 +106,7 @@ def _remove(path, failed):
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        failed.setdefault(f"an older one cannot be removed: {_reason(error)}", []).append(path.name)
-
-
-def _reason(error):
-    # An OSError's own text names a temporary file that nobody will find.
-    text = getattr(error, "strerror", None) or " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"
+        failed.setdefault(f"an older one cannot be removed: {reason_of(error)}", []).append(path.name)
 
 
 def _say_missing(missing, logger):
@@ -145,5 +140,6 @@ ARTEFACTS = {
     TABLE_NAME: (lambda report: report.tile_count > 0, write_table),
     MAP_PICTURE: (_has_map, write_map_picture),
     TILES_PICTURE: (lambda report: len(report.tiles) > 0, write_tiles_picture),
+    EVIDENCE_PICTURE: (lambda report: len(report.evidence) > 0, write_evidence_picture),
     PAGE_NAME: (lambda report: True, write_page),
 }

@@ -17,7 +17,9 @@ _LINE = 0.15
 # Shares of a tile's sides at which its number may stand.
 _INSIDE = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.6, 0.7, 0.75, 0.8, 0.85)
 # Light for little, so that outlines show and paper stays paper; told apart with any colour vision.
-_DISTANCE_COLOURS, _SIGNED_COLOURS = "YlGnBu", "RdBu_r"
+_COLOURS = "RdBu_r"
+# Ranges that differ by no more than this factor become one.
+_ALIKE = 3.0
 _HOURS = "\N{MODIFIER LETTER SMALL H}", "\N{MODIFIER LETTER SMALL M}", "\N{MODIFIER LETTER SMALL S}"
 _DEGREES = "°", "′", "″"
 _AXIS_NAMES = {
@@ -29,7 +31,9 @@ _AXIS_NAMES = {
 
 
 def draw_map(report):
-    """Draw the delta map and the signed one, one above the other.
+    """Draw each tile minus the reference, as given and, where gains are known, after them, one above the other.
+
+    Where tiles overlap the one is seen that is furthest from the reference as a whole.
 
     Parameters
     ----------
@@ -40,9 +44,7 @@ def draw_map(report):
     -------
     matplotlib.figure.Figure
     """
-    from matplotlib import colormaps
-
-    delta = report.delta
+    delta, maps = report.delta, _maps(report)
     rows, columns = delta.delta.shape
     panel = float(np.clip(_PANEL * rows / columns, 1.2, 6.0))
     # A strip in its true shape would be too thin to see anything in it.
@@ -52,53 +54,70 @@ def draw_map(report):
         points[:] = points.min()
     findings = finding_list(report)
     top = _TOP + _LINE * len(findings.splitlines())
-    height = top + 2 * panel + _GAP + _BOTTOM
+    height = top + len(maps) * (panel + _GAP) - _GAP + _BOTTOM
     figure = new_figure(height)
     figure.text(0, 1, _heading(report), va="top", fontsize=MEDIUM, **TEXT)
     figure.text(0, 1 - 0.52 / height, findings, va="top", fontsize=MEDIUM, **TEXT | {"color": FLAGGED})
-    upper, signed = map_limits(delta)
-    reference = "first pass" if delta.reference == "first_pass" else "mean of tiles"
-    panels = (
-        (f"|tile − {reference}|", delta.delta, _DISTANCE_COLOURS, (0.0, upper)),
-        (f"tile − {reference}", delta.signed, _SIGNED_COLOURS, (-signed, signed)),
-    )
+    reference = "first pass" if delta.reference == "first_pass" else "mean of the tiles"
+    limits = map_limits(list(maps.values()))
     edges = _outline_edges(report)
     places = label_places(edges, points)
-    for place, (title, layer, colours, limits) in enumerate(panels):
+    for place, (title, limit) in enumerate(zip(maps, limits, strict=True)):
         low = height - top - panel - place * (panel + _GAP)
         box = (_LEFT / WIDTH, low / height, _PANEL / WIDTH, panel / height)
         axes = figure.add_axes(box, projection=delta.wcs)
-        _draw_layer(axes, blank_uncompared(layer, delta.count), colormaps[colours], limits)
+        _draw_layer(axes, _layer(maps[title]), limit)
         axes.set_aspect("auto" if stretched else "equal")
         _name_axes(axes, delta.wcs)
-        axes.set_title(f"{title}, mean over the tiles", fontsize=10, loc="left", **TEXT)
+        axes.set_title(f"tile {title} − {reference}", fontsize=10, loc="left", **TEXT)
         _draw_outlines(axes, report, edges, places, points)
     return figure
 
 
-def map_limits(delta):
-    """Upper limit of the delta map's colours, and half the range of the signed one's.
+def _maps(report):
+    """The maps to draw by what they hold."""
+    maps = {} if report.before is None else {"as given": report.before}
+    if report.after_gain or not maps:
+        maps["after its gain" if report.after_gain else "as given"] = report.delta
+    return maps
 
-    The 99.5th percentile, or three times the scatter (from the median absolute deviation) of the
-    signed map where that is more: a few bright stars do not flatten the rest.
+
+def _layer(delta):
+    return blank_uncompared(delta.signed if delta.furthest is None else delta.furthest, delta.count)
+
+
+def map_limits(maps):
+    """Half the range of the colours of each map.
+
+    Four times the scatter of a map (from the median absolute deviation) or, where that is more, the 99th percentile of
+    what is larger than a star (a running median over 5 × 5 pixels): stars run into the arrows of the colour bar, and a
+    tile that stands out by half the noise of a pixel is seen. All have the range of the largest, unless that would
+    hide what another holds.
 
     Parameters
     ----------
-    delta : DeltaMap
+    maps : list of DeltaMap
 
     Returns
     -------
-    (float, float)
+    list of float
         In adu; 1 where nothing was compared or nothing differs.
     """
-    compared = delta.count > 0
-    if not compared.any():
-        return 1.0, 1.0
-    signed = delta.signed[compared]
-    sigma = 1.4826 * np.median(np.abs(signed - np.median(signed)))
-    layers = delta.delta[compared], np.abs(signed)
-    limits = (max(float(np.percentile(layer, 99.5)), 3.0 * float(sigma)) for layer in layers)
-    return tuple(limit if np.isfinite(limit) and limit > 0 else 1.0 for limit in limits)
+    found = [_limit(_layer(own)) for own in maps]
+    return [max(found)] * len(found) if max(found) <= _ALIKE * min(found) else found
+
+
+def _limit(layer):
+    from scipy.ndimage import median_filter
+
+    known = np.isfinite(layer)
+    if not known.any():
+        return 1.0
+    values = layer[known]
+    scatter = 1.4826 * float(np.median(np.abs(values - np.median(values))))
+    smooth = median_filter(np.where(known, layer, 0.0), size=5)[known]
+    limit = max(4.0 * scatter, float(np.percentile(np.abs(smooth), 99)))
+    return limit if np.isfinite(limit) and limit > 0 else 1.0
 
 
 def label_size(places):
@@ -129,25 +148,28 @@ def _heading(report):
     delta = report.delta
     side = f"{delta.downsample} × {delta.downsample}"
     return (
-        f"{headline(report)} {'after gain' if report.after_gain else 'as given'}\n"
-        f"reference: {reference_text(delta.reference)}\n1 pixel = {side} mosaic pixels; hatched: not compared"
+        f"{headline(report)}\n"
+        f"reference: {reference_text(delta.reference)}; where tiles overlap, the one that differs most\n"
+        f"1 pixel = {side} mosaic pixels; hatched: not compared"
     )
 
 
-def _draw_layer(axes, layer, colours, limits):
+def _draw_layer(axes, layer, limit):
+    from matplotlib import colormaps
+
     image = axes.imshow(
         layer,
         origin="lower",
-        cmap=colours.with_extremes(bad=(0, 0, 0, 0)),
-        vmin=limits[0],
-        vmax=limits[1],
+        cmap=colormaps[_COLOURS].with_extremes(bad=(0, 0, 0, 0)),
+        vmin=-limit,
+        vmax=limit,
         interpolation="nearest",
     )
     axes.patch.set(facecolor="0.88", edgecolor="0.6", hatch="///", linewidth=0)
     finite = layer[np.isfinite(layer)]
-    low, high = (finite.min(), finite.max()) if finite.size else limits
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
-    beyond = extend.get((bool(low < limits[0]), bool(high > limits[1])), "neither")
+    beyond = extend.get((bool(low < -limit), bool(high > limit)), "neither")
     bar = axes.figure.colorbar(image, cax=axes.inset_axes([1.03, 0.0, 0.045, 1.0]), extend=beyond)
     extremes = f"{low:.4g} to {high:.4g}".replace("-", "−") if finite.size else "none"
     bar.set_label(f"{UNIT}  (data: {extremes})", fontsize=SMALL, **TEXT)
@@ -178,7 +200,14 @@ def _draw_outlines(axes, report, edges, places, points):
     """Outline and number the tiles; `points` a map pixel, across and up."""
     size = label_size(places * points)
     kinds = flagged_tiles(report.findings)
+    if not size:
+        # So many outlines would hide the map: those of the tiles that are named, and the edge of all.
+        covered = np.pad(report.delta.count > 0, 1)
+        across, up = (np.arange(-1, n + 1) for n in report.delta.count.shape[::-1])
+        axes.contour(across, up, covered, levels=[0.5], colors=INK, linewidths=0.7, zorder=3)
     for index, edge in enumerate(edges):
+        if not size and index not in kinds:
+            continue
         colour, width = (FLAGGED, 1.8) if index in kinds else (INK, 0.7 if size >= 7 else 0.4)
         _draw_edge(axes, edge, colour, width, zorder=3 + (index in kinds))
         label = str(index)
@@ -186,7 +215,7 @@ def _draw_outlines(axes, report, edges, places, points):
             named = f"{index} {kinds[index][0]}".replace("_", " ")
             # A bold letter is about 5 points wide; where the kind has no room, the heading has it.
             label = named if 5 * len(named) < points[0] * np.ptp(edge[:, 0]) else label
-        if np.isfinite(places[index]).all() and (size or index in kinds):
+        if np.isfinite(places[index]).all():
             _draw_label(axes, label, places[index], max(size, 7.0) if index in kinds else size, colour)
 
 

@@ -8,6 +8,8 @@ import math
 import numpy as np
 
 from ..versions import package_versions
+from .evidence_picture import EVIDENCE_PICTURE, evidence_title, read_rows
+from .grouping import grouped
 from .maps import UNIT, reference_text
 from .pictures import MAP_PICTURE, TILES_PICTURE
 from .tables import flagged_tiles, short_table, tile_table
@@ -36,8 +38,7 @@ VERDICT_TEXTS = {
 _PICTURES = {
     MAP_PICTURE: (
         "Where the tiles disagree",
-        "Two maps of the sky with numbered tile outlines: distance of the tiles from the reference, and the same "
-        "with its sign.",
+        "Maps of the sky with numbered tile outlines: the tiles minus the reference, as given and after their gain.",
     ),
     TILES_PICTURE: (
         "Tile by tile",
@@ -103,6 +104,7 @@ def _known(number):
 def _content(report, directory):
     title, meaning = VERDICT_TEXTS[report.verdict]
     table = short_table(tile_table(report))
+    rows = _evidence_rows(report, directory)
     return {
         "verdict": report.verdict,
         "title": title,
@@ -111,11 +113,17 @@ def _content(report, directory):
         "findings": [
             {
                 "kind": finding.kind.replace("_", " "),
-                "tile": _tile_text(report, finding.tile),
+                "tile": _tile_text(report, finding, tiles),
                 "size": finding_size(finding),
                 "message": finding.message,
+                "row": next((data for one, data in rows if one.found and one.finding is finding), None),
             }
-            for finding in report.findings
+            for finding, tiles in grouped(report.findings)
+        ],
+        "closest": [
+            {"title": evidence_title(one.finding), "reason": one.finding.message, "row": data}
+            for one, data in rows
+            if not one.found
         ],
         "pictures": [
             {"title": text[0], "alt": text[1], "data": base64.b64encode((directory / name).read_bytes()).decode()}
@@ -135,9 +143,19 @@ def _content(report, directory):
     }
 
 
-def _tile_text(report, tile):
+def _evidence_rows(report, directory):
+    """(Evidence, picture) pairs, the pictures cut out of the one that lies beside the page; none where it is not."""
+    path = directory / EVIDENCE_PICTURE
+    if not path.is_file():
+        return []
+    pictures = (base64.b64encode(data).decode() for data in read_rows(path))
+    return list(zip(report.evidence, pictures, strict=True))
+
+
+def _tile_text(report, finding, tiles):
+    tile = finding.tile
     if tile is None:
-        return "whole mosaic"
+        return f"tiles {tiles}" if tiles else "whole mosaic"
     name = report.tiles[tile].name if 0 <= tile < len(report.tiles) else None
     return f"tile {tile} ({name})" if name else f"tile {tile}"
 

@@ -15,6 +15,7 @@ from .style import (
     TEXT,
     WIDTH,
     finding_list,
+    font,
     headline,
     new_figure,
     save,
@@ -22,6 +23,11 @@ from .style import (
 )
 from .tables import channel_names, flagged_tiles
 
+# Of the fitted terms: their label, and what they are drawn in units of.
+_FITS = {"offset": ("offset to the\nothers (adu)", 1.0), "gain": ("scale to the\nothers (%)", 100.0)}
+_MARKERS = ("o", FLAGGED), ("s", "#009E73"), ("^", AFTER), ("D", INK)
+# In units of what agrees.
+_FAR_OUT = 20.0
 MAP_PICTURE = "twopass_delta_map.png"
 TILES_PICTURE = "twopass_tiles.png"
 
@@ -71,7 +77,7 @@ def write_tiles_picture(report, path):
 
 
 def draw_tiles(report):
-    """Draw a panel of gains and one of medians for each channel, over the tile number.
+    """Draw gains, medians of each channel and, where tiles were compared, what was fitted, over the tile number.
 
     Parameters
     ----------
@@ -89,24 +95,28 @@ def draw_tiles(report):
     channels = pre.shape[1]
     findings = finding_list(report)
     top = 0.5 + 0.16 * len(findings.splitlines())
-    height = top + 1.35 * (1 + channels) + 0.45
+    fits = {index: tile.fit for index, tile in enumerate(report.tiles) if tile.fit is not None}
+    count = 1 + channels + (len(_FITS) if fits else 0)
+    height = top + 1.35 * count + 0.45
     figure = new_figure(height)
     figure.text(0, 1, headline(report), va="top", fontsize=MEDIUM, **TEXT)
     figure.text(0, 1 - 0.2 / height, findings, va="top", fontsize=MEDIUM, **TEXT | {"color": FLAGGED})
-    panels = figure.subplots(1 + channels, 1, sharex=True, squeeze=False)[:, 0]
+    panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     figure.subplots_adjust(left=0.8 / WIDTH, right=0.99, top=1 - top / height, bottom=0.45 / height, hspace=0.25)
     marker = float(np.clip(90 / len(index), 2.0, 6.0))
     _draw_gains(panels[0], report, index, marker)
     for channel, name in enumerate(channel_names(channels)):
         label = f"median {name}" if channels > 1 else "median"
         _draw_medians(panels[1 + channel], index, pre[:, channel], post[:, channel], marker, f"{label}\n({UNIT})")
+    for axes, term in zip(panels[1 + channels :], _FITS, strict=False):
+        _draw_fits(axes, term, index, fits, channels)
     for axes in panels:
         _finish(axes, flagged_tiles(report.findings))
     panels[-1].set_xlabel("tile", fontsize=MEDIUM, **TEXT)
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[-1].set_xlim(index.min() - 0.7, index.max() + 0.7)
     _number_flagged(panels[0], flagged_tiles(report.findings))
-    handles = panels[-1].get_legend_handles_labels()
+    handles = panels[1].get_legend_handles_labels()
     figure.legend(
         *handles,
         fontsize=SMALL,
@@ -145,6 +155,51 @@ def _draw_medians(axes, index, pre, post, marker, label):
     axes.plot(index, pre, "o", markersize=1.5 * marker, label="as given", **hollow)
     axes.plot(index, post, "o", markersize=marker, color=AFTER, label="after the gain")
     axes.set_ylabel(label, fontsize=MEDIUM, **TEXT)
+
+
+def _draw_fits(axes, term, index, fits, channels):
+    """A fitted term of every tile with its errors, channels side by side, over a band of what agrees with none."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, SymmetricalLogLocator
+
+    label, factor = _FITS[term]
+    tiles = np.array(list(fits))
+    names = term, f"{term}_error", f"{term}_agrees"
+    value, error, agrees = (factor * np.array([getattr(fit, name) for fit in fits.values()]) for name in names)
+    band = np.nan_to_num(agrees).max(axis=1)
+    axes.bar(index[tiles], 2 * band, 1.0, -band, color="0.85", linewidth=0, zorder=0, label="agrees")
+    for channel, name in enumerate(channel_names(channels)):
+        marker, colour = _MARKERS[channel % len(_MARKERS)]
+        dodge = 0.5 * ((channel + 0.5) / channels - 0.5)
+        axes.errorbar(
+            index[tiles] + dodge,
+            value[:, channel],
+            np.nan_to_num(error[:, channel]),
+            fmt=marker,
+            markersize=float(np.clip(60 / len(index), 1.5, 3.5)),
+            color=colour,
+            elinewidth=0.9,
+            label=name,
+        )
+    limit, largest = np.median(band), np.nan_to_num(np.abs(value)).max()
+    if largest > _FAR_OUT * limit > 0:
+        # What agrees would be a line; ticks in plain characters, for the usual ones are set by a formula parser.
+        decade = 10.0 ** np.ceil(np.log10(limit))
+        axes.set_yscale("symlog", linthresh=decade)
+        axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=decade))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+        axes.yaxis.set_minor_locator(MaxNLocator(1))
+    axes.set_ylabel(label, fontsize=MEDIUM, **TEXT)
+    axes.legend(
+        prop=font(SMALL),
+        labelcolor=INK,
+        ncols=channels + 1,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 0.99),
+        borderpad=0,
+        borderaxespad=0.2,
+        handletextpad=0.2,
+        frameon=False,
+    )
 
 
 def _finish(axes, flagged):

@@ -16,10 +16,12 @@ from ..measure.delta import DeltaMap
 from ..measure.stats import TileStats
 from ..versions import package_versions
 from .artefacts import MAP_NAME, PAGE_NAME, write_artefacts
+from .grouping import grouped
 from .tables import tile_table
 
 if TYPE_CHECKING:
     # Brings scipy's solvers, which a report needs no more.
+    from ..diagnosis.evidence import Evidence
     from ..diagnosis.fits import TileFit
 
 SCHEMA = "zemosaic-twopass-report"
@@ -87,6 +89,9 @@ class TwoPassReport:
         False where no gain is known: `delta` is then that of the tiles as given.
     created : str
         When the report was made, UTC, ISO 8601.
+    evidence : tuple of Evidence
+        For the worst six findings or, where there is none, for what comes closest to one; for the picture, and not in
+        the JSON.
     """
 
     tiles: tuple[TileRecord, ...] = ()
@@ -100,6 +105,7 @@ class TwoPassReport:
     settings: dict[str, Any] = field(default_factory=dict)
     after_gain: bool = True
     created: str = field(default_factory=_now)
+    evidence: tuple[Evidence, ...] = ()
 
     @property
     def tile_count(self):
@@ -178,19 +184,20 @@ class TwoPassReport:
 
 def tile_lines(record):
     """The pair of log lines of one tile, before and after its gain."""
-    head = f"idx={record.index} id={_label(record.name)} gain={record.gain:.6g}"
+    head = f"idx={record.index} id={label(record.name)} gain={record.gain:.6g}"
     return (
         f"[TwoPassTile] pre_gain {head} {_stats_text(record.pre)}",
         f"[TwoPassTile] post_gain {head} {_stats_text(record.post)} source={record.post_source}",
     )
 
 
-def finding_line(finding):
-    """The log line of a finding."""
-    return (
-        f"[TwoPassFinding] idx={'-' if finding.tile is None else finding.tile} kind={finding.kind} "
-        f"value={finding.value:.6g} unit={finding.unit or '-'} sigma={finding.sigma:.6g} {finding.message}"
-    )
+def finding_lines(findings):
+    """The log lines of findings, in their order; notes of one kind about several tiles have one."""
+    return [
+        f"[TwoPassFinding] idx={tiles or '-'} kind={finding.kind} value={finding.value:.6g} "
+        f"unit={finding.unit or '-'} sigma={finding.sigma:.6g} {finding.message}"
+        for finding, tiles in grouped(findings)
+    ]
 
 
 def delta_line(delta, path):
@@ -220,12 +227,12 @@ def file_lines(report, paths):
     names = {path.name: path for path in paths}
     lines = [delta_line(report.delta, names[MAP_NAME])] if MAP_NAME in names else []
     if paths:
-        page = _label(str(names.get(PAGE_NAME, "")))
-        lines.append(f"[TwoPassReport] dir={_label(str(paths[0].parent))} page={page} files={len(paths)}")
+        page = label(str(names.get(PAGE_NAME, "")))
+        lines.append(f"[TwoPassReport] dir={label(str(paths[0].parent))} page={page} files={len(paths)}")
     return lines
 
 
-def _label(name):
+def label(name):
     """A name as one token of a key=value line."""
     if not name:
         return "-"

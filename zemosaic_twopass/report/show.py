@@ -14,6 +14,7 @@ from ..console import say
 from ..diagnosis.finding import Finding
 from ..files import bounded_text
 from .artefacts import JSON_NAME, TABLE_NAME
+from .grouping import grouped
 from .page import VERDICT_TEXTS, finding_size
 from .report import SCHEMA, SCHEMA_VERSION
 from .tables import short_table
@@ -134,8 +135,8 @@ def report_lines(report):
     yield report["summary"]
     yield ""
     yield f"Findings: {len(report['findings']) or 'none'}"
-    for number, finding in enumerate(map(_finding, report["findings"]), start=1):
-        where = "whole mosaic" if finding.tile is None else f"tile {finding.tile}"
+    for number, (finding, tiles) in enumerate(grouped(map(_finding, report["findings"])), start=1):
+        where = f"tile{'' if finding.tile is not None else 's'} {tiles}" if tiles else "whole mosaic"
         yield f"{number:3d}. {where}: {finding.kind.replace('_', ' ')}  {finding_size(finding)}".rstrip()
         yield f"     {finding.message}"
 

@@ -22,7 +22,7 @@ TEXT = {"color": INK, "parse_math": False}
 # In points and inches: on a phone, where the width is a third less, this can still be read.
 SMALL, MEDIUM = 8, 9
 WIDTH = 5.6
-_DPI = 130
+DPI = 130
 _MARGIN = 0.1
 _NAMED = 8
 
@@ -46,11 +46,11 @@ def silent_fonts():
         logger.filters = [kept for kept in logger.filters if kept is not of_others]
 
 
-def new_figure(height):
-    """An empty white figure of the width that all have, `height` inches tall, not known to pyplot."""
+def new_figure(height, width=WIDTH):
+    """An empty white figure, `height` and `width` in inches, not known to pyplot."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(WIDTH, height), dpi=_DPI, facecolor="white")
+    return Figure(figsize=(width, height), dpi=DPI, facecolor="white")
 
 
 def save(figure, path):
@@ -64,7 +64,20 @@ def save(figure, path):
     renderer = FigureCanvasAgg(figure).get_renderer()
     for axes in figure.axes:
         axes.apply_aspect()
-    figure.savefig(path, bbox_inches=figure.get_tightbbox(renderer).padded(_MARGIN))
+    _write(figure, path, bbox_inches=figure.get_tightbbox(renderer).padded(_MARGIN))
+
+
+def save_whole(figure, path, texts):
+    """Write a figure as PNG, as large as it is, with text chunks {name: text}."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    _use_font_files(figure)
+    FigureCanvasAgg(figure)
+    _write(figure, path, metadata=texts)
+
+
+def _write(figure, path, **how):
+    figure.savefig(path, **how)
     # A figure and its axes lead to each other: what they hold would wait for the collector.
     figure.clear()
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 from itertools import zip_longest
 
 from ..diagnosis.examine import Examination
+from ..diagnosis.gather import gather, sampler
 from ..diagnosis.verdict import summary_of, verdict_of
 from ..files import whole_file
 from ..parallel import apart
 from ..report.artefacts import MAP_NAME, ArtefactError
-from ..report.report import TwoPassReport, file_lines, finding_line, tile_lines
+from ..report.report import TwoPassReport, file_lines, finding_lines, tile_lines
 from ..settings import Settings
 from .build import delta_maps, examination_of, settings_of, tile_outlines, tile_records
 from .runs import prune_runs, run_folder
@@ -42,7 +43,11 @@ def publish(run, ran, probe):
     second_pass = run.capture.second_pass
     maps = delta_maps(second_pass, probe.downsample) if probe.delta_map and ran else (None, None)
     found = examination_of(second_pass) if probe.delta_map else Examination(())
-    findings = found.findings
+    findings, evidence = found.findings, ()
+    if probe.delta_map:
+        # A finding stands without its picture too.
+        with run.guard():
+            evidence = gather(found, sampler(second_pass), second_pass)
     summary, worst = summary_of(findings, probe.delta_map, ran)
     report = TwoPassReport(
         tuple(replace(record, fit=fit) for record, fit in zip_longest(records, found.fits) if record is not None),
@@ -51,11 +56,12 @@ def publish(run, ran, probe):
         verdict_of(findings) if probe.delta_map and ran else "undetermined",
         worst,
         summary,
+        evidence=evidence,
         outlines=tile_outlines(second_pass.tiles) if maps[0] else (),
         settings=settings_of(run.capture, probe.downsample),
     )
     probe.reports.append(report)
-    last = (*map(finding_line, report.findings), report.verdict_line())
+    last = (*finding_lines(report.findings), report.verdict_line())
     try:
         files = apart(_write, report, probe.directory, logger)
     except ArtefactError as error:

@@ -1,0 +1,121 @@
+"""What a finding rests on, as numbers that can be drawn: before and after the fault is taken out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .finding import Finding
+
+_GAUSSIAN_MAD = 1.4826
+# Error of a median of many values, in units of that of their mean.
+_MEDIAN_ERROR = 1.2533
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A small image of a tile, or of a part of it.
+
+    Attributes
+    ----------
+    title : str
+    values : ndarray, shape (h, w), float32
+        NaN where nothing is known; the first row is the lowest.
+    """
+
+    title: str
+    values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Points of a chart, or a line.
+
+    Attributes
+    ----------
+    label : str
+    x, y : ndarray, shape (n,)
+    error : ndarray, shape (n,), or None
+        Standard error of `y`; None for a line, which is to be drawn through its points.
+    """
+
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    error: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """Series over one another.
+
+    Attributes
+    ----------
+    x_label, y_label : str
+    series : tuple of Series
+    """
+
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What one finding rests on.
+
+    Attributes
+    ----------
+    finding : Finding
+    found : bool
+        False for what is not enough for a finding, but closest to one.
+    layers : tuple of Layer
+        As it is and as it would be, of the same shape; empty where a picture tells nothing.
+    unit : str
+        Of the layers.
+    chart : Chart or None
+    arrow : (float, float) or None
+        Unit vector along columns and rows of the layers, where the finding has a direction.
+    """
+
+    finding: Finding
+    found: bool = True
+    layers: tuple[Layer, ...] = ()
+    unit: str = "adu"
+    chart: Chart | None = None
+    arrow: tuple[float, float] | None = None
+
+
+def binned(label, x, y, bins=12):
+    """Medians of y over bins of x that hold equally many values each.
+
+    Parameters
+    ----------
+    label : str
+    x, y : ndarray, shape (n,)
+        Finite.
+    bins : int, optional
+
+    Returns
+    -------
+    Series
+        Errors from the median absolute deviation in each bin, as if the values were independent. Empty for no values.
+    """
+    parts = [part for part in np.array_split(np.argsort(x, kind="stable"), bins) if len(part)]
+    middle = [np.median(x[part]) for part in parts]
+    value = [np.median(y[part]) for part in parts]
+    scatter = [_GAUSSIAN_MAD * np.median(np.abs(y[part] - own)) for part, own in zip(parts, value, strict=True)]
+    error = _MEDIAN_ERROR * np.array(scatter) / np.sqrt([max(len(part), 1) for part in parts])
+    return Series(label, np.array(middle), np.array(value), error)
+
+
+def cropped(*layers):
+    """Images of one shape, as float32, without the rows and columns that are NaN in all of them."""
+    known = np.any([np.isfinite(layer) for layer in layers], axis=0)
+    rows, columns = (np.flatnonzero(known.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return [np.asarray(layer, dtype=np.float32) for layer in layers]
+    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    # Copies: views would keep the whole images.
+    return [np.array(layer[part], dtype=np.float32) for layer in layers]

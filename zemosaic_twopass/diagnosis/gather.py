@@ -1,0 +1,164 @@
+"""The evidence for the worst findings or, where there is none, for what comes closest to one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..measure.sampling import sample_tile
+from ..parallel import threads
+from ..settings import worker_count
+from ..tiles.grid import copied
+from .coadded import gain_evidence, implied_by, plane_evidence, point_evidence
+from .evidence import Evidence
+from .finding import LEVELS, NOTES, WRONG_GAIN, Finding
+from .kinds import GRADIENT_FLOOR, OFFSET_FLOOR
+from .levels import level_evidence, seam_evidence
+from .registration import ALARMS, SHIFT_FLOOR
+from .selection import KINDS, subset_number
+from .starlight import coadd_evidence, star_evidence
+
+_MOST = 6
+_CLOSEST = 3
+_TEXT_ONLY = "input_mutated", "gain_invalid"
+
+
+def gather(examination, sample, second_pass=None):
+    """Evidence for the worst six findings; in a clean run for the three closest to a finding.
+
+    Parameters
+    ----------
+    examination : Examination
+    sample : callable
+        From a list of tiles' indices and one of places, (rows, columns) of the mosaic each, to what these tiles hold
+        there, as `TileSamples`; a text for a tile that cannot be read any more.
+    second_pass : SecondPass, optional
+        None where there was none; then no finding is about one.
+
+    Returns
+    -------
+    tuple of Evidence
+        In the order of the findings, notes left out; empty where nothing could be compared and nothing was found.
+    """
+    found = [finding for finding in examination.findings if finding.kind not in NOTES]
+    with np.errstate(all="ignore"):
+        if found:
+            return tuple(_evidence(finding, examination, sample, second_pass) for finding in found[:_MOST])
+        if examination.mended is None:
+            return ()
+        return tuple(_nearly(one, examination.mended, sample) for one in _closest(examination.mended.surveyed))
+
+
+def sampler(second_pass):
+    """The `sample` of `gather` for tiles that are in memory."""
+
+    def look(index, places):
+        place = second_pass.place(index)
+        if place is not None:
+            # One tile may be asked for twice at a time.
+            place = replace(place, wcs=copied(place.wcs), wcs_out=copied(place.wcs_out))
+        return sample_tile(second_pass.tiles[index], place, places)
+
+    def sample(indices, places):
+        with threads(worker_count()) as run:
+            return list(run(look, indices, places))
+
+    return sample
+
+
+def _evidence(finding, examination, sample, second_pass):
+    mended, closure = examination.mended, examination.closure
+    tile = finding.tiles[0] if finding.tiles else finding.tile
+    if tile is None or finding.kind in _TEXT_ONLY or mended is None:
+        return Evidence(finding)
+    if finding.kind in LEVELS:
+        return level_evidence(finding, mended, mended.corrections[tile])
+    if finding.kind == "astrometry":
+        return star_evidence(finding, mended, sample)
+    if finding.kind == "gain_seam":
+        return seam_evidence(finding, mended, closure.offsets)
+    if finding.kind in WRONG_GAIN:
+        return gain_evidence(finding, mended.gains)
+    if finding.test == "contract":
+        seen, gain = second_pass.observed(tile), second_pass.gain(tile)
+        return plane_evidence(finding, second_pass.tiles[tile].pixels, seen, gain)
+    if finding.kind == "misregistration":
+        implied = implied_by(second_pass, closure, finding, sample)
+        return coadd_evidence(finding, mended, closure.culprit.shift, implied)
+    return point_evidence(finding, closure.culprit)
+
+
+@dataclass(frozen=True)
+class _Nearly:
+    """What is not enough for a finding: of which it has the parts `sure` and `large` of what makes one."""
+
+    finding: Finding
+    sure: float
+    large: float
+
+    @property
+    def closeness(self):
+        return min(self.sure, self.large)
+
+
+def _closest(surveyed):
+    """What comes closest to a finding, the closest first, one a tile at most."""
+    found = []
+    for tile in range(len(surveyed.looks)):
+        own = [*_levels(surveyed.solution, tile), *_shift(surveyed.shifts[tile], tile)]
+        if own:
+            found.append(max(own, key=lambda one: one.closeness))
+    return sorted(found, key=lambda one: -one.closeness)[:_CLOSEST]
+
+
+def _levels(solution, tile):
+    fit = solution.fits[tile]
+    if fit is None:
+        return
+    slope = np.hypot(fit.slope_x, fit.slope_y)
+    along = np.hypot(fit.slope_x * fit.slope_x_error, fit.slope_y * fit.slope_y_error) / slope
+    terms = (fit.offset, fit.offset_error), (fit.gain, fit.gain_error), (slope, along)
+    there, own = set(np.flatnonzero(solution.inside[tile]).tolist()), solution.brought[tile]
+    for kind, (value, error) in enumerate(terms):
+        size = np.abs(value / error)
+        if not (np.isfinite(size).any() and np.isfinite(solution.price[tile, kind])):
+            continue
+        channel = int(np.nanargmax(size))
+        brings = own[subset_number(there | {kind})] - own[subset_number(there - {kind})]
+        height = abs(value[channel]) * (abs(solution.level[channel, tile]) if KINDS[kind] == "gain_residual" else 1.0)
+        floor = GRADIENT_FLOOR if KINDS[kind] == "gradient" else OFFSET_FLOOR
+        unit = "relative" if KINDS[kind] == "gain_residual" else "adu"
+        number = float(value[channel]), float(size[channel])
+        finding = Finding(KINDS[kind], tile, *number, "", unit, float(error[channel]), channel, test="residual")
+        sure = max(float(brings / solution.price[tile, kind]), 0.0)
+        yield _Nearly(finding, sure, float(height / (floor * solution.noise[tile, channel])))
+
+
+def _shift(shift, tile):
+    if shift is not None:
+        size, error = float(np.hypot(*shift.pixels)), float(np.sqrt(np.trace(shift.covariance) / 2))
+        finding = Finding("astrometry", tile, size, shift.significance, "", "px", error, test="residual")
+        # As a deviance, so that it can be held against those of the levels.
+        sure = np.log(max(shift.chance * shift.tested, np.finfo(float).tiny)) / np.log(ALARMS)
+        yield _Nearly(finding, max(float(sure), 0.0), size / SHIFT_FLOOR)
+
+
+def _nearly(one, mended, sample):
+    """Evidence for what is not enough for a finding."""
+    finding, surveyed = one.finding, mended.surveyed
+    reason = f"sure, but of {one.large:.0%} of the size that matters"
+    if one.sure < 1:
+        reason = f"not sure: {one.sure:.0%} of the significance that a finding takes"
+    finding = replace(finding, message=reason)
+    if finding.kind == "astrometry":
+        return replace(star_evidence(finding, mended, sample), found=False)
+    fit, correction = surveyed.solution.fits[finding.tile], mended.corrections[finding.tile]
+    if finding.kind == "offset":
+        correction = replace(correction, offset=fit.offset)
+    elif finding.kind == "gradient":
+        correction = replace(correction, slope=np.stack([fit.slope_x, fit.slope_y], axis=1))
+    else:
+        level = surveyed.solution.level[:, finding.tile]
+        correction = replace(correction, factor=1 + fit.gain, offset=correction.offset - fit.gain * level)
+    return replace(level_evidence(finding, mended, correction), found=False)

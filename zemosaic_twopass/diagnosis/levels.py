@@ -1,0 +1,144 @@
+"""Evidence for what a tile has as given, and for steps that gains made: the tile against the others, block by block."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..measure.coarse import FACTOR
+from ..tiles.grid import common_part
+from .evidence import Chart, Evidence, Layer, Series, binned, cropped
+
+_ENDS = np.array([0.0, 1.0])
+# Of the brightness of the sky those blocks that hold no bright star: in percent.
+_USUAL_SKY = 1.0, 98.0
+
+
+def level_evidence(finding, mended, correction):
+    """A tile against the others, as given and with what was found taken out.
+
+    Parameters
+    ----------
+    finding : Finding
+        Kind `offset`, `gain_residual` or `gradient`.
+    mended : Mended
+    correction : Correction
+        What is to be taken out of the tile.
+
+    Returns
+    -------
+    Evidence
+        Layers: the tile minus the mean of the others, those with what was found in them taken out, NaN where there is
+        none, in blocks of the mosaic. The chart holds the same with the tile's other faults taken out: over the
+        brightness of the sky for a gain (an offset left in), along the slope for a gradient, along the columns for an
+        offset.
+    """
+    tile, channel = _tile_of(finding), finding.channel
+    blocks = mended.surveyed.looks[tile].blocks
+    sky = _mean_of_others(mended, tile, channel)
+    given = blocks.value[channel] - sky
+    left = correction.of_blocks(blocks)[channel] - sky
+    known = np.isfinite(left)
+    rows, columns = np.nonzero(known)
+    u, v = _uv(blocks, correction, rows, columns)
+    x, term, label = _kind_of_term(finding, correction, (sky[known], u, v))
+    use = slice(None) if finding.kind != "gain_residual" else _usual(x)
+    line = np.array([x[use].min(), x[use].max()]) if len(x) else _ENDS
+    value = left[known][use]
+    series = (
+        Series("fitted", line, term(line)),
+        binned("as given", x[use], value + term(x[use])),
+        binned("taken out", x[use], value),
+    )
+    chart = Chart(label, "tile − others (adu)", series)
+    before, after = cropped(given, left)
+    layers = Layer("tile as given − others", before), Layer("fault taken out", after)
+    arrow = None
+    if finding.kind == "gradient":
+        along = correction.slope[channel] / np.hypot(*correction.slope[channel])
+        arrow = tuple(along.tolist())
+    return Evidence(finding, layers=layers, chart=chart, arrow=arrow)
+
+
+def _tile_of(finding):
+    return finding.tiles[0] if finding.tile is None else finding.tile
+
+
+def _mean_of_others(mended, tile, channel):
+    """Mean of the other tiles over the blocks of one, what was found in them taken out; NaN where there is none."""
+    box = mended.surveyed.looks[tile].blocks.box
+    total = np.zeros([part.stop - part.start for part in box])
+    count = np.zeros(total.shape)
+    for other in mended.surveyed.solution.partners[tile]:
+        parts = common_part(box, mended.surveyed.looks[other].blocks.box)
+        values = mended.blocks[other][channel][parts[1]]
+        known = np.isfinite(values)
+        np.add(total[parts[0]], values, out=total[parts[0]], where=known)
+        count[parts[0]] += known
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+
+
+def _uv(blocks, correction, rows, columns):
+    """Where blocks lie in what their tile knows, from −½ to ½ along columns and rows."""
+    places = np.stack([columns + blocks.box[1].start, rows + blocks.box[0].start], axis=1)
+    first, last = correction.extent
+    return ((FACTOR * (places + 0.5) - 0.5 - first) / (last - first) - 0.5).T
+
+
+def _kind_of_term(finding, correction, places):
+    """What a chart runs along, what the fault is there as a function of it, and its label."""
+    channel, (sky, u, v) = finding.channel, places
+    if finding.kind == "gain_residual":
+        factor, offset = correction.factor[channel], correction.offset[channel]
+        return sky, lambda at: (factor - 1) * at + offset, "brightness of the sky (adu)"
+    if finding.kind == "gradient":
+        slope = correction.slope[channel]
+        size = float(np.hypot(*slope))
+        return (u * slope[0] + v * slope[1]) / size, lambda at: size * at, "along the slope, as part of the tile"
+    # Of two tiles that only meet each other the finding has the size alone.
+    size = correction.offset[channel] if finding.tile is None else finding.value
+    return u, lambda at: np.full(np.shape(at), size), "along columns, as part of the tile"
+
+
+def _usual(sky):
+    low, high = np.percentile(sky, _USUAL_SKY) if len(sky) else _ENDS
+    return (sky >= low) & (sky <= high)
+
+
+def seam_evidence(finding, mended, offsets):
+    """The step that the second pass made: two tiles where they overlap, before and after the gains.
+
+    Parameters
+    ----------
+    finding : Finding
+        Kind `gain_seam`.
+    mended : Mended
+    offsets : ndarray, shape (N, C)
+        What background matching took from each tile in adu.
+
+    Returns
+    -------
+    Evidence
+        Layers: first minus second tile, NaN where they do not meet, in blocks of the mosaic. The chart runs along the
+        longer side of where they meet.
+    """
+    first, second = finding.tiles
+    channel, gains = finding.channel, mended.gains.applied
+    pair = [mended.surveyed.looks[tile].blocks for tile in (first, second)]
+    parts = common_part(pair[0].box, pair[1].box)
+    one, other = (blocks.value[channel][part] for blocks, part in zip(pair, parts, strict=True))
+    taken = offsets[first, channel] - offsets[second, channel]
+    given, after = one - other, gains[first] * one - gains[second] * other - taken
+    known = np.isfinite(given)
+    numbers = np.nonzero(known)
+    along = int(np.ptp(numbers[1]) >= np.ptp(numbers[0])) if known.any() else 0
+    x = FACTOR * (numbers[along] - numbers[along].min(initial=0) + 0.5)
+    usual = float(np.median(gains[np.isfinite(gains)]))
+    curves = (("as given", given), ("after the gains", after), ("equal gains", usual * given))
+    chart = Chart(
+        f"along {'columns' if along else 'rows'} where they meet (px)",
+        f"tile {first} − tile {second} (adu)",
+        tuple(binned(name, x, values[known]) for name, values in curves),
+    )
+    before, later = cropped(given, after)
+    layers = Layer(f"tile {first} − {second}, as given", before), Layer("after the gains", later)
+    return Evidence(finding, layers=layers, chart=chart)

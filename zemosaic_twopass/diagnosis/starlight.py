@@ -1,0 +1,151 @@
+"""Evidence for shifts: the median of a tile's stars minus the same stars where they should be."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from .evidence import Chart, Evidence, Layer, Series
+from .matching import RADIUS
+
+# Half a stamp in pixels of the mosaic, and how many stars: enough for a quiet mean, quick to sample.
+_REACH = 8
+_SIDE = 2 * _REACH + 1
+_MOST = 25
+_GAUSSIAN_MAD = 1.4826
+_MEDIAN_ERROR = 1.2533
+# Of a profile: how far from its line a pixel may lie.
+_BESIDE = 1.5
+
+
+def star_evidence(finding, mended, sample):
+    """The stars of a tile against those of the others, as its WCS places them and with its shift taken out.
+
+    Parameters
+    ----------
+    finding : Finding
+        Kind `astrometry`.
+    mended : Mended
+    sample : callable
+        As for `gather.gather`.
+
+    Returns
+    -------
+    Evidence
+        Layers: the median over stars of tile minus mean of the others, in units of the height of each star, 17 × 17
+        pixels of the mosaic. The chart is a cut through them along the shift. Without both where no star can be
+        sampled.
+    """
+    surveyed = mended.surveyed
+    tile = finding.tiles[0] if finding.tile is None else finding.tile
+    partners = list(surveyed.solution.partners[tile])
+    places = _stamps(_shared(surveyed.looks[tile].stars, [surveyed.looks[other].stars for other in partners]))
+    shifts = [surveyed.shifts[index] for index in (tile, *partners)]
+    moves = [shift.pixels if shift is not None and shift.matters else np.zeros(2) for shift in shifts[1:]]
+    own = shifts[0].pixels
+    asked = [tile, tile, *partners], [_moved(places, move) for move in (np.zeros(2), own, *moves)]
+    given, right, *others = (_values(found, places) for found in sample(*asked))
+    others = np.array(others).reshape(len(partners), *given.shape)
+    known = np.isfinite(others)
+    count = np.count_nonzero(known, axis=0)
+    sky = np.divide(np.sum(others, axis=0, where=known), count, out=np.full(given.shape, np.nan), where=count > 0)
+    titles = "as its WCS says", "shift taken out"
+    return _evidence(finding, dict(zip(titles, (given - sky, right - sky), strict=True)), sky, own)
+
+
+def coadd_evidence(finding, mended, shift, implied):
+    """The stars of a tile as the coadd used them against where its WCS has them, and with the shift taken out.
+
+    Parameters
+    ----------
+    finding : Finding
+        Kind `misregistration`.
+    mended : Mended
+    shift : (float, float)
+        Of the tile in the coadd, along columns and rows of the mosaic in pixels.
+    implied : callable
+        From places, (rows, columns) of the mosaic, and moves of them in pixels to what the mosaic says that the tile
+        holds there, and to what it holds by its WCS there, moved by each: arrays of shape (n,), NaN where not known.
+
+    Returns
+    -------
+    Evidence
+        As `star_evidence`, but for the layers: as used in the coadd minus as it is.
+    """
+    shift, stars = np.array(shift), mended.surveyed.looks[finding.tile].stars
+    places = _stamps(stars.places[:_MOST])
+    seen, *held = (values.reshape(-1, _SIDE, _SIDE) for values in implied(places, [np.zeros(2), -shift]))
+    titles = "as the coadd has them", "shift taken out"
+    return _evidence(finding, {title: seen - own for title, own in zip(titles, held, strict=True)}, held[0], shift)
+
+
+def _evidence(finding, stamps, reference, shift):
+    """Medians over the stars of stamps, {title: (n, 17, 17)}, in units of what the reference says is their height."""
+    if not len(reference):
+        return Evidence(finding)
+    centre = reference[:, _REACH - 1 : _REACH + 2, _REACH - 1 : _REACH + 2]
+    # NaN where any pixel is not known: such a star is not used.
+    height = centre.max(axis=(1, 2)) - np.median(reference, axis=(1, 2))
+    whole = [np.isfinite(stamp).all(axis=(1, 2)) for stamp in stamps.values()]
+    usable = np.all(whole, axis=0) & (height > 0)
+    if not usable.any():
+        return Evidence(finding)
+    layers, series = [], []
+    for title, stamp in stamps.items():
+        stamp = stamp[usable] - np.median(stamp[usable], axis=(1, 2), keepdims=True)
+        stamp = stamp / height[usable, np.newaxis, np.newaxis]
+        middle = np.median(stamp, axis=0)
+        scatter = _GAUSSIAN_MAD * np.median(np.abs(stamp - middle), axis=0)
+        layers.append(Layer(title, middle.astype(np.float32)))
+        series.append(_cut(title, middle, _MEDIAN_ERROR * scatter / np.sqrt(np.count_nonzero(usable)), shift))
+    chart = Chart("along the shift (px)", "difference (star = 1)", tuple(series))
+    return Evidence(
+        finding,
+        layers=tuple(layers),
+        unit="star = 1",
+        chart=chart,
+        arrow=tuple((shift / np.hypot(*shift)).tolist()),
+    )
+
+
+def _cut(title, image, error, shift):
+    """Means of an image along a direction through its middle, of the pixels that lie no further beside it."""
+    along = shift / max(np.hypot(*shift), np.finfo(float).tiny)
+    steps = np.arange(-_REACH, _REACH + 1)
+    x, y = np.meshgrid(steps, steps)
+    at, beside = x * along[0] + y * along[1], x * along[1] - y * along[0]
+    number = np.round(at).astype(int) + _REACH
+    near = (np.abs(beside) <= _BESIDE) & (number >= 0) & (number < _SIDE)
+    count, total, variance = (
+        np.bincount(number[near], layer[near], minlength=_SIDE) for layer in (np.ones(x.shape), image, error**2)
+    )
+    full = count > 0
+    return Series(title, steps[full].astype(float), total[full] / count[full], np.sqrt(variance[full]) / count[full])
+
+
+def _shared(stars, others):
+    """Places of the surest stars that one of the other tiles has too."""
+    if not len(stars) or not any(len(own) for own in others):
+        return np.empty((0, 2))
+    distance, _ = cKDTree(np.concatenate([own.places for own in others])).query(stars.places)
+    return stars.places[distance < RADIUS][:_MOST]
+
+
+def _stamps(centres):
+    """(rows, columns) of the pixels of the mosaic around places, star after star."""
+    steps = np.arange(-_REACH, _REACH + 1)
+    columns, rows = np.round(centres).astype(int).T.reshape(2, -1, 1, 1)
+    rows, columns = np.broadcast_arrays(rows + steps[:, np.newaxis], columns + steps)
+    return rows.ravel(), columns.ravel()
+
+
+def _moved(places, move):
+    return places[0] + move[1], places[1] + move[0]
+
+
+def _values(found, places):
+    """Mean of the channels at the pixels of each star, shape (n, 17, 17); NaN where a tile holds nothing."""
+    values = np.full(len(places[0]), np.nan)
+    if not isinstance(found, str):
+        values[found.points] = found.values.mean(axis=1)
+    return values.reshape(-1, _SIDE, _SIDE)

@@ -1,0 +1,138 @@
+"""The experiment on paper: what becomes of a tile's steps to its neighbours when what was found is taken out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ..tiles.grid import common_part
+from .correction import Correction, corrections
+from .finding import LEVELS, WRONG_GAIN, WhatIf
+from .matching import RADIUS
+from .survey import Survey
+
+_MIN_BLOCKS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Gains:
+    """Gains of a pass; NaN where one is not known.
+
+    Attributes
+    ----------
+    recorded, applied, error : ndarray, shape (N,)
+        The error is that of the applied gain, 0 where it was seen and not solved for.
+    """
+
+    recorded: np.ndarray
+    applied: np.ndarray
+    error: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Mended:
+    """Tiles as they are and with what was found in each taken out.
+
+    Attributes
+    ----------
+    surveyed : Survey
+    corrections : tuple of (Correction or None)
+    blocks : tuple of (ndarray, shape (C, h, w), or None)
+        Block means with the faults taken out, in the boxes of the tiles' own blocks.
+    gains : Gains
+    """
+
+    surveyed: Survey
+    corrections: tuple[Correction | None, ...]
+    blocks: tuple[np.ndarray | None, ...]
+    gains: Gains
+
+    @classmethod
+    def of(cls, surveyed, gains):
+        """Take out what was found; a tile that could not be compared stays as it is."""
+        found = tuple(corrections(surveyed))
+        blocks = (
+            look.blocks and (look.blocks.value if own is None else own.of_blocks(look.blocks))
+            for look, own in zip(surveyed.looks, found, strict=True)
+        )
+        return cls(surveyed, found, tuple(blocks), gains)
+
+
+def with_what_if(findings, mended):
+    """Findings with what would be if each were taken out; in the sentence too, for what tiles have as given.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+    mended : Mended
+
+    Returns
+    -------
+    tuple of Finding
+    """
+    return tuple(_asked(finding, mended) for finding in findings)
+
+
+def _asked(finding, mended):
+    found = None
+    if finding.tile is not None and finding.kind in (*LEVELS, *WRONG_GAIN):
+        found = _step(finding, mended)
+    elif finding.tile is not None and finding.kind == "astrometry":
+        found = _distance(finding, mended.surveyed)
+    if found is None:
+        return finding
+    if finding.kind in WRONG_GAIN or not np.isfinite([found.given, found.taken_out]).all():
+        return replace(finding, what_if=found)
+    size = f"{found.taken_out:.2g} {found.unit}"
+    text = f"; {size} with that taken out"
+    if found.unit == "adu":
+        text = (
+            f"; its largest step to a neighbour, {found.given:.4g} adu, is {size} with that taken out "
+            f"({found.taken_out / found.noise:.2g} times the noise)"
+        )
+    # What to do stays last.
+    what, _, advice = finding.message.rpartition(": ")
+    return replace(finding, what_if=found, message=f"{what}{text}: {advice}")
+
+
+def _step(finding, mended):
+    """The largest steps of one tile; None where it shares too little with any other."""
+    surveyed, tile = mended.surveyed, finding.tile
+    channels = range(len(surveyed.looks[tile].noise)) if finding.channel is None else [finding.channel]
+    own, gain = surveyed.looks[tile].blocks, mended.gains.recorded[tile]
+    best = None
+    for channel in channels:
+        steps = []
+        for other in surveyed.solution.partners[tile]:
+            parts = common_part(own.box, surveyed.looks[other].blocks.box)
+            given, neighbour = own.value[channel][parts[0]], mended.blocks[other][channel][parts[1]]
+            known = np.isfinite(given) & np.isfinite(neighbour)
+            if np.count_nonzero(known) < _MIN_BLOCKS:
+                continue
+            given, neighbour = given[known], neighbour[known]
+            after = mended.gains.recorded[other] * neighbour
+            right = gain * given - after
+            if finding.kind in LEVELS:
+                right = mended.blocks[tile][channel][parts[0]][known] - neighbour
+            steps.append(np.median([given - neighbour, mended.gains.applied[tile] * given - after, right], axis=1))
+        if steps:
+            largest = np.max(np.abs(steps), axis=0)
+            if best is None or largest[0] > best.given:
+                best = WhatIf(*map(float, largest), "adu", float(surveyed.looks[tile].noise[channel]))
+    return best
+
+
+def _distance(finding, surveyed):
+    """How far the stars of a tile lie from those of the others, and lie once its shift is taken out: medians."""
+    look, shift = surveyed.looks[finding.tile], surveyed.shifts[finding.tile].pixels
+    others = [own.stars.places for index, own in enumerate(surveyed.looks) if index != finding.tile]
+    places = np.concatenate(others)
+    distance, nearest = cKDTree(places).query(look.stars.places, distance_upper_bound=RADIUS)
+    same = np.isfinite(distance)
+    if not same.any():
+        return None
+    apart = look.stars.places[same] + shift - places[nearest[same]]
+    sizes = np.median(np.hypot(*apart.T)), np.median(distance[same])
+    return WhatIf(float(sizes[0]), np.nan, float(sizes[1]), "px", float(np.median(look.noise)))

@@ -1,0 +1,59 @@
+"""Notes of one kind about many tiles as one entry, for people to read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+# What each kind of note says of several tiles.
+_OF_MANY = {
+    "clip_saturated": "have gains at the clip: they would go further; widen the clip or look at the coverage there.",
+    "gain_guard": "have a gain of exactly 1: the pass most likely found too few pixels covered twice, and left them as "
+    "they are.",
+    "undetermined": "meet the others in too few places to be tested.",
+}
+
+
+def grouped(findings):
+    """Findings with the tiles that each is about; notes of one kind and value about several tiles as one.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        Notes last.
+
+    Returns
+    -------
+    list of (Finding, str)
+        In the order of the first of each; the tiles as ``4``, ``0-8`` or ``0,2-3``, empty for none.
+    """
+    groups = {}
+    for number, finding in enumerate(findings):
+        # Only notes that can be said of many; what is wrong with a tile has a line of its own.
+        alike = finding.kind in _OF_MANY and finding.tile is not None
+        key = (finding.kind, _value(finding)) if alike else number
+        groups.setdefault(key, []).append(finding)
+    return [_entry(group) for group in groups.values()]
+
+
+def _entry(group):
+    first = group[0]
+    if len(group) == 1:
+        return first, "" if first.tile is None else str(first.tile)
+    tiles = ranges([finding.tile for finding in group])
+    level = f", all at {_value(first)}," if _value(first) else ""
+    return replace(first, tile=None, message=f"Tiles {tiles}{level} {_OF_MANY[first.kind]}"), tiles
+
+
+def _value(finding):
+    # None where it was read back from JSON.
+    known = finding.value is not None and np.isfinite(finding.value)
+    return f"{finding.value:.6g}" if known else ""
+
+
+def ranges(numbers):
+    """Whole numbers as text, those that follow one another as a range: ``0-3,7``."""
+    known = set(numbers)
+    starts, ends = (sorted(number for number in known if number + step not in known) for step in (-1, 1))
+    return ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in zip(starts, ends, strict=True))
