@@ -83,12 +83,17 @@ def console(quiet):
         logger.propagate = before[1]
 
 
+def counter(total, what):
+    """A bar on a terminal that moves on by one with each `update()`; a context manager."""
+    # disable=None: silent where standard error is not a terminal.
+    return tqdm(total=total, desc=what, disable=None, leave=False)
+
+
 @contextmanager
 def progress(total, word):
     """A bar on a terminal that moves on with each of the worker's lines that holds `word`."""
     logger = logging.getLogger(LOGGER_NAME)
-    # disable=None: silent where standard error is not a terminal.
-    with tqdm(total=total, desc=word.strip(), disable=None, leave=False) as bar:
+    with counter(total, word.strip()) as bar:
         ticker = logging.Handler()
         ticker.emit = lambda record: bar.update(word in record.getMessage())
         logger.addHandler(ticker)

@@ -41,6 +41,13 @@ def whole_file(path):
         temporary.unlink(missing_ok=True)
 
 
+def reason_of(error):
+    """Why a file could not be written, in one line."""
+    # An OSError's own text names a temporary file that nobody will find.
+    text = getattr(error, "strerror", None) or " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"
+
+
 def bounded_text(path):
     """Read a text file that may come from a stranger.
 

@@ -118,39 +118,6 @@ def _out(capsys, argv, code=0):
     return capsys.readouterr().out
 
 
-def test_verify(capsys):
-    lines = _out(capsys, ["verify"]).splitlines()
-    hashes = [line.split("sha256=")[1] for line in lines if "sha256=" in line]
-    assert len(hashes) == 3
-    assert len(set(hashes)) == 1
-    assert lines[-1].startswith("[TwoPassVerify] identical ")
-
-
-def test_verify_sees_a_probe_that_changes_something(capsys, monkeypatch):
-    def meddle(probes, function, args, kwargs, first_pass):
-        args[0][0][50, 50] += 1
-
-    monkeypatch.setattr("zemosaic_twopass.watch.run.Run.opened", meddle)
-    found = json.loads(_out(capsys, ["verify", "--json"], 1))
-    assert found["verdict"] == "different"
-    assert found["sha256"]["bare_1"] == found["sha256"]["bare_2"] != found["sha256"]["instrumented"]
-
-
-def test_verify_claims_nothing_when_bare_runs_differ(capsys, monkeypatch):
-    outcomes = iter(np.arange(3.0))
-    monkeypatch.setattr(cli, "run_second_pass", lambda *args, **kwargs: (np.array(next(outcomes)),))
-    lines = _out(capsys, ["verify"], 1).splitlines()
-    assert lines[-1].startswith("[TwoPassVerify] undetermined The two bare runs differ")
-
-
-def test_verify_claims_nothing_when_the_probe_saw_nothing(capsys, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr("zemosaic_twopass.watch.run.RunCapture", lambda *args: 1 / 0)
-        assert "undetermined The probe saw nothing: ZeroDivisionError" in _out(capsys, ["verify"], 1)
-    monkeypatch.setattr("zemosaic_twopass.watch.run.Run.opened", lambda *args: 1 / 0)
-    assert "undetermined The probe saw nothing: its second pass" in _out(capsys, ["verify"], 1)
-
-
 def bad_calls(folder, sky):
     """(arguments, words on standard error) of every call that cannot be carried out."""
     (folder / "text.fits").write_text("no")

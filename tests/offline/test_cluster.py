@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from distributed import LocalCluster
 
 from zemosaic_twopass.command import cli
 from zemosaic_twopass.offline import cluster
+from zemosaic_twopass.offline.corrections import TABLE_NAME
+from zemosaic_twopass.offline.repair import repair
 from zemosaic_twopass.offline.replay import Target, replay
+from zemosaic_twopass.synthetic.faults import Fault
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.tiles.images import TileError, open_image
 from zemosaic_twopass.tiles.reading import write_master_tile
@@ -127,6 +131,32 @@ def test_paths_are_sent_and_no_pixels(night):
     assert grid.shape == there.shape
 
 
+def test_repaired_copies_are_the_same_to_the_byte(two_workers, tmp_path):
+    faults = [Fault("offset", 1, 30.0), Fault("gradient", 3, 60.0), Fault("astrometry", 4, 2.0)]
+    paths = []
+    for tile in synthetic_tiles(rows=2, columns=3, shape=(160, 200), overlap=0.6, faults=faults):
+        paths.append(tmp_path / tile.name)
+        write_master_tile(paths[-1], tile)
+    seen = set()
+
+    def run(function, *columns):
+        for process, result in two_workers(partial(with_process, function), *columns):
+            seen.add(process)
+            yield result
+
+    here, there = repair(paths, tmp_path / "here"), repair(paths, tmp_path / "there", run=run)
+    assert seen
+    assert os.getpid() not in seen
+    assert sum(not own.empty for own in here.corrections) == 3
+    assert (here.steps, here.noise) == (there.steps, there.noise)
+    for name in [path.name for path in paths] + [TABLE_NAME]:
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
+def with_process(function, *arguments):
+    return os.getpid(), function(*arguments)
+
+
 def test_command_with_workers_of_its_own(night, tmp_path, capsys):
     mosaic, paths = night
     argv = ["replay", str(mosaic), *map(str, paths), "--downsample", "4", "--json", "--out"]
@@ -170,3 +200,13 @@ def test_without_dask_the_command_says_how_to_get_it(night, tmp_path, capsys, mo
     argv = ["replay", str(mosaic), str(paths[0]), "--out", str(tmp_path), "--dask-workers", "2"]
     assert cli.main(argv) == 2
     assert "pip install 'zemosaic-instrument[dask]'" in capsys.readouterr().err
+
+
+def test_a_cluster_without_workers_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(cluster, "_LONELY_S", 0)
+    monkeypatch.setattr(cluster, "_PATIENCE_S", 0.05)
+    future = SimpleNamespace(status="pending", exception=lambda timeout: None)
+    client = SimpleNamespace(scheduler_info=lambda: {"workers": {}})
+    client.submit = lambda *args, **more: future
+    with pytest.raises(TileError, match=r"/tile\.fits: the Dask cluster has had no worker for 0 s$"):
+        list(cluster._results(client, str, ["/tile.fits"]))

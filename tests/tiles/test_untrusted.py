@@ -15,7 +15,7 @@ from untrusted import EVIL, damaged, ran, refused
 from zemosaic_twopass.command import cli
 from zemosaic_twopass.report.artefacts import PAGE_NAME
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
-from zemosaic_twopass.tiles import images
+from zemosaic_twopass.tiles import images, mosaic
 from zemosaic_twopass.tiles.images import TileError
 from zemosaic_twopass.tiles.reading import read_master_tile, write_master_tile
 from zemosaic_twopass.tiles.records import Tile
@@ -36,14 +36,7 @@ def pair(tmp_path_factory):
 @pytest.fixture
 def small_mosaics(monkeypatch):
     """A flipped bit in a WCS that moves a tile makes a mosaic of seconds, not of minutes."""
-    real = cli.load_worker
-
-    def load(*args):
-        worker = real(*args)
-        worker._LARGE_MOSAIC = 1 << 15
-        return worker
-
-    monkeypatch.setattr(cli, "load_worker", load)
+    monkeypatch.setattr(mosaic, "_LARGE_MOSAIC", 1 << 15)
 
 
 def packed(tile, path, compression):

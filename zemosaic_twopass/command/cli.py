@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +14,21 @@ from zemosaic_instrument import TwoPassProbe
 
 from ..console import complain, console, progress, say
 from ..files import whole_file
-from ..offline.workers import OURS, fingerprint, load_worker, run_second_pass
+from ..offline.workers import run_second_pass
 from ..report.compare import compare, comparison_lines
-from ..report.report import finding_line, plain
+from ..report.report import finding_lines, plain
 from ..report.show import show
 from ..settings import LOGGER_NAME, Settings
 from ..synthetic.faults import PIPELINE_FAULTS, faulty_pass
 from ..synthetic.sky import synthetic_tiles
 from ..tiles.images import TileError
-from ..tiles.reading import load_master_tiles, write_master_tile
-from ..tiles.records import TileList
+from ..tiles.reading import write_master_tile
 from .execute import environment_for, execute
 from .options import read_options
+from .passes import SEED, first_pass_of, load_tiles, workers_of
+from .repair import repair_command
 from .replay import replay_command
-
-_SEED = 20260421
+from .verify import verify_command
 
 
 def main(argv=None):
@@ -43,8 +42,8 @@ def main(argv=None):
     Returns
     -------
     int
-        0 when done, 1 when `verify` did not find the bytes identical, `replay` left a tile out or `--fail-on` is met,
-        2 for input that cannot be used.
+        0 when done, 1 when `verify` did not find the bytes identical or saw less than it should, `replay` left a tile
+        out, `repair` could not write a copy or `--fail-on` is met, 2 for input that cannot be used.
     """
     options = read_options(list(sys.argv[1:] if argv is None else argv))
     command = _COMMANDS[options.name]
@@ -72,19 +71,19 @@ def _demo(options):
 
 
 def _run(options):
-    return _process(options, _load(options.tiles), options.out)
+    return _process(options, load_tiles(options.tiles), options.out)
 
 
 def _process(options, tiles, directory, faults=()):
     """First pass, watched second pass, files, verdict."""
     logger = logging.getLogger(LOGGER_NAME)
     channels = tiles[0].pixels.shape[2] if tiles[0].pixels.ndim == 3 else 1
-    ours, worker = _workers(options)
+    ours, worker = workers_of(options.worker)
     names = [tile.name for tile in tiles]
     probe = TwoPassProbe(worker, downsample=options.downsample, directory=directory, logger=logger, names=names)
-    np.random.seed(_SEED)
+    np.random.seed(SEED)
     with progress(2 * channels + 1, "coadd "):
-        first = _first_pass(ours, tiles, options.cpu_workers)
+        first = first_pass_of(ours, tiles, options.cpu_workers)
         with faulty_pass(worker, faults), probe:
             mosaic, coverage = run_second_pass(
                 worker,
@@ -104,48 +103,10 @@ def _process(options, tiles, directory, faults=()):
     else:
         for path in files:
             say(f"[TwoPassRun] wrote {path.stem}: {path}")
-        for finding in report.findings:
-            say(finding_line(finding))
+        for line in finding_lines(report.findings):
+            say(line)
         say(report.verdict_line())
     return int(report.verdict == options.fail_on)
-
-
-def _verify(options):
-    """Bare twice, instrumented once: the same bytes, or not."""
-    tiles = _load(options.tiles) if options.tiles else synthetic_tiles(seed=options.seed)
-    logger = logging.getLogger(LOGGER_NAME)
-    ours, worker = _workers(options)
-    np.random.seed(_SEED)
-    first = _first_pass(ours, tiles, 1)
-
-    def hashed():
-        np.random.seed(_SEED)
-        return fingerprint(
-            *run_second_pass(worker, first, tiles, sigma=options.sigma, clip=options.clip, logger=logger)
-        )
-
-    hashes = {"bare_1": hashed(), "bare_2": hashed()}
-    with tempfile.TemporaryDirectory() as scratch, TwoPassProbe(worker, directory=scratch) as probe:
-        hashes["instrumented"] = hashed()
-    if hashes["bare_1"] != hashes["bare_2"]:
-        verdict, meaning = (
-            "undetermined",
-            "The two bare runs differ by themselves, so nothing can be said of the third.",
-        )
-    elif hashes["instrumented"] != hashes["bare_1"]:
-        verdict, meaning = "different", "The probe changed the mosaic: please report this."
-    elif probe.failures or not probe.reports:
-        reason = next(iter(probe.failures), "its second pass was not called")
-        verdict, meaning = "undetermined", f"The probe saw nothing: {reason}."
-    else:
-        verdict, meaning = "identical", "The probe changed no byte of mosaic and coverage."
-    if options.json:
-        print(json.dumps({"verdict": verdict, "sha256": hashes}))
-    else:
-        for run, digest in hashes.items():
-            say(f"[TwoPassVerify] run={run} sha256={digest}")
-        say(f"[TwoPassVerify] {verdict} {meaning}")
-    return int(verdict != "identical")
 
 
 def _exec(options):
@@ -171,25 +132,6 @@ def _compare(options):
     return 0
 
 
-def _load(paths):
-    with progress(len(paths), "loaded "):
-        data, wcs, coverage = load_master_tiles(paths)
-    names = [Path(path).name for path in paths]
-    return list(TileList(data, wcs, coverage, names=names))
-
-
-def _workers(options):
-    """Our worker, and the one whose second pass is asked for."""
-    ours = load_worker()
-    return ours, ours if options.worker == OURS else load_worker(options.worker)
-
-
-def _first_pass(ours, tiles, cpu_workers):
-    """The first pass is always ours, so that two versions' second passes start from the same mosaic."""
-    columns = ([getattr(tile, field) for tile in tiles] for field in ("pixels", "wcs", "coverage"))
-    return ours.assemble_first_pass(*columns, parallel_plan={"cpu_workers": cpu_workers})
-
-
 def _write_mosaic(directory, mosaic, coverage, wcs):
     mosaic = mosaic[..., 0] if mosaic.shape[2] == 1 else np.moveaxis(mosaic, 2, 0)
     for name, data, unit in (("mosaic", mosaic, "adu"), ("coverage", coverage, "")):
@@ -205,9 +147,10 @@ def _write_mosaic(directory, mosaic, coverage, wcs):
 _COMMANDS = {
     "demo": _demo,
     "run": _run,
-    "verify": _verify,
+    "verify": verify_command,
     "exec": _exec,
     "show": _show,
     "compare": _compare,
     "replay": replay_command,
+    "repair": repair_command,
 }

@@ -56,6 +56,7 @@ def _parser():
     for command in (demo, verify):
         command.add_argument("--seed", type=int, default=1, help="of the synthetic sky (default: 1)")
     _add_replay(commands)
+    _add_repair(commands)
     _add_exec(commands)
     return parser
 
@@ -98,9 +99,21 @@ def _add_replay(commands):
     gains = command.add_mutually_exclusive_group()
     gains.add_argument("--gains", type=Path, metavar="FILE", help="the gains as text, in the order of the tiles")
     gains.add_argument("--report", type=Path, metavar="FILE", help="the gains of a run, by the tiles' names: its JSON")
+    _add_dask(command)
+
+
+def _add_repair(commands):
+    command = _command(commands, "repair", "corrected copies of tiles, and the proof that the steps are gone")
+    command.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the copies go")
+    command.add_argument("--all", action="store_true", help="take out all that was fitted, be it significant or not")
+    _add_dask(command)
+
+
+def _add_dask(command):
     where = command.add_mutually_exclusive_group()
-    where.add_argument("--scheduler", metavar="ADDRESS", help="look at the tiles on this Dask cluster")
-    where.add_argument("--dask-workers", type=_count, metavar="N", help="look at the tiles in N local Dask workers")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="work on the tiles on this Dask cluster")
+    where.add_argument("--dask-workers", type=_count, metavar="N", help="work on the tiles in N local Dask workers")
 
 
 def _add_exec(commands):

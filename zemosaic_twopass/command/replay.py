@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 from pathlib import Path
 
 from ..console import progress, say
-from ..offline.replay import gains_from_report, gains_from_text, replay
-from ..report.report import file_lines, finding_line, tile_lines
+from ..offline.gains import gains_from_report, gains_from_text
+from ..offline.replay import replay
+from ..report.report import file_lines, finding_lines, tile_lines
 from ..settings import LOGGER_NAME
 from ..tiles.images import TileError
+from .runner import runner
 
 
 def replay_command(options):
@@ -42,7 +43,7 @@ def replay_command(options):
         for line in tile_lines(record):
             logger.debug("%s", line)
 
-    with progress(len(options.tiles), "pre_gain "), _runner(options) as run:
+    with progress(len(options.tiles), "pre_gain "), runner(options) as run:
         report, left_out = replay(
             options.mosaic, options.tiles, gains, downsample=options.downsample, run=run, tell=tell
         )
@@ -53,7 +54,7 @@ def replay_command(options):
         found = {**report.to_dict(), "left_out": left_out, "files": [str(path) for path in files]}
         print(json.dumps(found, allow_nan=False))
     else:
-        for line in (*file_lines(report, files), *map(finding_line, report.findings), report.verdict_line()):
+        for line in (*file_lines(report, files), *finding_lines(report.findings), report.verdict_line()):
             say(line)
     return int(bool(left_out) or report.verdict == options.fail_on)
 
@@ -64,14 +65,3 @@ def _gains(options):
     if options.report is not None:
         return gains_from_report(options.report, [path.name for path in options.tiles])
     return None
-
-
-def _runner(options):
-    """Where the tiles are looked at."""
-    if options.scheduler is None and options.dask_workers is None:
-        return contextlib.nullcontext(map)
-    try:
-        from ..offline.cluster import cluster_map
-    except ModuleNotFoundError as error:
-        raise TileError(f"no module {error.name}: pip install 'zemosaic-instrument[dask]' to have it") from None
-    return cluster_map(options.scheduler, options.dask_workers)

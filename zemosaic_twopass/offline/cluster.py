@@ -17,6 +17,8 @@ from ..tiles.images import TileError
 
 # A scheduler that is there answers at once, and the command must have given up within ten seconds.
 _PATIENCE_S = 4
+# A worker that died is started anew within seconds; without any for so long a cluster will do nothing more.
+_LONELY_S = 60
 
 
 @contextlib.contextmanager
@@ -39,8 +41,8 @@ def cluster_map(address=None, processes=None):
     Raises
     ------
     TileError
-        If no scheduler answers within 4 s, or it has no worker; where a result is taken, if the cluster is lost or
-        cannot do the work.
+        If no scheduler answers within 4 s, or it has no worker; where a result is taken, if the cluster is lost, has
+        had no worker for a minute, or cannot do the work.
     """
     with contextlib.ExitStack() as stack:
         if address is None:
@@ -77,12 +79,15 @@ def _results(client, function, paths, *more):
     futures = [client.submit(function, *own, pure=False) for own in arguments]
     for index, (own, future) in enumerate(zip(arguments, futures, strict=True)):
         try:
-            result = future.result()
+            result = _result(client, future)
         except KilledWorker:
             # Dask blames whatever a worker had before it when it died; alone, a tile is to blame itself.
             for other in futures[index + 1 :]:
-                other.exception()
+                with contextlib.suppress(Exception):
+                    _result(client, other)
             result = _alone(client, function, own)
+        except TileError as error:
+            raise TileError(f"{own[0]}: {error}") from None
         except Exception as error:  # a cluster that is lost, workers without this package, …
             raise TileError(f"{own[0]}: the Dask cluster failed: {type(error).__name__}: {error}") from error
         yield result
@@ -90,8 +95,20 @@ def _results(client, function, paths, *more):
         future.release()
 
 
+def _result(client, future):
+    """The result of a future, waited for as long as there are workers."""
+    lonely = 0
+    while future.status == "pending":
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            future.exception(timeout=_PATIENCE_S)
+        lonely = 0 if client.scheduler_info()["workers"] else lonely + _PATIENCE_S
+        if lonely > _LONELY_S and future.status == "pending":
+            raise TileError(f"the Dask cluster has had no worker for {_LONELY_S} s")
+    return future.result()
+
+
 def _alone(client, function, own):
     try:
-        return client.submit(function, *own, pure=False).result()
+        return _result(client, client.submit(function, *own, pure=False))
     except KilledWorker:
         return f"{own[0]}: every worker that took it was lost"

@@ -5,7 +5,7 @@ One tile after the other: read once, described, averaged and projected; what sta
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,15 +14,19 @@ from pathlib import Path
 import numpy as np
 
 from ..diagnosis.examine import examine_tiles
+from ..diagnosis.gather import gather
 from ..diagnosis.registration import moved
 from ..diagnosis.survey import TileLook, look_at
 from ..diagnosis.verdict import summary_of, verdict_of
-from ..files import bounded_text
+from ..guard import log_failure
 from ..measure.delta import CoarseGrid, compare_tiles, project_layers
+from ..measure.sampling import sample_tile
 from ..measure.stats import TileStats, scan_as_given, statistics_after_gain
 from ..report.report import TileRecord, TwoPassReport
+from ..settings import LOGGER_NAME
 from ..tiles.grid import tile_outline
 from ..tiles.images import TileError, celestial_wcs, open_image
+from ..tiles.place import Place
 from ..tiles.reading import read_master_tile
 
 _CLEAN = "Every tile agrees with the others; what a second pass makes of them was not looked at."
@@ -112,14 +116,15 @@ def look_at_tile(path, gain, target):
     if not np.isnan(gain):
         layers.append(tile.pixels * np.float32(gain))
         post = statistics_after_gain(layers[1], given, gain)
+    place = Place.of(tile.shape, tile.wcs, target.shape, target.wcs())
     return Look(
         tile.name,
         gain,
         given.stats,
         post,
-        tuple(project_layers(layers, tile, target.grid())),
+        tuple(project_layers(layers, tile, place, target.grid())),
         tile_outline(tile.shape, tile.wcs),
-        look_at(tile, target.wcs(), target.shape),
+        look_at(tile, target.wcs(), place),
     )
 
 
@@ -138,7 +143,16 @@ def try_moved(path, pixels, target):
     except TileError as error:
         return str(error)
     right = replace(tile, wcs=moved(tile, target.wcs(), pixels))
-    return look_at(right, target.wcs(), target.shape)
+    return look_at(right, target.wcs(), Place.of(right.shape, right.wcs, target.shape, target.wcs()))
+
+
+def try_samples(path, places, target):
+    """`TileSamples` of a tile at (rows, columns) of the mosaic; the reason as text where it cannot be used."""
+    try:
+        tile = read_master_tile(path)
+    except TileError as error:
+        return str(error)
+    return sample_tile(tile, Place.of(tile.shape, tile.wcs, target.shape, target.wcs()), places)
 
 
 def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda record: None):
@@ -196,7 +210,12 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
         [look.against for look in looks],
         grid.shape_out,
         lambda wrong, pixels: run(partial(try_moved, target=target), [used[index] for index in wrong], pixels),
+        [look.gain for look in looks],
     )
+
+    def sample(indices, places):
+        return run(partial(try_samples, target=target), [used[index] for index in indices], places)
+
     findings = found.findings
     summary, worst = summary_of(findings, True, True)
     report = TwoPassReport(
@@ -207,6 +226,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
         verdict_of(findings),
         worst,
         summary if findings else _CLEAN,
+        evidence=_evidence(found, sample),
         outlines=tuple(look.outline for look in looks),
         settings={"mosaic": Path(mosaic).name, "shape_out": grid.shape_out, "downsample": grid.downsample},
         after_gain=known,
@@ -214,57 +234,13 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
     return report, left_out
 
 
-def gains_from_text(path):
-    """Gains in a text file, apart by blanks, commas or line ends, in the order of the tiles.
-
-    Raises
-    ------
-    TileError
-        If something in it is not a number.
-    OSError, ValueError
-        As `files.bounded_text`.
-    """
-    words = bounded_text(path).replace(",", " ").split()
+def _evidence(found, sample):
+    """As `gather`; a finding stands without its picture too."""
     try:
-        return [float(word) for word in words]
-    except ValueError as error:
-        raise TileError(f"{path}: not a list of gains: {str(error)[:200]}") from None
-
-
-def gains_from_report(path, names):
-    """Gains of tiles by their names, from the JSON report of a run.
-
-    Parameters
-    ----------
-    path : path-like
-    names : sequence of str
-        File names of the tiles without their folders.
-
-    Returns
-    -------
-    list of float
-        NaN for a gain that the report does not know.
-
-    Raises
-    ------
-    TileError
-        If it is not such a report, or a tile is not in it once.
-    OSError, ValueError
-        As `files.bounded_text`.
-    """
-    text = bounded_text(path)
-    try:
-        tiles = json.loads(text)["tiles"]
-        found = [(tile["name"], np.nan if tile["gain"] is None else float(tile["gain"])) for tile in tiles]
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise TileError(f"{path}: not the JSON report of a run: {type(error).__name__}: {str(error)[:200]}") from None
-    gains = []
-    for name in names:
-        own = [gain for other, gain in found if other == name]
-        if len(own) != 1:
-            raise TileError(f"{path}: {len(own)} tiles are called {name}, 1 is needed")
-        gains.append(own[0])
-    return gains
+        return gather(found, sample)
+    except Exception as error:
+        log_failure(logging.getLogger(LOGGER_NAME), error)
+        return ()
 
 
 def _reference(mosaic, downsample):

@@ -65,16 +65,10 @@ def open_image(path):
 
 @contextmanager
 def _parts(path):
-    with ExitStack() as stack:
+    with _image_among(path) as (hdus, index):
+        image = hdus[index]
         try:
-            hdus = stack.enter_context(_checked(path, memmap=True))
-            if any(key in hdu.header for hdu in hdus for key in ("BSCALE", "BZERO", "BLANK")):
-                # An image that is stored scaled must be computed.
-                hdus = stack.enter_context(_checked(path, memmap=False))
-            image = next((hdu for hdu in hdus if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2), None)
-            if image is None:
-                raise TileError("holds no image")
-            data = _channels_last(np.asarray(image.data))
+            data = spatial_first(np.asarray(image.data))
             coverage = np.squeeze(np.asarray(hdus["ALPHA"].data)) if "ALPHA" in hdus else None
         except TileError:
             raise
@@ -83,6 +77,53 @@ def _parts(path):
         if coverage is not None and coverage.shape != data.shape[:2]:
             raise TileError(f"ALPHA shape {coverage.shape} != image shape {data.shape[:2]}")
         yield data, image.header.tostring(), coverage
+
+
+@contextmanager
+def open_hdus(path):
+    """Open a FITS file that holds an image, to take over what else is in it.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `tiles.read_master_tile`.
+
+    Yields
+    ------
+    hdus : astropy.io.fits.HDUList
+        For the time of the block only.
+    index : int
+        Of the image among them.
+
+    Raises
+    ------
+    TileError
+        As `open_image`.
+    """
+    try:
+        with _no_astropy_warnings(), _image_among(Path(path)) as found:
+            yield found
+    except TileError as error:
+        raise TileError(f"{path}: {error}") from None
+
+
+@contextmanager
+def _image_among(path):
+    """The HDUs of a file and the index of its image; without the file's name in what is raised."""
+    with ExitStack() as stack:
+        try:
+            hdus = stack.enter_context(_checked(path, memmap=True))
+            if any(key in hdu.header for hdu in hdus for key in ("BSCALE", "BZERO", "BLANK")):
+                # An image that is stored scaled must be computed.
+                hdus = stack.enter_context(_checked(path, memmap=False))
+            images = [index for index, hdu in enumerate(hdus) if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2]
+            if not images:
+                raise TileError("holds no image")
+        except TileError:
+            raise
+        except Exception as error:  # astropy raises many kinds on a damaged file
+            raise _unreadable(error) from error
+        yield hdus, images[0]
 
 
 def _unreadable(error):
@@ -151,8 +192,22 @@ def _no_astropy_warnings():
         yield
 
 
-def _channels_last(data):
-    """The image as HW or HWC; raises `TileError` where the axis order cannot be told."""
+def spatial_first(data):
+    """An image as it lies in a file as HW or HWC; a view.
+
+    Parameters
+    ----------
+    data : ndarray
+
+    Returns
+    -------
+    ndarray, shape (H, W) or (H, W, C)
+
+    Raises
+    ------
+    TileError
+        If it has neither two nor three axes, or which of three holds the channels cannot be told.
+    """
     if data.ndim == 2:
         return data
     if data.ndim != 3:

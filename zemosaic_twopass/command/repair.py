@@ -1,0 +1,46 @@
+"""The command ``repair``: corrected copies of tiles, and the proof that the steps are gone."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from ..console import counter, say
+from ..offline.corrections import repair_lines, to_dict
+from ..offline.repair import repair
+from ..settings import LOGGER_NAME
+from .runner import runner
+
+
+def repair_command(options):
+    """Write corrected copies of tiles and their table, say what was found before and after.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        From `options.read_options`.
+
+    Returns
+    -------
+    int
+        1 if a file could not be written, else 0.
+
+    Raises
+    ------
+    TileError, OSError, ValueError
+        For input that cannot be used, and where no copy could be written.
+    """
+    with counter(2 * len(options.tiles), "tiles") as bar, runner(options) as run:
+        done = repair(options.tiles, options.out, everything=options.all, run=run, tell=bar.update)
+    if done.failed:
+        reasons = {}
+        for name, why in done.failed.items():
+            reasons.setdefault(why, []).append(name)
+        text = "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items())
+        logging.getLogger(LOGGER_NAME).warning("[TwoPassRepair] not written: %s", text)
+    if options.json:
+        print(json.dumps(to_dict(done), allow_nan=False))
+    else:
+        for line in repair_lines(done):
+            say(line)
+    return int(bool(done.failed))

@@ -1,0 +1,34 @@
+"""Where a command does its work on each tile: here or on a Dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+
+from ..tiles.images import TileError
+
+
+def runner(options):
+    """Lend a `map` over tiles.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        With ``--scheduler`` and ``--dask-workers`` as `options.read_options` has them.
+
+    Returns
+    -------
+    context manager
+        Of a callable, as `map`.
+
+    Raises
+    ------
+    TileError
+        If Dask is asked for and not installed; on entering, as `offline.cluster.cluster_map`.
+    """
+    if options.scheduler is None and options.dask_workers is None:
+        return contextlib.nullcontext(map)
+    try:
+        from ..offline.cluster import cluster_map
+    except ModuleNotFoundError as error:
+        raise TileError(f"no module {error.name}: pip install 'zemosaic-instrument[dask]' to have it") from None
+    return cluster_map(options.scheduler, options.dask_workers)

@@ -1,0 +1,182 @@
+"""What was taken out of each tile: as a table, as log lines and for the header of the copy."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import asdict
+
+import numpy as np
+from astropy.table import Table
+
+from .. import __version__
+from ..diagnosis.correction import Correction
+from ..diagnosis.verdict import summary_of, verdict_of
+from ..files import whole_file
+from ..report.report import finding_lines, label, plain
+from ..report.tables import MISSING, channel_names
+
+TABLE_NAME = "twopass_corrections.ecsv"
+
+_DESCRIPTIONS = {
+    "idx": "position of the tile in the call's list",
+    "id": "file name of the tile",
+    "copy": "file name of its copy; - for one that could not be written",
+    "corrected": "whether anything was taken out; otherwise the copy is the tile byte for byte",
+    "compared": "whether the tile could be compared with others",
+}
+# Of each term: its unit, and what it is.
+_TERMS = {
+    "gain": (None, "factor of the pixels: copy = pixel x gain + offset, slopes and shift left aside"),
+    "offset": ("adu", "added to pixel x gain"),
+    "slope_x": ("adu", "rise of the tile along columns of the mosaic from end to end, taken out before the gain"),
+    "slope_y": ("adu", "rise of the tile along rows of the mosaic from end to end, taken out before the gain"),
+    "shift_x": ("pix", "how far the tile was seen to the right of its place, in mosaic pixels, put into the WCS"),
+    "shift_y": ("pix", "how far the tile was seen above its place, in mosaic pixels, put into the WCS"),
+}
+
+
+def corrections_table(done):
+    """The corrections as a table of scalar columns with units and descriptions.
+
+    Parameters
+    ----------
+    done : Repair
+
+    Returns
+    -------
+    astropy.table.Table
+        One row a tile, by channel gain and offset in the form pixel × gain + offset, slopes, and the shift, each with
+        its standard error. What was not taken out is 0, a gain 1, its error NaN.
+    """
+    channels = channel_names(len(next(own for own in done.corrections if own is not None).offset))
+    rows = []
+    for index, (name, own, file) in enumerate(zip(done.names, done.corrections, done.files, strict=True)):
+        row = {"idx": index, "id": name, "copy": MISSING if file is None else file.name}
+        row |= {"corrected": own is not None and not own.empty, "compared": own is not None}
+        rows.append(row | _cells(own, channels))
+    table = Table(rows=rows)
+    for column in table.itercols():
+        column.unit, column.description = _unit_and_description(column.name)
+    table.meta |= {"verdict_before": verdict_of(done.before.findings), "verdict_after": verdict_of(done.after.findings)}
+    return table
+
+
+def write_corrections(done, path):
+    """Write the table of a `Repair` as ECSV, UTF-8 whatever the locale; whole or not at all, else `OSError`."""
+    text = io.StringIO()
+    corrections_table(done).write(text, format="ascii.ecsv")
+    with whole_file(path) as temporary:
+        # A file name that is not UTF-8 reaches us as lone surrogates, which UTF-8 cannot hold.
+        temporary.write_bytes(text.getvalue().encode("utf-8", "backslashreplace"))
+
+
+def repair_lines(done):
+    """The log lines of a `Repair`: before and after, what is still found, each correction, and what came of it."""
+    lines = [_comparison_line("before", done.before), _comparison_line("after", done.after)]
+    lines += finding_lines(done.after.findings)
+    corrected = [(name, own) for name, own in zip(done.names, done.corrections, strict=True) if own and not own.empty]
+    lines += [f"[TwoPassRepair] tile={label(name)} {' '.join(_terms_of(own))}" for name, own in corrected]
+    if not corrected:
+        lines.append("[TwoPassRepair] nothing to correct: every copy is its tile, byte for byte")
+    before, after = (f"{value:.3g}" for value in done.steps)
+    return [*lines, f"[TwoPassRepair] steps rms {before} → {after} adu (noise {done.noise:.3g})"]
+
+
+def to_dict(done):
+    """A `Repair` as plain numbers, strings, lists and dicts, ready for JSON; None for NaN."""
+    table = corrections_table(done)
+    return plain(
+        {
+            **{when: _comparison(getattr(done, when)) for when in ("before", "after")},
+            "corrections": [dict(zip(table.colnames, row, strict=True)) for row in table.iterrows()],
+            "steps_rms": {"before": done.steps[0], "after": done.steps[1], "noise": done.noise, "unit": "adu"},
+            "failed": done.failed,
+            "files": [str(path) for path in done.files if path is not None],
+        }
+    )
+
+
+def history_of(correction):
+    """Lines for the header of a copy, ASCII, one card each."""
+    gain, _, offset, _ = correction.multiplier()
+    yield f"zemosaic-twopass {__version__} repair"
+    for channel, name in enumerate(channel_names(len(gain))):
+        if correction.slope[channel].any():
+            x, y = correction.slope[channel]
+            yield f"channel {name}: slope of {x:.5g} adu in x, {y:.5g} in y taken out"
+        if gain[channel] != 1 or offset[channel]:
+            yield f"channel {name}: then pixel x {gain[channel]:.8g} {offset[channel]:+.8g} adu"
+    if correction.shift.any():
+        x, y = correction.shift
+        yield f"CRPIX moved: image lay {x:+.4f}, {y:+.4f} mosaic pixels beside its place"
+
+
+def _comparison(found):
+    return {"verdict": verdict_of(found.findings), "findings": [asdict(finding) for finding in found.findings]}
+
+
+def _comparison_line(when, found):
+    compared, worst = sum(fit is not None for fit in found.fits), summary_of(found.findings, True, True)[1]
+    return (
+        f"[TwoPassRepair] {when} verdict={verdict_of(found.findings)} tiles={compared} "
+        f"findings={len(found.findings)} worst_idx={'-' if worst is None else worst}"
+    )
+
+
+def _cells(own, channels):
+    """Terms of a correction with their errors, by column; those of nothing for a tile that was not compared."""
+    own = own or _nothing(len(channels))
+    gain, gain_error, offset, offset_error = own.multiplier()
+    (slope_x, slope_y), (slope_x_error, slope_y_error) = own.slope.T, own.slope_error.T
+    cells = {}
+    for term, values, errors in (
+        ("gain", gain, gain_error),
+        ("offset", offset, offset_error),
+        ("slope_x", slope_x, slope_x_error),
+        ("slope_y", slope_y, slope_y_error),
+    ):
+        for what, numbers in ((term, values), (f"{term}_error", errors)):
+            cells |= {f"{what}_{name}": float(number) for name, number in zip(channels, numbers, strict=True)}
+    for axis, value, error in zip("xy", own.shift, own.shift_error, strict=True):
+        cells |= {f"shift_{axis}": float(value), f"shift_{axis}_error": float(error)}
+    return cells
+
+
+def _nothing(count):
+    zero, unknown = np.zeros((count, 2)), np.full((count, 2), np.nan)
+    one, other = zero[:, 0], unknown[:, 0]
+    return Correction(one, other, one + 1, other, zero, unknown, zero[0], unknown[0], unknown)
+
+
+def _terms_of(own):
+    """What was found in a tile, as key=value."""
+    (slope_x, slope_y), (x_error, y_error) = own.slope.T, own.slope_error.T
+    for key, values, errors, none, plus in (
+        ("offset", own.offset, own.offset_error, 0, "+"),
+        ("factor", own.factor, own.factor_error, 1, ""),
+        ("slope_x", slope_x, x_error, 0, "+"),
+        ("slope_y", slope_y, y_error, 0, "+"),
+        ("shift", own.shift, own.shift_error, 0, "+"),
+    ):
+        if (values != none).any():
+            yield f"{key}=[{','.join(_measured(*pair, plus) for pair in zip(values, errors, strict=True))}]"
+
+
+def _measured(value, error, plus):
+    """A value with its error, to two digits of the error."""
+    if not (np.isfinite(error) and error > 0):
+        return f"{value:{plus}.6g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:{plus}.{digits}f}±{error:.{digits}f}"
+
+
+def _unit_and_description(name):
+    if name in _DESCRIPTIONS:
+        return None, _DESCRIPTIONS[name]
+    term = next(term for term in _TERMS if name.startswith(term))
+    unit, text = _TERMS[term]
+    rest = name.removeprefix(term).split("_")
+    error = "standard error: " if "error" in rest else ""
+    channel = "" if rest[-1] in ("", "error") else f", channel {rest[-1]}"
+    return unit, f"{error}{text}{channel}" + ("; NaN: not taken out" if error else "")

@@ -1,0 +1,292 @@
+"""A residual finding proved by experiment: what was found is taken out of copies, and these are compared again.
+
+One tile after the other, as in `replay`: what stays of each is small.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ..diagnosis.correction import Correction, corrections
+from ..diagnosis.examine import Examination, examine_tiles
+from ..diagnosis.registration import moved
+from ..diagnosis.steps import median_steps
+from ..diagnosis.survey import TileLook, look_at
+from ..files import reason_of, whole_file
+from ..measure.stars import Stars
+from ..tiles.copies import unpacked_name, write_copy
+from ..tiles.images import TileError, celestial_wcs, open_image
+from ..tiles.mosaic import MosaicGrid
+from ..tiles.place import Place
+from ..tiles.reading import read_master_tile
+from ..tiles.records import Tile
+from .corrections import TABLE_NAME, history_of, write_corrections
+from .replay import try_moved
+
+
+@dataclass(frozen=True, eq=False)
+class Repair:
+    """What was found in a set of tiles, taken out of copies of them, and what is found in these.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the tiles, without their folders.
+    corrections : tuple of (Correction or None)
+        None for a tile that could not be compared.
+    files : tuple of (pathlib.Path or None)
+        Copies; None for one that could not be written.
+    failed : dict of str to str
+        Why files could not be written, by their names.
+    before, after : Examination
+        Of the tiles as given, and of the copies; a copy that could not be written is not compared.
+    steps : (float, float)
+        Root mean square in adu of the median steps of neighbours that share at least 20 blocks, all channels, before
+        and after; of pairs of which both have a copy. NaN where there is none.
+    noise : float
+        Of one pixel in adu, median over tiles and channels.
+    """
+
+    names: tuple[str, ...]
+    corrections: tuple[Correction | None, ...]
+    files: tuple[Path | None, ...]
+    failed: dict[str, str]
+    before: Examination
+    after: Examination
+    steps: tuple[float, float]
+    noise: float
+
+
+def repair(paths, out, *, everything=False, run=map, tell=lambda: None):
+    """Write corrected copies of tiles, and compare the copies.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Master tiles, as for `tiles.read_master_tile`; never written to.
+    out : path-like
+        Folder of the copies and of their table. A tile in which nothing is found is copied byte for byte.
+    everything : bool, optional
+        Take out all that was fitted, be it significant or not.
+    run : callable, optional
+        As `map`: where the work on each tile is done, results in the tiles' order.
+    tell : callable, optional
+        Called twice a tile: when it was looked at, and when its copy is done.
+
+    Returns
+    -------
+    Repair
+
+    Raises
+    ------
+    TileError
+        If `out` holds a tile, two copies would have one name, a tile cannot be read, they do not go together or meet
+        nowhere, or no copy could be written. The message names the files.
+    """
+    paths, out = [Path(path) for path in paths], Path(os.path.abspath(out))
+    _refuse(paths, out)
+    grid = _grid(paths, run)
+    looks = list(map(_usable, _told(run(partial(try_look, grid=grid), paths), tell)))
+    before = _compared(looks, paths, grid, run)
+    if not any(before.fits):
+        raise TileError(f"none of {len(paths)} tiles meets another in enough places to be compared with it")
+    found = corrections(before.mended.surveyed, everything)
+    noise = float(np.nanmedian([look.noise for look in looks]))
+    # The looks at the tiles as given go one by one: those at the copies are as large.
+    before, steps = replace(before, mended=None), median_steps([look.blocks for look in looks])
+    files = [out / (path.name if _sound(own) else unpacked_name(path)) for path, own in zip(paths, found, strict=True)]
+    outcomes = _told(run(partial(try_repaired, grid=grid), paths, files, found), tell)
+    changed, failed = _taken_over(outcomes, looks, files)
+    if not any(files):
+        raise TileError(f"{out}: no copy could be written: {next(iter(failed.values()))}")
+    after = _of_copies(_compared(looks, files, grid, run), files) if changed else before
+    steps = _rms_of_steps(steps, median_steps([look.blocks for look in looks]))
+    names = tuple(path.name for path in paths)
+    return _with_table(Repair(names, tuple(found), tuple(files), failed, before, after, steps, noise), out)
+
+
+def try_head(path):
+    """(H, W), number of channels and header of a tile, or the reason as text where it cannot be used."""
+    try:
+        with open_image(path) as (data, header, _):
+            celestial_wcs(header, data.shape[:2])
+            return data.shape[:2], data.shape[2] if data.ndim == 3 else 1, header
+    except TileError as error:
+        return str(error)
+
+
+def try_look(path, grid):
+    """`TileLook` of a tile, or the reason as text where it cannot be used."""
+    try:
+        tile = read_master_tile(path)
+        return look_at(tile, grid.wcs(), Place.of(tile.shape, tile.wcs, grid.shape, grid.wcs()))
+    except TileError as error:
+        return str(error)
+
+
+def try_repaired(path, copy, correction, grid):
+    """Write the copy of a tile and look at it.
+
+    Parameters
+    ----------
+    path : path-like
+    copy : pathlib.Path
+    correction : Correction or None
+        Without one, or with one of nothing, the copy is the tile byte for byte.
+    grid : MosaicGrid
+
+    Returns
+    -------
+    TileLook, None or str
+        None for a copy that is the tile byte for byte; the reason where there is no copy.
+    """
+    path, outcome = Path(path), None
+    try:
+        if _sound(correction):
+            with whole_file(copy) as temporary:
+                shutil.copyfile(path, temporary)
+        else:
+            _write_corrected(path, copy, correction, grid)
+            outcome = try_look(copy, grid)
+    except Exception as error:  # astropy raises many kinds on odd headers
+        outcome = reason_of(error)
+    # What an earlier call left would be a tile that does not go with the others, or one twice.
+    for name in {path.name, unpacked_name(path)} - {None if isinstance(outcome, str) else copy.name}:
+        with contextlib.suppress(OSError):
+            copy.with_name(name).unlink(missing_ok=True)
+    return outcome
+
+
+def _write_corrected(path, copy, correction, grid):
+    wcs = grid.wcs()
+    with open_image(path) as (data, header, coverage):
+        own = celestial_wcs(header, data.shape[:2])
+        right = moved(Tile(data, own), wcs, correction.shift) if correction.shift.any() else own
+        # What fills the rest is no sky, and may mean something to whoever wrote it.
+        good = None if coverage is None else coverage > 0
+        height, width = data.shape[:2]
+        positions = None
+        if correction.slope.any():
+            # Where the tile's pixels lie in the mosaic: the place of the mosaic on the tile's grid.
+            place = Place.of(grid.shape, wcs, (height, width), right)
+            positions = place.positions(np.arange(height), np.arange(width))
+
+    def edit(values, top):
+        rows = slice(top, top + values.shape[1])
+        y, x = (0.0, 0.0) if positions is None else positions(rows)
+        new = correction.taken_out(values, x, y)
+        return new if good is None else np.where(good[rows], new, values)
+
+    write_copy(path, copy, edit, right.wcs.crpix - own.wcs.crpix, history_of(correction))
+
+
+def _sound(correction):
+    """Whether the copy of a tile is to be the tile."""
+    return correction is None or correction.empty
+
+
+def _refuse(paths, out):
+    """Raise where a copy would take a tile's place, or another copy's."""
+    if len(paths) < 2:
+        raise TileError(f"{', '.join(map(str, paths)) or 'no tiles'}: {len(paths)} given, at least 2 are needed")
+    names, tiles = {}, {}
+    for path in paths:
+        if not path.is_file():
+            raise TileError(f"{path}: no such file")
+        name = os.path.normcase(unpacked_name(path))
+        if name in names:
+            raise TileError(f"{names[name]} and {path}: the copies of both would be called {unpacked_name(path)}")
+        names[name] = path
+        tiles[_identity(path)] = path
+        # By its own name, and where a link leads to.
+        if out.exists() and any(os.path.samefile(out, folder) for folder in (path.parent, path.resolve().parent)):
+            raise TileError(f"{out}: holds {path}: another folder is needed for the copies")
+    for name in {TABLE_NAME, *(name for path in paths for name in (path.name, unpacked_name(path)))}:
+        if (out / name).exists() and _identity(out / name) in tiles:
+            tile = tiles[_identity(out / name)]
+            raise TileError(f"{out / name}: is {tile} itself: another folder is needed for the copies")
+
+
+def _identity(path):
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _grid(paths, run):
+    shapes, wcs, first = [], [], None
+    for path, (shape, channels, header) in zip(paths, map(_usable, run(try_head, paths)), strict=True):
+        first = channels if first is None else first
+        if channels != first:
+            raise TileError(f"{path}: {channels} channels != {first} of {paths[0]}")
+        shapes.append(shape)
+        wcs.append(celestial_wcs(header, shape))
+    return MosaicGrid.holding(shapes, wcs)
+
+
+def _usable(result):
+    """What came of the work on a tile; raises the reason where nothing did."""
+    if isinstance(result, str):
+        raise TileError(result)
+    return result
+
+
+def _told(results, tell):
+    for result in results:
+        tell()
+        yield result
+
+
+def _compared(looks, paths, grid, run):
+    def look_again(wrong, pixels):
+        return run(partial(try_moved, target=grid), [paths[index] for index in wrong], pixels)
+
+    return examine_tiles(looks, grid.shape, look_again, np.full(len(looks), np.nan))
+
+
+def _taken_over(outcomes, looks, files):
+    """Put the looks at the copies in place of those at the tiles, and None in place of files that are not there.
+
+    Returns
+    -------
+    changed : bool
+        Whether any look is another now.
+    failed : dict of str to str
+        Why files are not there, by their names.
+    """
+    changed, failed = False, {}
+    for index, outcome in enumerate(outcomes):
+        changed |= outcome is not None
+        if isinstance(outcome, str):
+            failed[files[index].name], files[index] = outcome, None
+            looks[index] = TileLook(None, looks[index].noise, Stars(np.empty((0, 2)), np.empty(0)))
+        elif outcome is not None:
+            looks[index] = outcome
+    return changed, failed
+
+
+def _with_table(done, out):
+    try:
+        write_corrections(done, out / TABLE_NAME)
+    except OSError as error:
+        return replace(done, failed={**done.failed, TABLE_NAME: reason_of(error)})
+    return done
+
+
+def _of_copies(found, files):
+    """What was found in the copies that are there; of the others nothing is said."""
+    return replace(found, findings=tuple(one for one in found.findings if one.tile is None or files[one.tile]))
+
+
+def _rms_of_steps(before, after):
+    # Of the same pairs: where a tile was moved a pair may have gained or lost its last blocks.
+    pairs = before.keys() & after.keys()
+    if not pairs:
+        return np.nan, np.nan
+    return tuple(float(np.sqrt(np.mean(np.square([each[pair] for pair in sorted(pairs)])))) for each in (before, after))
