@@ -63,6 +63,11 @@ class Closure:
     culprit: Culprit | None = None
     reason: str = ""
 
+    def furthest(self, index, recorded):
+        """Channel in which the gain of a tile is furthest from the recorded one; None where none is known."""
+        known = np.flatnonzero(np.isfinite(self.gains[index]) & np.isfinite(self.errors[index]))
+        return int(known[np.argmax(np.abs(self.gains[index, known] - recorded))]) if known.size else None
+
 
 @dataclass(eq=False)
 class System:

@@ -75,10 +75,14 @@ class Correction:
         ndarray, shape (C, …)
         """
         more = (slice(None), *(np.newaxis,) * (np.ndim(values) - 1))
-        first, last = self.extent
-        u, v = ((axis - low) / (high - low) - 0.5 for axis, low, high in zip((x, y), first, last, strict=True))
+        u, v = self.uv(x, y)
         along_x, along_y = self.slope.T
         return (values - self.offset[more] - along_x[more] * u - along_y[more] * v) / self.factor[more]
+
+    def uv(self, x, y):
+        """Where places of the mosaic lie in what the tile knows: (u, v), from −½ to ½ along columns and rows."""
+        first, last = self.extent
+        return tuple((axis - low) / (high - low) - 0.5 for axis, low, high in zip((x, y), first, last, strict=True))
 
     def of_blocks(self, blocks):
         """`taken_out` of the block means of a `CoarseTile`, shape (C, h, w)."""

@@ -103,11 +103,16 @@ def binned(label, x, y, bins=12):
         Errors from the median absolute deviation in each bin, as if the values were independent. Empty for no values.
     """
     parts = [part for part in np.array_split(np.argsort(x, kind="stable"), bins) if len(part)]
-    middle = [np.median(x[part]) for part in parts]
-    value = [np.median(y[part]) for part in parts]
-    scatter = [_GAUSSIAN_MAD * np.median(np.abs(y[part] - own)) for part, own in zip(parts, value, strict=True)]
-    error = _MEDIAN_ERROR * np.array(scatter) / np.sqrt([max(len(part), 1) for part in parts])
-    return Series(label, np.array(middle), np.array(value), error)
+    middle = np.array([np.median(x[part]) for part in parts])
+    value, error = np.reshape([median_and_error(y[part]) for part in parts], (-1, 2)).T
+    return Series(label, middle, value, error)
+
+
+def median_and_error(values):
+    """Median along the first axis and its standard error, from the median absolute deviation; at least one value."""
+    middle = np.median(values, axis=0)
+    scatter = _GAUSSIAN_MAD * np.median(np.abs(values - middle), axis=0)
+    return middle, _MEDIAN_ERROR * scatter / np.sqrt(len(values))
 
 
 def cropped(*layers):

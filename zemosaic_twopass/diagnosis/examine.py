@@ -111,14 +111,10 @@ def _gains(second_pass, closure, findings):
     for finding in findings:
         if finding.tile is not None and finding.unit == "gain":
             applied[finding.tile] = finding.value
-    if closure is not None:
-        # The channel that is furthest off: a fault may be in one plane only.
-        sound = np.isfinite(closure.gains) & np.isfinite(closure.errors)
-        off = np.where(sound, np.abs(np.nan_to_num(closure.gains - recorded[:, np.newaxis])), -1.0)
-        tiles, worst = np.arange(count), np.argmax(off, axis=1)
-        known = sound[tiles, worst]
-        applied[known] = closure.gains[tiles, worst][known]
-        error[known] = closure.errors[tiles, worst][known]
+    for index in range(0 if closure is None else count):
+        channel = closure.furthest(index, recorded[index])
+        if channel is not None:
+            applied[index], error[index] = closure.gains[index, channel], closure.errors[index, channel]
     return Gains(recorded, applied, error)
 
 
@@ -201,15 +197,14 @@ def _closure_findings(closure, gains):
         return findings
     for index, recorded in enumerate(gains):
         # The channel that is furthest off: a fault may be in one plane only.
-        applied, error = closure.gains[index], closure.errors[index]
-        known = np.flatnonzero(np.isfinite(applied) & np.isfinite(error))
-        if not known.size:
+        channel = closure.furthest(index, recorded)
+        if channel is None:
             continue
-        channel = int(known[np.argmax(np.abs(applied[known] - recorded))])
-        off = abs(applied[channel] - recorded)
-        if off > max(GAIN_TOLERANCE * recorded, 6 * error[channel]):
-            sigma = off / max(error[channel], np.finfo(float).tiny)
-            findings.append(gain_finding(index, float(applied[channel]), gains, "closure", sigma, error[channel]))
+        applied, error = closure.gains[index, channel], closure.errors[index, channel]
+        off = abs(applied - recorded)
+        if off > max(GAIN_TOLERANCE * recorded, 6 * error):
+            sigma = off / max(error, np.finfo(float).tiny)
+            findings.append(gain_finding(index, float(applied), gains, "closure", sigma, error))
     return findings
 
 

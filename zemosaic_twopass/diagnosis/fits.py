@@ -64,8 +64,8 @@ class TileFit:
 
     def with_shift(self, shift):
         """The fit along with a `registration.Shift`."""
-        error = float(np.sqrt(np.trace(shift.covariance) / 2))
-        return replace(self, shift_x=float(shift.pixels[0]), shift_y=float(shift.pixels[1]), shift_error=error)
+        x, y = (float(pixels) for pixels in shift.pixels)
+        return replace(self, shift_x=x, shift_y=y, shift_error=shift.error)
 
 
 def tile_fits(channels, states, tested, partners):

@@ -13,10 +13,10 @@ from ..tiles.grid import copied
 from .coadded import gain_evidence, implied_by, plane_evidence, point_evidence
 from .evidence import Evidence
 from .finding import LEVELS, NOTES, WRONG_GAIN, Finding
-from .kinds import GRADIENT_FLOOR, OFFSET_FLOOR
+from .kinds import GRADIENT_FLOOR, OFFSET_FLOOR, brings
 from .levels import level_evidence, seam_evidence
 from .registration import ALARMS, SHIFT_FLOOR
-from .selection import KINDS, subset_number
+from .selection import KINDS
 from .starlight import coadd_evidence, star_evidence
 
 _MOST = 6
@@ -119,26 +119,24 @@ def _levels(solution, tile):
     slope = np.hypot(fit.slope_x, fit.slope_y)
     along = np.hypot(fit.slope_x * fit.slope_x_error, fit.slope_y * fit.slope_y_error) / slope
     terms = (fit.offset, fit.offset_error), (fit.gain, fit.gain_error), (slope, along)
-    there, own = set(np.flatnonzero(solution.inside[tile]).tolist()), solution.brought[tile]
     for kind, (value, error) in enumerate(terms):
         size = np.abs(value / error)
         if not (np.isfinite(size).any() and np.isfinite(solution.price[tile, kind])):
             continue
         channel = int(np.nanargmax(size))
-        brings = own[subset_number(there | {kind})] - own[subset_number(there - {kind})]
         height = abs(value[channel]) * (abs(solution.level[channel, tile]) if KINDS[kind] == "gain_residual" else 1.0)
         floor = GRADIENT_FLOOR if KINDS[kind] == "gradient" else OFFSET_FLOOR
         unit = "relative" if KINDS[kind] == "gain_residual" else "adu"
         number = float(value[channel]), float(size[channel])
         finding = Finding(KINDS[kind], tile, *number, "", unit, float(error[channel]), channel, test="residual")
-        sure = max(float(brings / solution.price[tile, kind]), 0.0)
+        sure = max(brings(solution, tile, kind) / float(solution.price[tile, kind]), 0.0)
         yield _Nearly(finding, sure, float(height / (floor * solution.noise[tile, channel])))
 
 
 def _shift(shift, tile):
     if shift is not None:
-        size, error = float(np.hypot(*shift.pixels)), float(np.sqrt(np.trace(shift.covariance) / 2))
-        finding = Finding("astrometry", tile, size, shift.significance, "", "px", error, test="residual")
+        size = float(np.hypot(*shift.pixels))
+        finding = Finding("astrometry", tile, size, shift.significance, "", "px", shift.error, test="residual")
         # As a deviance, so that it can be held against those of the levels.
         sure = np.log(max(shift.chance * shift.tested, np.finfo(float).tiny)) / np.log(ALARMS)
         yield _Nearly(finding, max(float(sure), 0.0), size / SHIFT_FLOOR)

@@ -102,8 +102,7 @@ def _shift_finding(index, shift):
         f"The stars of tile {index} lie {size:.3g} px (x {x:+.3g}, y {y:+.3g}) from where the others have them: "
         "its WCS is wrong; solve it anew."
     )
-    error = float(np.sqrt(np.trace(shift.covariance) / 2))
-    finding = Finding("astrometry", index, size, shift.significance, message, "px", error, test="residual")
+    finding = Finding("astrometry", index, size, shift.significance, message, "px", shift.error, test="residual")
     return _of_a_pair(finding, shift.group) if len(shift.group) == 2 else finding
 
 
@@ -114,10 +113,10 @@ def candidates(solution, index):
         value, error, effect = _sizes(solution, index, kind)
         if not np.isfinite(error).any():
             continue
-        brings = _brings(solution, index, kind)
+        fall = brings(solution, index, kind)
         channel = int(np.nanargmax(np.abs(value) / error))
         floor = GRADIENT_FLOOR if kind == _GRADIENT else OFFSET_FLOOR
-        if brings >= solution.price[index, kind] and effect[channel] > floor:
+        if fall >= solution.price[index, kind] and effect[channel] > floor:
             unit = "relative" if kind == _GAIN else "adu"
             found.append(
                 Candidate(
@@ -125,7 +124,7 @@ def candidates(solution, index):
                     channel,
                     float(value[channel]),
                     float(error[channel]),
-                    _in_errors(solution, brings),
+                    _in_errors(solution, fall),
                     float(effect[channel]),
                     unit,
                     *_runner_up(solution, index, kind),
@@ -165,11 +164,10 @@ def _sizes(solution, index, kind):
     return value, np.hypot.reduce(along * errors, axis=1), height / solution.noise[index]
 
 
-def _brings(solution, index, kind):
-    """By how much the deviance rises without one of the kinds that a tile has."""
-    there = set(np.flatnonzero(solution.inside[index]).tolist())
-    own = solution.brought[index]
-    return float(own[subset_number(there)] - own[subset_number(there - {kind})])
+def brings(solution, index, kind):
+    """By how much the deviance falls with a kind, all else that a tile has as it is."""
+    there, own = set(np.flatnonzero(solution.inside[index]).tolist()), solution.brought[index]
+    return float(own[subset_number(there | {kind})] - own[subset_number(there - {kind})])
 
 
 def _runner_up(solution, index, kind):
@@ -182,7 +180,7 @@ def _runner_up(solution, index, kind):
         return f"{KINDS[other]} {_in_errors(solution, gains[other]):.1f} sigma", True
     other = _OFFSET + _GAIN - kind
     if other in there:
-        return f"{KINDS[other]} {_in_errors(solution, _brings(solution, index, other)):.1f} sigma", True
+        return f"{KINDS[other]} {_in_errors(solution, brings(solution, index, other)):.1f} sigma", True
     against = float(own[subset_number(there)] - own[subset_number(there - {kind} | {other})])
     text = f"{KINDS[other]}, ruled out by {_in_errors(solution, against):.1f} sigma"
     return text, against > solution.price[index, kind]

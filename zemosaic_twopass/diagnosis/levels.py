@@ -39,7 +39,9 @@ def level_evidence(finding, mended, correction):
     left = correction.of_blocks(blocks)[channel] - sky
     known = np.isfinite(left)
     rows, columns = np.nonzero(known)
-    u, v = _uv(blocks, correction, rows, columns)
+    starts = [part.start for part in blocks.box[::-1]]
+    places = (FACTOR * (axis + start + 0.5) - 0.5 for axis, start in zip((columns, rows), starts, strict=True))
+    u, v = correction.uv(*places)
     x, term, label = _kind_of_term(finding, correction, (sky[known], u, v))
     use = slice(None) if finding.kind != "gain_residual" else _usual(x)
     line = np.array([x[use].min(), x[use].max()]) if len(x) else _ENDS
@@ -75,13 +77,6 @@ def _mean_of_others(mended, tile, channel):
         np.add(total[parts[0]], values, out=total[parts[0]], where=known)
         count[parts[0]] += known
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-
-
-def _uv(blocks, correction, rows, columns):
-    """Where blocks lie in what their tile knows, from −½ to ½ along columns and rows."""
-    places = np.stack([columns + blocks.box[1].start, rows + blocks.box[0].start], axis=1)
-    first, last = correction.extent
-    return ((FACTOR * (places + 0.5) - 0.5 - first) / (last - first) - 0.5).T
 
 
 def _kind_of_term(finding, correction, places):

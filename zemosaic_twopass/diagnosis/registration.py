@@ -46,6 +46,11 @@ class Shift:
     tested: int
 
     @property
+    def error(self):
+        """Standard error of a component, the mean of both."""
+        return float(np.sqrt(np.trace(self.covariance) / 2))
+
+    @property
     def z(self):
         """Each component in units of its own standard error."""
         return in_errors(self.pixels, self.covariance)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .evidence import Chart, Evidence, Layer, Series
+from .evidence import Chart, Evidence, Layer, Series, median_and_error
 from .matching import RADIUS
 
 # Half a stamp in pixels of the mosaic, and how many stars: enough for a quiet mean, quick to sample.
 _REACH = 8
 _SIDE = 2 * _REACH + 1
 _MOST = 25
-_GAUSSIAN_MAD = 1.4826
-_MEDIAN_ERROR = 1.2533
 # Of a profile: how far from its line a pixel may lie.
 _BESIDE = 1.5
 
@@ -94,10 +92,9 @@ def _evidence(finding, stamps, reference, shift):
     for title, stamp in stamps.items():
         stamp = stamp[usable] - np.median(stamp[usable], axis=(1, 2), keepdims=True)
         stamp = stamp / height[usable, np.newaxis, np.newaxis]
-        middle = np.median(stamp, axis=0)
-        scatter = _GAUSSIAN_MAD * np.median(np.abs(stamp - middle), axis=0)
+        middle, error = median_and_error(stamp)
         layers.append(Layer(title, middle.astype(np.float32)))
-        series.append(_cut(title, middle, _MEDIAN_ERROR * scatter / np.sqrt(np.count_nonzero(usable)), shift))
+        series.append(_cut(title, middle, error, shift))
     chart = Chart("along the shift (px)", "difference (star = 1)", tuple(series))
     return Evidence(
         finding,

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..tiles.grid import common_part
 
-_MIN_BLOCKS = 20
+MIN_BLOCKS = 20
 
 
 @dataclass(frozen=True)
@@ -62,22 +62,17 @@ def gain_steps(coarse, gains, offsets, noise):
         The worst channel of each pair that shares at least 20 blocks.
     """
     steps = []
-    for i, first in enumerate(coarse):
-        for j in range(i + 1, len(coarse)):
-            parts = None if first is None or coarse[j] is None else common_part(first.box, coarse[j].box)
-            if parts is None:
-                continue
-            found = []
-            for channel in range(first.value.shape[0]):
-                one, other = first.value[channel][parts[0]], coarse[j].value[channel][parts[1]]
-                known = np.isfinite(one) & np.isfinite(other)
-                local = float(np.hypot(noise[i][channel], noise[j][channel]) / np.sqrt(2))
-                if np.count_nonzero(known) >= _MIN_BLOCKS and local > 0:
-                    taken = offsets[i, channel] - offsets[j, channel]
-                    step = _step(one[known], other[known], gains[i], gains[j], taken)
-                    found.append(Step((i, j), channel, *step, local))
-            if found:
-                steps.append(max(found, key=lambda step: step.deepened))
+    for i, j, first, second in _meetings(coarse):
+        found = []
+        for channel, (one, other) in enumerate(zip(first, second, strict=True)):
+            known = np.isfinite(one) & np.isfinite(other)
+            local = float(np.hypot(noise[i][channel], noise[j][channel]) / np.sqrt(2))
+            if np.count_nonzero(known) >= MIN_BLOCKS and local > 0:
+                taken = offsets[i, channel] - offsets[j, channel]
+                step = _step(one[known], other[known], gains[i], gains[j], taken)
+                found.append(Step((i, j), channel, *step, local))
+        if found:
+            steps.append(max(found, key=lambda step: step.deepened))
     return steps
 
 
@@ -94,16 +89,21 @@ def median_steps(coarse):
         Median of first − second in adu of each channel, of the pairs that share at least 20 blocks in every one.
     """
     found = {}
+    for i, j, first, second in _meetings(coarse):
+        left = first - second
+        if np.isfinite(left).sum(axis=(1, 2)).min() >= MIN_BLOCKS:
+            found[i, j] = np.nanmedian(left, axis=(1, 2))
+    return found
+
+
+def _meetings(coarse):
+    """(i, j, blocks of the one, blocks of the other) where every two tiles meet, shape (C, h, w) each."""
     for i, first in enumerate(coarse):
         for j in range(i + 1, len(coarse)):
             parts = None if first is None or coarse[j] is None else common_part(first.box, coarse[j].box)
-            if parts is None:
-                continue
-            here, there = ((slice(None), *part) for part in parts)
-            left = first.value[here] - coarse[j].value[there]
-            if np.isfinite(left).sum(axis=(1, 2)).min() >= _MIN_BLOCKS:
-                found[i, j] = np.nanmedian(left, axis=(1, 2))
-    return found
+            if parts is not None:
+                here, there = ((slice(None), *part) for part in parts)
+                yield i, j, first.value[here], coarse[j].value[there]
 
 
 def _step(one, other, gain, other_gain, taken):

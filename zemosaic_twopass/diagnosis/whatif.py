@@ -11,9 +11,8 @@ from ..tiles.grid import common_part
 from .correction import Correction, corrections
 from .finding import LEVELS, WRONG_GAIN, WhatIf
 from .matching import RADIUS
+from .steps import MIN_BLOCKS
 from .survey import Survey
-
-_MIN_BLOCKS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +108,7 @@ def _step(finding, mended):
             parts = common_part(own.box, surveyed.looks[other].blocks.box)
             given, neighbour = own.value[channel][parts[0]], mended.blocks[other][channel][parts[1]]
             known = np.isfinite(given) & np.isfinite(neighbour)
-            if np.count_nonzero(known) < _MIN_BLOCKS:
+            if np.count_nonzero(known) < MIN_BLOCKS:
                 continue
             given, neighbour = given[known], neighbour[known]
             after = mended.gains.recorded[other] * neighbour

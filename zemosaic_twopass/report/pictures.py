@@ -26,6 +26,7 @@ from .tables import channel_names, flagged_tiles
 # Of the fitted terms: their label, and what they are drawn in units of.
 _FITS = {"offset": ("offset to the\nothers (adu)", 1.0), "gain": ("scale to the\nothers (%)", 100.0)}
 _MARKERS = ("o", FLAGGED), ("s", "#009E73"), ("^", AFTER), ("D", INK)
+_LEGEND = {"labelcolor": INK, "borderpad": 0, "frameon": False}
 # In units of what agrees.
 _FAR_OUT = 20.0
 MAP_PICTURE = "twopass_delta_map.png"
@@ -117,16 +118,7 @@ def draw_tiles(report):
     panels[-1].set_xlim(index.min() - 0.7, index.max() + 0.7)
     _number_flagged(panels[0], flagged_tiles(report.findings))
     handles = panels[1].get_legend_handles_labels()
-    figure.legend(
-        *handles,
-        fontsize=SMALL,
-        labelcolor=INK,
-        ncols=2,
-        loc="upper right",
-        borderaxespad=0.4,
-        borderpad=0,
-        frameon=False,
-    )
+    figure.legend(*handles, fontsize=SMALL, ncols=2, loc="upper right", borderaxespad=0.4, **_LEGEND)
     figure.align_ylabels(panels)
     return figure
 
@@ -189,17 +181,8 @@ def _draw_fits(axes, term, index, fits, channels):
         axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
         axes.yaxis.set_minor_locator(MaxNLocator(1))
     axes.set_ylabel(label, fontsize=MEDIUM, **TEXT)
-    axes.legend(
-        prop=font(SMALL),
-        labelcolor=INK,
-        ncols=channels + 1,
-        loc="lower right",
-        bbox_to_anchor=(1.0, 0.99),
-        borderpad=0,
-        borderaxespad=0.2,
-        handletextpad=0.2,
-        frameon=False,
-    )
+    beside = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.99), "borderaxespad": 0.2, "handletextpad": 0.2}
+    axes.legend(prop=font(SMALL), ncols=channels + 1, **beside, **_LEGEND)
 
 
 def _finish(axes, flagged):

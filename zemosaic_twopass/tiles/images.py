@@ -55,12 +55,8 @@ def open_image(path):
     TileError
         As `tiles.read_master_tile`; one that is raised within the block gets the file's name too.
     """
-    try:
-        # What astropy mends in a header is no news to the reader; what it cannot mend raises further on.
-        with _no_astropy_warnings(), _parts(Path(path)) as parts:
-            yield parts
-    except TileError as error:
-        raise TileError(f"{path}: {error}") from None
+    with _named(path), _parts(Path(path)) as parts:
+        yield parts
 
 
 @contextmanager
@@ -100,9 +96,17 @@ def open_hdus(path):
     TileError
         As `open_image`.
     """
+    with _named(path), _image_among(Path(path)) as found:
+        yield found
+
+
+@contextmanager
+def _named(path):
+    """Errors of a file get its name."""
     try:
-        with _no_astropy_warnings(), _image_among(Path(path)) as found:
-            yield found
+        # What astropy mends in a header is no news to the reader; what it cannot mend raises further on.
+        with _no_astropy_warnings():
+            yield
     except TileError as error:
         raise TileError(f"{path}: {error}") from None
 
