@@ -179,6 +179,18 @@ def test_masked_pixels_that_were_filled_in(clean):
     assert np.nanmean(used) > np.nanmean(own)
 
 
+def test_pixels_that_were_seen_to_go_in_as_one_constant(clean):
+    planes = clean.planes()
+    planes[1][150:220, 100:200] = 900.0
+    evidence = first_of("mask_bug", replace(clean).coadd(planes), corrected=planes)
+    own, used = (layer.values for layer in evidence.layers)
+    assert evidence.finding.test == "contract"
+    filled = used - own
+    assert np.nanmax(filled) == 1
+    assert np.nanmin(filled) == 0
+    assert np.nanmean(filled) == pytest.approx(70 * 100 / (340 * 430), rel=0.1)
+
+
 @pytest.mark.parametrize("seen", [True, False])
 def test_half_a_tile_with_another_gain(clean, seen):
     planes = clean.planes()

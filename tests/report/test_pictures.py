@@ -12,6 +12,7 @@ from PIL import Image
 from reports import NOTE, OFFSET, SEAM, make_report, single_pixel_report, tangent_wcs
 
 from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport, delta_map
+from zemosaic_twopass.diagnosis.fits import TileFit
 from zemosaic_twopass.report.map_picture import draw_map, label_places, label_size, map_limits
 from zemosaic_twopass.report.pictures import draw_tiles, write_map_picture, write_tiles_picture
 from zemosaic_twopass.report.style import FLAGGED, finding_list
@@ -177,6 +178,10 @@ def test_limits_hold_the_scatter_and_not_the_stars():
     delta = DeltaMap(np.abs(signed), signed, count, count - 1, tangent_wcs(), 8, "tiles", (0.0,))
     (half,) = map_limits([delta])
     assert 7 < half < 9
+    # However many stars there are: one block in twenty-five.
+    stars = signed.copy()
+    stars[3::5, 3::5] = 5000
+    assert map_limits([replace(delta, signed=stars)]) == [pytest.approx(half, rel=0.1)]
     # A tile that stands out by more is larger than a star; maps that are alike have the range of the largest.
     tile = signed.copy()
     tile[20:60, 20:60] += 20
@@ -218,6 +223,26 @@ def test_tiles_picture_shows_gain_and_medians(channels):
         np.testing.assert_array_equal(post, [tile.post.median[channel] for tile in report.tiles])
         assert "adu" in axes.get_ylabel()
     assert "1" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_tiles_picture_shows_the_fits_with_errors_and_what_agrees():
+    report = make_report(channels=3)
+    one = np.ones(3)
+    slopes = (0 * one,) * 4
+    fits = [
+        TileFit(n * one, 0.1 * one, 0.01 * n * one, 0.002 * one, *slopes, 3, 0.3 * one, 0.004 * one) for n in range(3)
+    ]
+    tiles = [replace(tile, fit=fit) for tile, fit in zip(report.tiles, [*fits, None], strict=True)]
+    figure = draw_tiles(replace(report, tiles=tuple(tiles)))
+    assert len(figure.axes) == 4 + 2
+    for axes, factor, error, agrees in zip(figure.axes[4:], (1.0, 1.0), (0.1, 0.2), (0.3, 0.4), strict=True):
+        assert [bar.get_height() for bar in axes.patches[:3]] == pytest.approx([2 * agrees] * 3)
+        points = [container for container in axes.containers if hasattr(container, "has_yerr")]
+        assert len(points) == 3
+        for channel in points:
+            np.testing.assert_allclose(channel.lines[0].get_ydata(), factor * np.arange(3))
+            (ends,) = (bars.get_segments() for bars in channel.lines[2])
+            np.testing.assert_allclose([np.ptp(end[:, 1]) for end in ends], 2 * error)
 
 
 def unknown(channels):

@@ -1,5 +1,6 @@
 """Folders of second passes: whole when they have their name, the newest kept, nothing removed that is not ours."""
 
+import itertools
 import json
 import os
 
@@ -11,6 +12,7 @@ from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.report.artefacts import ARTEFACTS, JSON_NAME
 from zemosaic_twopass.report.report import SCHEMA
 from zemosaic_twopass.settings import Settings
+from zemosaic_twopass.watch import runs
 from zemosaic_twopass.watch.runs import prune_runs, run_folder
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -125,3 +127,13 @@ def test_folder_of_files_that_could_not_be_written(tiny, tiles, tmp_path, monkey
 def test_setting(text, keep, monkeypatch):
     monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_KEEP", text)
     assert Settings.from_environment().keep == keep
+
+
+def test_folders_of_one_moment_sort_in_the_order_they_were_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "_count", itertools.count(8))
+    made = []
+    for _ in range(4):
+        with run_folder(tmp_path) as (_, final):
+            made.append(final.name)
+    # Alike but for the second in which they were made, which may have changed meanwhile.
+    assert sorted(name.split("-")[-1] for name in made) == [name.split("-")[-1] for name in made]
