@@ -1,4 +1,4 @@
-"""The two pictures of a report: the delta map on the sky, and the tiles one by one."""
+"""Two of the pictures of a report: the delta map on the sky, and the tiles one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the two pictures have in common: size, colours, text, and the list of findings.
+"""What the pictures have in common: size, colours, text, and the list of findings.
 
 matplotlib is imported only when a figure is made, and of it only the object-oriented part: pyplot and
 the global settings belong to the program we are a guest in.
