@@ -35,7 +35,7 @@ def low_bars(monkeypatch):
         closure: {"_MIN_POINTS": 30, "_MIN_TILE_POINTS": 5},
         culprit: {"MIN_POINTS": 5},
         displacement: {"MIN_POINTS": 5, "_REACH": 2},
-        steps: {"_MIN_BLOCKS": 5},
+        steps: {"MIN_BLOCKS": 5},
     }
     for module, values in bars.items():
         for name, value in values.items():
