@@ -49,10 +49,13 @@ def test_without_threads_it_is_done_here(monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals to a thread are POSIX")
-def test_interrupt_while_files_are_written(tiny, tiles, tmp_path, monkeypatch, debug_log):
+def test_interrupt_while_files_are_written(request, tiny, tiles, tmp_path, monkeypatch, debug_log):
     """It passes, to the pipeline, at once; the files are whole all the same."""
     has, write = ARTEFACTS[JSON_NAME]
     go_on, done, writers = threading.Event(), threading.Event(), []
+    # Tests that a shell runs in the background are begun with interrupts off.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
     def slow(report, path):
         writers.append(threading.current_thread())
