@@ -81,14 +81,15 @@ class Equations:
 
     def scaled(self, variance):
         """Let the inverse of the matrix, times a variance, be the covariance; then terms can go in."""
-        numbers = np.arange(len(self._score)).reshape(-1, _KEPT)
-        tied = np.eye(len(self._score))
-        tied[numbers[:, 1], numbers[:, 0]] = self._level
         by_kind = self._terms[:, :_KEPT].copy()
         by_kind[:, 0] -= self._level * by_kind[:, 1]
         self.alone /= variance
-        matrix = tied @ self._matrix @ tied.T / variance
-        self._right = tied @ self._score / variance + matrix @ by_kind.ravel()
+        matrix, score = self._matrix / variance, self._score / variance
+        # A gain is an offset as well: its row and its column take along, times the level, those of the offset.
+        score[1::_KEPT] += self._level * score[::_KEPT]
+        matrix[1::_KEPT] += self._level[:, np.newaxis] * matrix[::_KEPT]
+        matrix[:, 1::_KEPT] += self._level * matrix[:, ::_KEPT]
+        self._right = score + matrix @ by_kind.ravel()
         self._swept = np.column_stack([matrix, self._right])
         return self
 
