@@ -27,7 +27,7 @@ def mono():
 
 
 def close(scene, **kwargs):
-    return close_mosaic(scene.second_pass(**kwargs))
+    return close_mosaic(scene.second_pass(**kwargs), NOISE)
 
 
 @pytest.mark.parametrize("kind", ["mono", "rgb"])
@@ -119,7 +119,7 @@ def test_part_of_a_tile_left_out(mono, tile):
 def test_mask_that_the_coadd_did_not_heed(mono):
     mask = [c.copy() for c in mono.coverage]
     mask[1][40:110, 50:140] = 0
-    found = close_mosaic(mono.coadd().second_pass(coverage=mask))
+    found = close(mono.coadd(), coverage=mask)
     assert (found.culprit.kind, found.culprit.tile) == ("mask_bug", 1)
 
 
@@ -206,7 +206,7 @@ def test_a_displacement_beyond_the_reach_fails_nothing(pixels):
 def test_a_tile_of_one_value_has_no_gain_to_tell():
     scene = Pass.make()
     scene.tiles[2] = np.full_like(scene.tiles[2], 1000.0)
-    closure = close_mosaic(scene.coadd().second_pass(gains=scene.gains, combine="mean"))
+    closure = close(scene.coadd(), gains=scene.gains, combine="mean")
     assert np.isnan(closure.gains[2]).all()
     assert closure.culprit is None
     np.testing.assert_allclose(np.delete(closure.gains[:, 0], 2), np.delete(scene.gains, 2), rtol=1e-4)

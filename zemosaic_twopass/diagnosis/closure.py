@@ -14,7 +14,6 @@ import numpy as np
 from scipy.sparse import csr_array, eye_array
 from scipy.sparse.linalg import splu
 
-from ..measure.coarse import pixel_noise
 from ..measure.sampling import draw_points, sample_tile
 from ..parallel import threads
 from ..settings import worker_count
@@ -107,7 +106,7 @@ class System:
     odd: np.ndarray
 
 
-def close_mosaic(second_pass):
+def close_mosaic(second_pass, noise):
     """Solve for the gains that made a mosaic, and say what does not fit.
 
     Parameters
@@ -117,6 +116,8 @@ def close_mosaic(second_pass):
         the weights. Nothing is solved with the recorded gains; where the mosaic closes without one tile as
         well as without another, that one is to blame that leaves fewer of the other gains off, then less that
         does not close, then fewer of its own points that cannot be accounted for.
+    noise : float
+        Of one pixel of a tile in adu: what is left counts as nothing up to a hundredth of it.
 
     Returns
     -------
@@ -124,7 +125,7 @@ def close_mosaic(second_pass):
         With a reason, and no gains, where fewer than 500 pixels can be used.
     """
     tiles, recorded = second_pass.tiles, second_pass.sound_gains
-    system = _sample(second_pass)
+    system = _sample(second_pass, noise)
     blank = np.full((len(tiles), system.values.shape[1]), np.nan)
     used = np.count_nonzero(system.usable)
     if used < _MIN_POINTS:
@@ -148,7 +149,7 @@ def limit(system):
     return max(_CLOSED * system.noise, _ROUNDING * level)
 
 
-def _sample(second_pass):
+def _sample(second_pass, noise):
     tiles, coverage = second_pass.tiles, np.asarray(second_pass.coverage)
     mosaic, count = channels_last(second_pass.mosaic), len(tiles)
     places = draw_points(coverage, max(_POINTS, _POINTS_PER_TILE * count), np.random.default_rng(_SEED))
@@ -156,10 +157,10 @@ def _sample(second_pass):
 
     def look(index):
         tile = tiles[index]
-        return sample_tile(tile, second_pass.place(index), places), pixel_noise(tile.pixels), tile.weight
+        return sample_tile(tile, second_pass.place(index), places), tile.weight
 
     with threads(worker_count()) as run:
-        samples, noises, weights = zip(*run(look, range(count)), strict=True)
+        samples, weights = zip(*run(look, range(count)), strict=True)
     weights = np.array(weights)
     predicted = np.zeros(len(rows))
     clear = np.ones(len(rows), dtype=bool)
@@ -169,14 +170,11 @@ def _sample(second_pass):
     shares = [weight / predicted[sample.points] for sample, weight in zip(samples, weights, strict=True)]
     values = mosaic[rows, columns].astype(np.float64)
     covered = coverage[rows, columns].astype(np.float64)
-    noises = np.concatenate(noises)
-    noises = noises[np.isfinite(noises)]
     clear &= np.isfinite(values).all(axis=1)
     odd = clear & (np.abs(covered - predicted) > _COVERAGE_TOLERANCE * np.maximum(covered, predicted))
     if np.count_nonzero(odd) > 0.5 * np.count_nonzero(clear):
         # This version's coverage is no sum of weights: nothing can be read from it.
         odd[:] = False
-    noise = float(np.median(noises)) if noises.size else 0.0
     points, usable = np.stack([columns, rows], axis=1), clear & ~odd & (predicted > 0)
     return System(points, samples, shares, values, covered, predicted, weights, noise, usable, odd)
 

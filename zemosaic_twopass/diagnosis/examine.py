@@ -70,8 +70,8 @@ def _examined(second_pass):
     if reason := _unfit(second_pass):
         return Examination(_ordered([(0.0, finding) for finding in [*found, untested(None, reason, "residual")]]))
     contract = _contract(second_pass)
-    closure, closed = _close(second_pass)
     surveyed = survey(second_pass)
+    closure, closed = _close(second_pass, float(np.nanmedian([look.noise for look in surveyed.looks])))
     exact = [*found, *_merged(contract, closed)]
     ranked = [*((0.0, finding) for finding in exact), *residual_findings(surveyed), *_seam(surveyed, closure)]
     return _examination(ranked, surveyed, _gains(second_pass, closure, exact), closure)
@@ -165,13 +165,13 @@ def _contract(second_pass):
     return findings
 
 
-def _close(second_pass):
+def _close(second_pass, noise):
     """The closure, None where none was made, and what it finds."""
     count, combine = len(second_pass.tiles), second_pass.combine
     if combine not in ("mean", None) or count < 2:
         why = f"the coadd combines by {combine} != mean" if count > 1 else f"there is but {count} tile"
         return None, [untested(None, f"The applied gains were not read off the mosaic: {why}.", "closure")]
-    closure = close_mosaic(second_pass)
+    closure = close_mosaic(second_pass, noise)
     if combine is None and closure.culprit is not None:
         closure.reason = "the coadd was not seen, and what it made is no mean of the tiles"
     return closure, _closure_findings(closure, second_pass.sound_gains)
