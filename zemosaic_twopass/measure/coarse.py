@@ -111,12 +111,12 @@ def pixel_noise(tile):
 
 
 def _flat_planes(tile):
-    """Channels of a tile as flat arrays, float64 rounded to float32 as the coadd has them; NaN where not good."""
+    """Channels of a tile as flat float32 arrays, as the coadd has them; NaN where not good."""
     planes = channels_last(tile.pixels)
     bad = None if tile.coverage is None else (np.asarray(tile.coverage) <= 0).ravel()
     flat = []
     for channel in range(planes.shape[2]):
-        plane = planes[..., channel].astype(np.float32).astype(np.float64).ravel()
+        plane = planes[..., channel].astype(np.float32).ravel()
         plane[np.isinf(plane)] = np.nan
         if bad is not None:
             plane[bad] = np.nan
@@ -135,7 +135,7 @@ def _interpolated(planes, place, coarse):
     if min(height, width) < 2:
         return images
     positions = place.positions(rows, columns)
-    scratch = np.empty((2, _BAND * len(columns)))
+    scratch = np.empty((4, _BAND * len(columns)), dtype=np.float32)
     # Band by band, so that all that is made on the way stays in the cache.
     for band in (slice(top, top + _BAND) for top in range(0, len(rows), _BAND)):
         y, x = positions(band)
@@ -145,28 +145,33 @@ def _interpolated(planes, place, coarse):
         if not reached.size:
             continue
         part = slice(reached[0], reached[-1] + 1)
-        corners, weights = _corners(y[:, part], x[:, part], place.shape)
-        weights[0][~inside[:, part]] = np.nan
-        total, term = (room[: corners.size].reshape(corners.shape) for room in scratch)
+        first, down, across = _corners(y[:, part], x[:, part], place.shape)
+        # Positions outside of the tile lead anywhere.
+        across[~inside[:, part]] = np.nan
+        corners = scratch[:, : first.size].reshape(4, *first.shape)
         for plane, image in zip(planes, images, strict=True):
-            # Positions outside of the tile lead anywhere: their weight is NaN.
-            np.multiply(plane.take(corners, mode="wrap", out=total), weights[0], out=total)
-            for ahead, weight in zip((1, width, width + 1), weights[1:], strict=True):
-                total += np.multiply(plane[ahead:].take(corners, mode="wrap", out=term), weight, out=term)
-            image[1:-1, 1:-1][band, part] = total
+            for ahead, corner in zip((0, 1, width, width + 1), corners, strict=True):
+                plane[ahead:].take(first, mode="wrap", out=corner)
+            # By differences: what is the same all around a position is the same at it, to the bit.
+            for near, far in (corners[:2], corners[2:]):
+                far -= near
+                far *= across
+                near += far
+            upper, lower = corners[::2]
+            lower -= upper
+            lower *= down
+            np.add(upper, lower, out=image[1:-1, 1:-1][band, part])
     return images
 
 
 def _corners(y, x, shape):
-    """Number of the first of the four pixels around each position, and the weights of the four, row by row."""
-    top, left = (np.minimum(np.floor(at), n - 2) for at, n in zip((y, x), shape, strict=True))
-    v, u = y - top, x - left
-    last = u * v
-    v -= last
-    weights = 1 - u - v, u - last, v, last
-    top *= shape[1]
-    top += left
-    return top.astype(np.intp), weights
+    """Number of the first of the four pixels around each position, row by row, and how far behind it that lies."""
+    first = np.minimum(np.floor(y), shape[0] - 2)
+    left = np.minimum(np.floor(x), shape[1] - 2)
+    down, across = (y - first).astype(np.float32), (x - left).astype(np.float32)
+    first *= shape[1]
+    first += left
+    return first.astype(np.intp), down, across
 
 
 def _block_maps(image):
