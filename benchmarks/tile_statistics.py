@@ -49,6 +49,7 @@ def tiles():
         "all magnitudes": np.exp(rng.uniform(-80, 80, SHAPE)),
         # What every sample of a regular grid misses.
         "deceiving": np.where(np.indices(SHAPE[:2]).sum(axis=0)[..., np.newaxis] % 2, sky, -sky),
+        "the sky with 30 % holes": np.where(rng.random(SHAPE) < 0.3, np.nan, sky),
     }
     return {name: (tile.astype("f4"), tile.astype("f4") * np.float32(GAIN)) for name, tile in kinds.items()}
 

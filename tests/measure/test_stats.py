@@ -186,6 +186,44 @@ def test_medians_just_beside_the_bracket(small_pieces):
         assert_equals_oracle(rng.permutation(99 * 2).reshape(9, 11, 2).astype(np.float32))
 
 
+def test_medians_beside_the_bracket_take_one_more_pass(small_pieces, monkeypatch):
+    """Not a copy of all values, which costs five times as much; integers at the end of their range among them."""
+    rng = np.random.default_rng(12)
+    beside, copied = [], []
+    look, copy = scan._Channel._look_beside, scan._Channel._middle_of_all
+    monkeypatch.setattr(scan._Channel, "_look_beside", lambda channel: (beside.append(1), look(channel))[1])
+    monkeypatch.setattr(scan._Channel, "_middle_of_all", lambda channel: (copied.append(1), copy(channel))[1])
+    for dtype in ("f2", "f4", ">f8", "u1", "i2", "i8"):
+        for _ in range(50):
+            array = rng.normal(100, 30, (20, 22, 2)).clip(0, 255).astype(dtype)
+            assert_equals_oracle(array)
+            assert_equals_oracle(np.iinfo(dtype).max - array if array.dtype.kind in "iu" else -array)
+    assert len(copied) < len(beside) / 2 > 50
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_scattered_gaps(dtype):
+    """However many they are, and whatever stands in them."""
+    rng = np.random.default_rng(13)
+    for share in (0.01, 0.2, 0.9):
+        tile = rng.normal(100, 30, (300, 310, 2)).astype(dtype)
+        tile[rng.random(tile.shape) < share] = np.nan
+        tile[rng.random(tile.shape) < share / 9] = np.inf
+        tile[rng.random(tile.shape) < share / 9] = -np.inf
+        assert_equals_oracle(tile)
+
+
+def test_the_same_bits_wherever_the_array_lies():
+    values = np.random.default_rng(14).normal(1000, 30, 3 * 90 * 110 + 16).astype("f4")
+    found = set()
+    for start in range(16):
+        moved = np.empty_like(values)[start : start + 3 * 90 * 110].reshape(90, 110, 3)
+        moved[:] = values[: moved.size].reshape(moved.shape)
+        found.add(tile_statistics(moved))
+        found.add(tile_statistics(moved.astype(np.float64)))
+    assert len(found) == 1
+
+
 def test_random_bits():
     """Any bit pattern is a number or not one, signalling NaN among them; nothing warns or raises."""
     bits = np.random.default_rng(3).bytes(300 * 500 * 3 * 8)

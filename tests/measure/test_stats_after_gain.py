@@ -46,6 +46,64 @@ def test_same_as_of_the_array_itself(data, size, monkeypatch):
     assert_same(another, tile, gain)
 
 
+def bits_flipped(corrected, where, bit):
+    corrected.view(np.uint32)[where] ^= np.uint32(1 << bit)
+
+
+CHANGES = {
+    "one bit": bits_flipped,
+    "NaN put": lambda corrected, where, bit: corrected.__setitem__(where, np.nan),
+    "infinite": lambda corrected, where, bit: corrected.__setitem__(where, (-1) ** bit * np.inf),
+    "NaN removed": lambda corrected, where, bit: corrected.__setitem__(np.isnan(corrected), bit),
+    "minus nothing": lambda corrected, where, bit: corrected.__setitem__(where, -0.0),
+    "least": lambda corrected, where, bit: corrected.__setitem__(where, np.float32(-3e38)),
+    "channels swapped": lambda corrected, where, bit: corrected.__setitem__(..., corrected[..., ::-1].copy()),
+    "pixels swapped": lambda corrected, where, bit: corrected.__setitem__(..., np.roll(corrected, bit, axis=1)),
+}
+
+
+@pytest.mark.parametrize("size", ["one piece", "many pieces"])
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_change_of_one_pixel(data, size, monkeypatch):
+    """Wherever it is, and by however little: also where the tile as given is changed with it, after its scan."""
+    monkeypatch.setattr(scan, "_PIECE", 32 if size == "many pieces" else 1 << 18)
+    shape = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3)))
+    levels = st.sampled_from([1.0, 2.0, 3.0, 1000.0, 2.0**-146, 2.0**127, np.nan]) | st.integers(0, 4)
+    tile = data.draw(hnp.arrays("f4", shape, elements=levels))
+    gain = data.draw(st.sampled_from(GAINS))
+    change = CHANGES[data.draw(st.sampled_from(sorted(CHANGES)))]
+    where = tuple(data.draw(st.integers(0, side - 1)) for side in shape)
+    bit = data.draw(st.integers(0, 31))
+    corrected, before = with_gain(tile, gain), scan_as_given(tile)
+    if data.draw(st.booleans()):
+        change(tile, where, bit)
+        corrected = with_gain(tile, gain)
+    else:
+        change(corrected, where, bit)
+    with np.errstate(all="raise"):
+        found = statistics_after_gain(corrected, before, gain)
+    assert repr(found) == repr(tile_statistics(corrected))
+
+
+@pytest.mark.parametrize("gain", [0.9, 1e-38, 1e-44, 1e38])
+@pytest.mark.parametrize("rank", ["least", "middle"])
+def test_the_pixel_that_matters_changed_by_one_bit(gain, rank):
+    """Of what the statistics are; where products leave the range as well."""
+    tile = sky()
+    corrected, before = with_gain(tile, gain), scan_as_given(tile)
+    values = np.where(np.isfinite(corrected[..., 1]), corrected[..., 1], np.float32(np.inf))
+    order = np.argsort(values, axis=None)
+    at = order[0 if rank == "least" else np.count_nonzero(np.isfinite(values)) // 2]
+    row, column = np.unravel_index(at, values.shape)
+    for bit in range(32):
+        changed = corrected.copy()
+        bits_flipped(changed, (row, column, 1), bit)
+        with np.errstate(all="raise"):
+            found = statistics_after_gain(changed, before, gain)
+        assert repr(found) == repr(tile_statistics(changed))
+
+
 @pytest.mark.parametrize("gain", GAINS)
 @pytest.mark.parametrize("dtype", ["f4", ">f4", "f8", "f2", "u2", "i8"])
 def test_no_second_look_where_the_gain_was_applied(dtype, gain, monkeypatch):

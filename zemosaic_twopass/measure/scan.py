@@ -8,14 +8,19 @@ from functools import reduce
 import numpy as np
 
 # Pixels sampled to bracket a median, at most and as a part of all, and how far the bracket reaches on each side in
-# standard errors of the sample's rank: values in random order escape it three times in a thousand.
+# standard errors of the sample's rank: of values in random order the median escapes one time in twenty. It is then
+# looked for beside it in one more pass, which costs less than all would pay for a wider bracket.
 _SAMPLE = 1 << 15
 _PART = 16
 _THIN = 32
-_REACH = 3.0
+_REACH = 2.0
 # Pixels in a piece: few enough for a cache, and so many that threads, each with its own tile, seldom wait for one
 # another between two of NumPy's loops. With a quarter of it two threads take as long as one.
 _PIECE = 1 << 18
+# Values that are added up in one go: so few that the mean keeps its bound in whatever order NumPy takes them.
+_ROW = 1 << 10
+# Share of finite values from which on those that are not are cleared by a mask.
+_DENSE = 0.9
 # Values that may be kept however small the tile is.
 _FEW = 1 << 12
 # What numbers whose sum is beyond float64 are multiplied with: it is in range for any number of them.
@@ -112,11 +117,11 @@ class _Channel:
             least = np.fmin.reduce(values)
         self._compare(values, *self._room.answers(values.size))
         if finite is None:
-            total = np.add.reduce(values, dtype=np.float64)
+            total = _sum(values)
             finite = None if math.isfinite(total) else np.isfinite(values)
         if finite is not None:
-            np.copyto(values, 0, where=~finite)
-            total = np.add.reduce(values, dtype=np.float64)
+            _clear(values, finite)
+            total = _sum(values)
         # In this order NaN is not less.
         self._least = min(self._least, float(least))
         self._sums.append(total)
@@ -138,7 +143,7 @@ class _Channel:
         # Of one value there is nothing to keep, of two that were foretold seldom anything in a piece.
         elif within and self._low < self._high:
             # Quicker than the mask as index where few are true.
-            self._inside.append(values[np.flatnonzero(np.greater(up_to, below, out=below))])
+            self._inside.append(values.take(np.flatnonzero(np.greater(up_to, below, out=below))))
 
     def least(self):
         """The minimum; NaN for no value."""
@@ -166,15 +171,34 @@ class _Channel:
         if not self._count:
             return math.nan, math.nan
         if not self.hit():
+            self._look_beside()
+        if not self.hit():
             self._inside.clear()
             return self._middle_of_all()
         if self._low == self._high:
             return (float(self._low) + 0.0,) * 2
         return _at_middle(np.concatenate(self._inside), [rank - self._below for rank in self._ranks()])
 
+    def _look_beside(self):
+        """Count once more with a bracket that reaches further, to the side on which the middle values are."""
+        width = float(self._high) - float(self._low)
+        # One that holds a single value has no width to go by, and one that holds too many would hold more.
+        if not (width > 0 and self._within <= self._most):
+            return
+        first, last = self._ranks()
+        low = self._low - width if first < self._below else self._low
+        high = self._high + width if last >= self._below + self._within else self._high
+        # Of integers a bound can leave their range: those are held against float64.
+        dtype = self._low.dtype if self._low.dtype.kind == "f" else np.dtype(np.float64)
+        self._low, self._high = dtype.type(low), dtype.type(high)
+        self._below = self._within = 0
+        self._inside.clear()
+        for values in self._finite_pieces():
+            self._compare(values, *self._room.answers(values.size))
+
     def _middle_of_all(self):
         """The middle values, whatever the bracket was; needs the room of one channel."""
-        values, filled = np.empty(self._count, self._low.dtype), 0
+        values, filled = np.empty(self._count, self._plane.dtype.newbyteorder("=")), 0
         for piece in self._finite_pieces():
             values[filled : filled + piece.size] = piece
             filled += piece.size
@@ -186,8 +210,24 @@ class _Channel:
     def _finite_pieces(self):
         for box in _boxes(self._plane.shape):
             values = self._room.read(self._plane, box)
-            finite = np.isfinite(values)
-            yield values if finite.all() else values[finite]
+            yield values if self._count == self._plane.size else values.take(np.flatnonzero(np.isfinite(values)))
+
+
+def _sum(values):
+    """The sum in float64, a fifth quicker than NumPy's for float32; not finite where one of the values is not."""
+    whole = values.size - values.size % _ROW
+    rows = np.einsum("ij->i", values[:whole].reshape(-1, _ROW), dtype=np.float64)
+    return np.add.reduce(rows) + np.add.reduce(values[whole:], dtype=np.float64)
+
+
+def _clear(values, keep):
+    """Set floats to 0 but where they are to be kept."""
+    if np.count_nonzero(keep) > _DENSE * keep.size:
+        np.copyto(values, 0, where=~keep)
+    else:
+        # Their bits times 0 or 1: of scattered gaps a mask takes ten times as long.
+        bits = values.view(f"u{values.itemsize}")
+        np.multiply(bits, keep, out=bits)
 
 
 def _pixels(tile):

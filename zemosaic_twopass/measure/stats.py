@@ -55,10 +55,11 @@ def tile_statistics(array):
     """Minimum, mean and median of each channel of a tile, over its finite pixels.
 
     Minimum and median are exact: the least value as it stands; the middle value, or for an even count the mean of the
-    two middle ones taken in float64. The mean is the sum, pairwise in float64, over the number of values: off from
-    the true one by less than 1e-12 times the mean of the absolute values, so that where positive and negative values
-    cancel the relative error can be larger. Numbers that float64 cannot hold, integers beyond 2⁵³ and longer floats,
-    are rounded to it first. The same array gives the same bits, whatever the number of threads.
+    two middle ones taken in float64. The mean is the sum in float64, of 1024 values at a time and pairwise of those
+    sums, over the number of values: off from the true one by less than 1e-12 times the mean of the absolute values, so
+    that where positive and negative values cancel the relative error can be larger. Numbers that float64 cannot hold,
+    integers beyond 2⁵³ and longer floats, are rounded to it first. The same array gives the same bits, whatever the
+    number of threads.
 
     Parameters
     ----------
