@@ -1,10 +1,13 @@
 """Exact checks: fingerprints, gain lists, corrected planes."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zemosaic_twopass.diagnosis import checks
 from zemosaic_twopass.diagnosis.checks import check_corrected, check_gains, check_inputs, fingerprints
 from zemosaic_twopass.tiles.records import SecondPass, TileList
 
@@ -139,6 +142,56 @@ def test_pixels_filled_with_a_constant(tile, value):
     corrected[10:20, 10:15] = value + 1
     assert check_corrected(1, tile, corrected, GAINS).kind == "not_closed"
     assert check_corrected(1, tile, np.full_like(tile, value), GAINS).kind != "gain_mismatch"
+
+
+@pytest.mark.parametrize("dtype", ["f4", ">f4", "f8", "u2", "i8"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda corrected: None,
+        lambda corrected: corrected.view(np.uint32).__setitem__((-1, -1, -1), 0x7FC00001),
+        lambda corrected: corrected.__setitem__(corrected == 0, -0.0),
+        lambda corrected: corrected.__setitem__((7, 8, 2), np.nextafter(corrected[7, 8, 2], np.float32(0))),
+        lambda corrected: corrected.__setitem__((7, 8, 2), corrected[7, 8, 2] * np.float32(1.1)),
+        lambda corrected: corrected.__setitem__((7, 8, 2), np.nan),
+        lambda corrected: corrected.__setitem__(np.isnan(corrected), 5),
+        lambda corrected: corrected.__setitem__(..., corrected[..., ::-1].copy()),
+        lambda corrected: corrected.__setitem__(..., corrected * np.float32(1.2)),
+    ],
+)
+def test_a_look_at_the_bits_says_what_the_product_says(tile, change, dtype, monkeypatch):
+    """All finite or not, in one piece or in rows."""
+    tile[9, 9] = 0
+    given = (tile if np.dtype(dtype).kind == "f" else np.nan_to_num(tile)).astype(dtype)
+    corrected = given.astype(np.float32) * np.float32(GAINS[1])
+    change(corrected)
+    found = [check_corrected(1, given, corrected, GAINS)]
+    monkeypatch.setattr(checks, "_PIECE", 400)
+    found.append(check_corrected(1, given, corrected, GAINS))
+    found.append(check_corrected(1, given, corrected.astype(">f4"), GAINS))
+    monkeypatch.setattr(checks, "_same_bits", lambda *arrays: False)
+    found.append(check_corrected(1, given, corrected, GAINS))
+    assert len(set(map(repr, found))) == 1
+
+
+def test_plane_as_it_should_be_is_not_multiplied_whole(tile, monkeypatch):
+    corrected = tile * np.float32(GAINS[1])
+    monkeypatch.setattr(checks.np, "isfinite", None)
+    monkeypatch.setattr(checks, "beyond_rounding", None)
+    tracemalloc.start()
+    large, seen = (np.tile(array, (16, 16, 1)) for array in (tile, corrected))
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    assert check_corrected(1, large, seen, GAINS) is None
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert peak < 0.5 * large.nbytes
+
+
+@pytest.mark.parametrize("shape", [(0, 5000, 3), (5, 0, 3), (0, 0)])
+def test_tile_without_pixels(shape):
+    empty = np.empty(shape, np.float32)
+    assert check_corrected(0, empty, empty, GAINS) is None
 
 
 def test_tile_of_nan_says_nothing(tile):
