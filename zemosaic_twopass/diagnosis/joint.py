@@ -44,10 +44,6 @@ _USUAL_SIDE = 4
 _MIN_PIECES = 30
 
 
-# Products of two of the terms' layers, each two once.
-_ROWS, _COLUMNS = np.triu_indices(TERMS)
-
-
 class Channel:
     """Tiles of one channel on the blocks that at least two of them know.
 
@@ -127,13 +123,12 @@ class Channel:
         layout, meet = self._layout, self._layout.meetings
         # At one place the terms of all tiles are made of the same seven layers, so that sums over shared blocks are.
         layers, own = self._map_layers(), self._own_layers()
-        products = np.empty((len(_ROWS), layers.shape[1]))
-        for product, row, column in zip(products, _ROWS, _COLUMNS, strict=True):
-            np.multiply(layers[row], layers[column], out=product)
-        products = np.ascontiguousarray(products.T)
         part = self._weight * self._gain / np.sqrt(self._total)
-        alone = self._sums(self._weight - part**2, self._place, layout.starts, products)
-        both = self._sums(-part[meet.first] * part[meet.second], self._place[meet.first], meet.starts, products)
+        alone, both = self._sums(
+            layers,
+            (self._weight - part**2, self._place, layout.starts),
+            (-part[meet.first] * part[meet.second], self._place[meet.first], meet.starts),
+        )
         (i, j), tiles = meet.tiles, np.arange(self.count)
         matrix = np.zeros((self.count, TERMS, self.count, TERMS))
         matrix[tiles, :, tiles] = own @ alone @ np.moveaxis(own, 1, 2)
@@ -175,12 +170,20 @@ class Channel:
         """A level that those of all tiles are near to."""
         return float(np.median(self.level))
 
-    def _sums(self, values, place, starts, products):
-        """Sums of values times products of layers over pieces of a list of places, shape (pieces, 7, 7)."""
-        sums = csr_array((values, place, starts), (len(starts) - 1, self._layout.blocks)) @ products
-        whole = np.empty((len(sums), TERMS, TERMS))
-        whole[:, _ROWS, _COLUMNS] = whole[:, _COLUMNS, _ROWS] = sums
-        return whole
+    def _sums(self, layers, *lists):
+        """Sums of values times products of two layers over pieces of lists of places, shape (pieces, 7, 7) each.
+
+        A list is (values, their places, where each piece begins).
+        """
+        lists = [csr_array(own, (len(own[2]) - 1, self._layout.blocks)) for own in lists]
+        sums = [np.empty((own.shape[0], TERMS, TERMS)) for own in lists]
+        product = np.empty(self._layout.blocks)
+        for row, column in zip(*np.triu_indices(TERMS), strict=True):
+            # One after the other: what is multiplied stays in the cache.
+            np.multiply(layers[row], layers[column], out=product)
+            for own, total in zip(lists, sums, strict=True):
+                total[:, row, column] = total[:, column, row] = own @ product
+        return sums
 
     def weigh(self, left, without_gain):
         """Noise of the tiles, doubt of rough blocks and Huber's weights.
