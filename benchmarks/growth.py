@@ -1,14 +1,16 @@
-"""How the delta maps and the diagnosis grow with the number of tiles, at constant tile size: exponents.
+"""How time and memory grow with the number of tiles, at constant tile size: exponents.
 
-Run: python benchmarks/growth.py [--rounds N] [--sides 3 5 7 9]
+Run: python benchmarks/growth.py [--rounds N] [--sides 3 5 7 10]
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 
 import numpy as np
 from measure import exponent, in_turn, table
+from memory import traced, watched
 from night import Night
 
 from zemosaic_twopass.diagnosis import diagnose
@@ -49,24 +51,34 @@ def diagnosis_of(night, gains):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--sides", type=int, nargs="+", default=[3, 5, 7, 9])
+    parser.add_argument("--sides", type=int, nargs="+", default=[3, 5, 7, 10])
     options = parser.parse_args()
-    functions = {}
-    for side in options.sides:
-        night = Night.grid(side, shape=(260, 340))
-        gains = [1.0] * len(night.tiles)
-        capture = capture_of(night, gains)
-        functions["tile lines", side] = lambda capture=capture: records_of(capture)
-        functions["delta maps", side] = lambda capture=capture: delta_maps(capture.second_pass, 8)
-        functions["diagnosis", side] = lambda night=night, gains=gains: diagnosis_of(night, gains)
-    seconds = in_turn(functions, options.rounds)
+    functions, peaks = {}, []
+    with tempfile.TemporaryDirectory() as directory:
+        for side in options.sides:
+            night = Night.grid(side, shape=(260, 340))
+            gains = [1.0] * len(night.tiles)
+            capture = capture_of(night, gains)
+            functions["tile lines", side] = lambda capture=capture: records_of(capture)
+            functions["delta maps", side] = lambda capture=capture: delta_maps(capture.second_pass, 8)
+            functions["diagnosis", side] = lambda night=night, gains=gains: diagnosis_of(night, gains)
+            functions["second pass", side] = lambda night=night: night.second_pass(night.worker)
+            functions["the same, everything on", side] = lambda night=night: watched(night, directory)
+            peaks.append([traced(functions[what, side]) for what in ("second pass", "the same, everything on")])
+        seconds = in_turn(functions, options.rounds)
     counts = [side**2 for side in options.sides]
     rows = []
-    for what in ("tile lines", "delta maps", "diagnosis"):
-        medians = [float(np.median(seconds[what, side])) for side in options.sides]
-        rows.append([what, *(f"{m / medians[0]:.2f}" for m in medians), f"{exponent(counts, medians):.2f}"])
-    header = ["time / that of the fewest tiles", *(f"N = {count}" for count in counts), "exponent"]
+    for what in dict.fromkeys(what for what, _ in functions):
+        rows.append([what, *growth(counts, [float(np.median(seconds[what, side])) for side in options.sides])])
+    for what, own in zip(("second pass", "everything on"), np.transpose(peaks), strict=True):
+        rows.append([f"peak memory above its start, {what}", *growth(counts, own)])
+    header = ["time, or memory, / that of the fewest tiles", *(f"N = {count}" for count in counts), "exponent"]
     table("Growth with the number of tiles", header, rows)
+
+
+def growth(counts, values):
+    """Values in units of the first one, and their exponent."""
+    return [*(f"{value / values[0]:.2f}" for value in values), f"{exponent(counts, values):.2f}"]
 
 
 if __name__ == "__main__":
