@@ -47,6 +47,15 @@ def test_positions_are_those_of_the_wcs(make):
     np.testing.assert_allclose(pixels_between(out, wcs, *grid)[::-1], exact, rtol=0, atol=1e-8)
 
 
+def test_positions_a_shift_beyond_the_box_are_near():
+    """A tile that is put back to its place may lie outside of the grid by as much as it was moved."""
+    wcs, out = tangent_wcs(CENTRE, 0.4, SHAPE), tangent_wcs(CENTRE, 0.0, SHAPE_OUT)
+    place = Place.of(SHAPE, wcs, SHAPE_OUT, out)
+    rows, columns = (np.arange(part.start - 32, part.stop + 32) for part in place.box)
+    exact = np.stack(pixel_to_pixel(out, wcs, *np.meshgrid(columns, rows))[::-1])
+    np.testing.assert_allclose(place.positions(rows, columns)(slice(None)), exact, rtol=0, atol=1e-6)
+
+
 def test_positions_beyond_the_sky_are_far_outside():
     """A grid that ends in the middle of the box has no positions there; where it has, they are exact."""
     out = WCS(naxis=2)

@@ -69,7 +69,8 @@ class Place:
         Parameters
         ----------
         rows, columns : ndarray
-            Of the grid, not necessarily whole; inside the box and 8 px around it.
+            Of the grid, not necessarily whole; inside the box and 8 px around it. Further out they are only near: what
+            lies beyond the grid by the shift of a tile is within 1e-6 px.
 
         Returns
         -------
@@ -81,13 +82,13 @@ class Place:
             exact = np.nan_to_num(_positions(self.wcs, self.wcs_out, rows, columns), nan=_NOWHERE)
             return lambda part: exact[:, part]
         # Only now: a worker imports this module, and never asks.
-        from scipy.interpolate import BSpline, make_interp_spline
+        from scipy.interpolate import make_interp_spline
 
         down = make_interp_spline(self.knots[0], self.lattice, axis=1)
         across = make_interp_spline(self.knots[1], down.c, axis=2)
-        lines = BSpline.design_matrix(columns, across.t, across.k) @ across.c.reshape(len(across.c), -1)
+        lines = _weights(across, columns) @ across.c.reshape(len(across.c), -1)
         lines = np.ascontiguousarray(lines.reshape(len(columns), -1, 2).T)
-        weights = BSpline.design_matrix(rows, down.t, down.k).toarray()
+        weights = _weights(down, rows).toarray()
 
         def positions(part):
             # Of a few rows all but a handful of weights are 0: so small a product BLAS makes in the thread that asks.
@@ -100,6 +101,11 @@ class Place:
     def exactly(self, x, y):
         """Where pixels of the grid lie in the image by the WCS themselves: (x, y), NaN where there is nothing."""
         return pixels_between(self.wcs_out, self.wcs, x, y)
+
+
+def _weights(spline, at):
+    """Of each coefficient of a spline at points, a sparse array of shape (points, coefficients)."""
+    return spline.design_matrix(at, spline.t, spline.k, extrapolate=True)
 
 
 def _positions(wcs, wcs_out, rows, columns):
