@@ -41,6 +41,11 @@ def test_need_grows_with_tiles_and_pixels():
     assert need(1, channels=1).memory < one.memory
 
 
+def test_where_many_tiles_meet_their_comparison_takes_the_most():
+    more = need(51).memory - need(50).memory
+    assert more == 2 * 60 * 80 * 4 * (3 + 1 + 3) + capacity._BYTES_A_BLOCK * 2 * 60 * 80 // 64
+
+
 def test_large_sets_leave_the_corrected_tiles_to_the_file(monkeypatch):
     small = need(1)
     monkeypatch.setattr(capacity, "MAPPED_BEYOND", 0)
