@@ -11,6 +11,8 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+from scipy.sparse import csc_array, csr_array
+from scipy.sparse.linalg import splu
 
 from .finding import LEVELS
 
@@ -21,6 +23,7 @@ _SUBSETS = tuple(subset for size in range(len(KINDS) + 1) for subset in combinat
 _KEPT = 4
 _RESOLVED = 1e-6
 _RIDGE = 1e-9
+_AT_A_TIME = 8
 _EVERYWHERE = (0,), (1,), (0, 1), (0, 1, 2)
 _MOVES_PER_TILE = 8
 _FEW = 3
@@ -58,8 +61,9 @@ class Equations:
         across = matrix[np.ix_(free, kept)]
         solved = _solved(matrix[np.ix_(free, free)], np.column_stack([across, score[free]]))
         self._follow, self._ask = solved[:, :-1], solved[:, -1]
-        self._matrix = matrix[np.ix_(kept, kept)] - across.T @ self._follow
-        self._score = score[kept] - across.T @ self._ask
+        across = csr_array(across.T)
+        self._matrix = matrix[np.ix_(kept, kept)] - across @ self._follow
+        self._score = score[kept] - across @ self._ask
         self._inside = np.zeros(len(kept), dtype=bool)
         self.alone = np.diag(self._matrix).reshape(count, -1).copy()
 
@@ -89,7 +93,7 @@ class Equations:
         score[1::_KEPT] += self._level * score[::_KEPT]
         matrix[1::_KEPT] += self._level[:, np.newaxis] * matrix[::_KEPT]
         matrix[:, 1::_KEPT] += self._level * matrix[:, ::_KEPT]
-        self._right = score + matrix @ by_kind.ravel()
+        self._right = score + np.einsum("ij,j->i", matrix, by_kind.ravel())
         self._swept = np.column_stack([matrix, self._right])
         return self
 
@@ -132,13 +136,19 @@ class Equations:
         return block[..., :4], block[..., 4]
 
     def _with_the_free(self, change):
-        free = self._ask - self._follow @ change
+        free = self._ask - np.einsum("ij,j->i", self._follow, change)
         return np.concatenate([change.reshape(-1, _KEPT), free.reshape(len(self._level), -1)], axis=1)
 
 
 def _solved(matrix, right):
-    """Solution of symmetric equations; what they do not tell stays 0."""
-    return np.linalg.solve(matrix + np.diag(_RIDGE * np.diag(matrix) + np.finfo(float).tiny), right)
+    """Solution of symmetric equations, most of whose tiles do not meet; what they do not tell stays 0."""
+    # Not by LAPACK, nor by large products elsewhere in the solution: BLAS wakes threads for them that wait for each
+    # other far longer than it takes where the cores are busy. SuperLU does so for many right sides at a time only.
+    ridge = _RIDGE * np.diag(matrix) + np.finfo(float).tiny
+    solve = splu(csc_array(matrix + np.diag(ridge)), permc_spec="MMD_AT_PLUS_A").solve
+    if right.ndim == 1:
+        return solve(right)
+    return np.hstack([solve(right[:, first : first + _AT_A_TIME]) for first in range(0, right.shape[1], _AT_A_TIME)])
 
 
 def _sweep(matrix, k):

@@ -11,6 +11,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import fdtri
 
 from ..measure.coarse import coarse_shape
+from ..parallel import threads
+from ..settings import worker_count
 from .fits import STRUCTURE, TileFit, terms_inside, tile_fits
 from .joint import Channel
 from .selection import COLUMNS, KINDS, Equations, brought, choose, search, settle
@@ -96,21 +98,21 @@ def solve(looks, shape_out):
     shared = shared_blocks(tiles, coarse_shape(shape_out), noise.shape[1])
     channels = [Channel(blocks, own) for blocks, own in zip(shared, noise.T, strict=True)]
     partners, groups = _neighbours(channels, len(tiles))
-    for channel in channels:
-        _begin(channel)
-    nothing = np.zeros((len(tiles), len(KINDS)), dtype=bool)
-    inside, states = _converge(channels, nothing, groups, lambda *of: search(*of, groups))
-    equations, price = [state.equations for state in states], _price(channels, states, inside)
-    settled, crowded = settle(equations, inside, price, groups)
-    if crowded.any():
-        # Of a kind that all have, the tile that has none stays the one that the others are measured from.
-        known = np.where(settled, 0.0, np.inf)
-        inside, states = _converge(
-            channels,
-            settled,
-            groups,
-            lambda own, kinds, price: choose(own, kinds, np.where(crowded, known, price), groups),
-        )
+    # Channels know nothing of one another but which tile has which kind of fault.
+    with threads(min(worker_count(), len(channels))) as run:
+        list(run(_begin, channels))
+        nothing = np.zeros((len(tiles), len(KINDS)), dtype=bool)
+        inside, states = _converge(channels, nothing, groups, lambda *of: search(*of, groups), run)
+        equations, price = [state.equations for state in states], _price(channels, states, inside)
+        settled, crowded = settle(equations, inside, price, groups)
+        if crowded.any():
+            # Of a kind that all have, the tile that has none stays the one that the others are measured from.
+            known = np.where(settled, 0.0, np.inf)
+
+            def chosen(own, kinds, price):
+                return choose(own, kinds, np.where(crowded, known, price), groups)
+
+            inside, states = _converge(channels, settled, groups, chosen, run)
     return _solution(channels, states, inside, noise, partners)
 
 
@@ -167,27 +169,34 @@ def _linearised(channel, free):
     return _State(equations.scaled(variance), plain, left, freedom, flat / variance, structured)
 
 
-def _converge(channels, inside, groups, select):
-    """Kinds and terms until neither changes; the last states hold the equations at the solution."""
+def _converge(channels, inside, groups, select, run):
+    """Kinds and terms until neither changes, the channels in `run`; the last states hold the equations at the end."""
     free = sum(4 * len(group) - 4 for group in groups)
+
+    def linearised():
+        return list(run(lambda channel: _linearised(channel, free), channels))
+
     for turn in range(_ROUNDS):
-        states = [_linearised(channel, free) for channel in channels]
-        equations, before = [state.equations for state in states], inside
+        states, before = linearised(), inside
+        equations = [state.equations for state in states]
         if turn < _CHOOSING:
             inside = select(equations, inside, _price(channels, states, inside))
         _enter(equations, inside)
-        moved = 0.0
-        for channel, state in zip(channels, states, strict=True):
-            change = state.equations.terms() - channel.terms
-            moved = max(moved, np.max(np.abs(change[:, :4]) * np.sqrt(state.equations.alone)))
-            if turn < _WEIGHING:
-                channel.weigh(state.left, channel.left(state.plain))
-            channel.move(channel.terms + change)
+        moved = max(run(lambda channel, state, turn=turn: _moved(channel, state, turn < _WEIGHING), channels, states))
         if moved < _CONVERGED and (inside == before).all():
             break
-    states = [_linearised(channel, free) for channel in channels]
+    states = linearised()
     _enter([state.equations for state in states], inside)
     return inside, states
+
+
+def _moved(channel, state, weighing):
+    """How far the terms went, in errors, when a channel took those that its equations have."""
+    change = state.equations.terms() - channel.terms
+    if weighing:
+        channel.weigh(state.left, channel.left(state.plain))
+    channel.move(channel.terms + change)
+    return np.max(np.abs(change[:, :4]) * np.sqrt(state.equations.alone))
 
 
 def _enter(equations, inside):
@@ -240,7 +249,7 @@ def _independent(channels, states):
         np.clip(channel.in_errors(state.left)[own], -_CLIPPED, _CLIPPED)
         for channel, state, own in zip(channels, states, where, strict=True)
     ]
-    product = np.array(sizes) @ np.transpose(sizes)
+    product = np.einsum("ie,je->ij", sizes, sizes)
     scale = np.sqrt(np.maximum(np.diag(product), np.finfo(float).tiny))
     alike = product / np.outer(scale, scale)
     np.fill_diagonal(alike, 1.0)
