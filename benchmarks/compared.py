@@ -15,27 +15,14 @@ import os
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
-from dense import DenseScene
+from cases import NOISE, Case, compared, judged, run
 from measure import machine
-from nights import NOISE as NIGHT_NOISE
-from nights import TileFault, faults_everywhere, night_tiles, with_fault
-from reproject.mosaicking import find_optimal_celestial_wcs
-from scenes import NOISE as WHITE_NOISE
-from scenes import Scene
+from nights import TileFault, with_fault
 
-from zemosaic_twopass.diagnosis.finding import NOTES
-from zemosaic_twopass.diagnosis.kinds import residual_findings
-from zemosaic_twopass.diagnosis.survey import survey
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
-from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList
 
-GRIDS = ((3, 3), (3, 4), (4, 4), (3, 3), (6, 6), (3, 4), (4, 5), (3, 3))
-NOISE = {"white": WHITE_NOISE, "night": NIGHT_NOISE, "dense": 8.0}
-TERMS = ("offset", "gain", "slope_x", "slope_y")
 SIZES = {
     "offset": (0.5, 2, 10, 50, 500),
     "gain_residual": (0.1, 0.5, 0.9, 0.97, 1.03, 1.5, 3),
@@ -44,139 +31,6 @@ SIZES = {
 }
 # On nights, in units of the noise, as a factor, and in pixels: smallest and largest.
 ON_NIGHTS = {"offset": (0.5, 3), "gain_residual": (1.01, 1.03), "gradient": (1, 3), "astrometry": (0.3, 3)}
-
-
-@cache
-def layout(sort, number):
-    """Geometry and noiseless sky, made once a process."""
-    if sort == "white":
-        return Scene.make(*GRIDS[number % len(GRIDS)], seed=900 + number % len(GRIDS))
-    return DenseScene.make(700 + number % 10, count=60)
-
-
-def clean_tiles(sort, seed, faults=None):
-    """Tiles of a sort; `faults` from the index of a tile to its TileFault."""
-    faults = faults or {}
-    if sort == "night":
-        return night_tiles(seed, faults=faults).tiles
-    scene, rng = layout(sort, seed), np.random.default_rng(seed)
-    if sort == "dense":
-        tiles = scene.tiles_with_noise(rng)
-    else:
-        noisy = [(tile + rng.normal(0, WHITE_NOISE, tile.shape)).astype(np.float32) for tile in scene.tiles]
-        tiles = [Tile(*fields) for fields in zip(noisy, scene.wcs, scene.coverage, strict=True)]
-    return [with_fault(tile, faults[index]) if index in faults else tile for index, tile in enumerate(tiles)]
-
-
-def fault_of(kind, size, noise, angle):
-    """A fault of a kind; `size` in units of the noise, as a factor, or in pixels."""
-    along = np.cos(angle), np.sin(angle)
-    if kind == "offset":
-        return TileFault(offset=size * noise)
-    if kind == "gain_residual":
-        return TileFault(gain=size - 1)
-    if kind == "gradient":
-        return TileFault(slope=tuple(size * noise * part for part in along))
-    return TileFault(shift=tuple(size * part for part in along))
-
-
-def true_size(kind, size, noise):
-    return {"gain_residual": size - 1, "astrometry": size}.get(kind, size * noise)
-
-
-def compared(tiles):
-    """The survey of tiles, and its findings, worst first, without notes."""
-    wcs, shape = find_optimal_celestial_wcs([(tile.shape, tile.wcs) for tile in tiles])
-    found = survey(SecondPass(TileList.of(tiles), wcs, shape))
-    named = sorted((entry for entry in residual_findings(found) if entry[1].kind not in NOTES), key=lambda e: -e[0])
-    return found, [finding for _, finding in named]
-
-
-def moved_white(sort, seed, tile, fault):
-    """White tiles one of which is seen beside its place: its sky is read there, so that the noise is not."""
-    from scipy.ndimage import map_coordinates
-
-    tiles, scene = clean_tiles(sort, seed), layout(sort, seed)
-    sky = scene.tiles[tile] if sort == "white" else scene.tiles[tile].pixels
-    rows, columns = np.indices(sky.shape, dtype=float)
-    x, y = fault.shift
-    moved = map_coordinates(
-        np.nan_to_num(sky, nan=float(np.nanmedian(sky))), (rows - y, columns - x), order=3, mode="nearest"
-    )
-    noise = np.random.default_rng(seed + 1).normal(0, NOISE[sort], sky.shape)
-    pixels = np.where(np.isfinite(tiles[tile].pixels), moved + noise, np.nan).astype(np.float32)
-    return [replace(own, pixels=pixels) if index == tile else own for index, own in enumerate(tiles)]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One run: a sort, a seed, and faults by tile and kind."""
-
-    what: str
-    sort: str
-    seed: int
-    kind: str = ""
-    size: float = 0.0
-    others: str = ""
-
-
-def run(case):
-    """What came of a case: (case, z values or None, first finding or None, number of findings, truth)."""
-    rng = np.random.default_rng(case.seed + 77)
-    noise = NOISE[case.sort]
-    if not case.kind:
-        found, named = compared(clean_tiles(case.sort, case.seed))
-        return case, z_of(found), named[:1], len(named), None
-    count = 60 if case.sort == "dense" else 9 if case.sort == "night" else len(layout("white", case.seed).tiles)
-    tile = int(rng.integers(count))
-    fault = fault_of(case.kind, case.size, noise, rng.uniform(0, 2 * np.pi))
-    faults = {}
-    if case.others == "everywhere":
-        faults = faults_everywhere(case.seed, count, offset=2 * noise, slope=1.5 * noise)
-        own = faults[tile]
-        fault = replace(
-            fault,
-            offset=fault.offset + own.offset,
-            gain=(1 + fault.gain) * (1 + own.gain) - 1,
-            slope=tuple(np.add(fault.slope, own.slope)),
-        )
-    elif case.others:
-        # Others, neighbours included, of half the size and of any kind.
-        for other in rng.choice(np.delete(np.arange(count), tile), int(case.others), replace=False):
-            kind = str(rng.choice(("offset", "gain_residual", "gradient")))
-            faults[int(other)] = fault_of(kind, {"gain_residual": 1.01}.get(kind, 1.5), noise, rng.uniform(0, 6))
-    faults[tile] = fault
-    if any(fault.shift) and case.sort != "night":
-        tiles = moved_white(case.sort, case.seed, tile, fault)
-        tiles = [with_fault(t, replace(faults.get(i, TileFault()), shift=(0, 0))) for i, t in enumerate(tiles)]
-    else:
-        tiles = clean_tiles(case.sort, case.seed, faults)
-    _, named = compared(tiles)
-    return case, None, named[:1], len(named), (tile, true_size(case.kind, case.size, noise))
-
-
-def z_of(found):
-    """All z values of a survey, by term."""
-    values = defaultdict(list)
-    for fit in found.fits:
-        if fit is None:
-            continue
-        for term in TERMS:
-            z = getattr(fit, term) / getattr(fit, f"{term}_error")
-            values[term] += [float(v) for v in z if np.isfinite(v) and v != 0]
-        for term in ("shift_x", "shift_y"):
-            if np.isfinite(fit.shift_error):
-                values["shift"].append(getattr(fit, term) / fit.shift_error)
-    return dict(values)
-
-
-def judged(outcome):
-    """(kind and tile right, size within 10 % or 3 errors) of the first finding."""
-    case, _, first, _, (tile, size) = outcome
-    if not first or (first[0].kind, first[0].tile) != (case.kind, tile):
-        return False, False
-    off = abs(first[0].value - size)
-    return True, bool(off <= max(0.1 * abs(size), 3 * first[0].error))
 
 
 def cases_of(options):
