@@ -123,10 +123,13 @@ def pixels_between(wcs, wcs_out, x, y):
         Pixels of `wcs_out`, NaN where there is none; to the bit as `pixel_to_pixel` for two ICRS WCS.
     """
     if _same_axes(wcs, wcs_out):
-        # On a few thousand points coordinate objects cost more than the coordinates.
-        x, y = wcs_out.world_to_pixel_values(*wcs.pixel_to_world_values(x, y))
-    else:
-        x, y = pixel_to_pixel(wcs, wcs_out, x, y)
+        # Coordinate objects cost as much as the coordinates, of a few thousand points more.
+        longitude, latitude = wcs.pixel_to_world_values(x, y)
+        # They would wrap others, and a turn more or less is rounded.
+        if not np.any((longitude < 0) | (longitude >= 360)):
+            x, y = wcs_out.world_to_pixel_values(longitude, latitude)
+            return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    x, y = pixel_to_pixel(wcs, wcs_out, x, y)
     return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
 
 
