@@ -6,14 +6,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from astropy.wcs.wcsapi import SlicedLowLevelWCS
-from reproject import reproject_interp
-from scipy.ndimage import gaussian_filter
 
 from ..tiles.grid import pixel_box
 from ..tiles.images import TileError
 from ..tiles.planes import channels_last
-from .positions import round_trips
+from .blur import gaussian_blur
+from .reach import reached
 from .scratch import OnDemand
 
 _MIN_MASK = 1e-3
@@ -68,8 +66,8 @@ def coverage_scale(coverage, sigma_px):
     covered = coverage > 0
     # All in place: of the whole mosaic there are three maps at a time, no more.
     coverage[~covered] = 0
-    blurred = gaussian_filter(coverage, sigma=sigma_px, truncate=4.0)
-    share = gaussian_filter(covered, sigma=sigma_px, truncate=4.0, output=np.float32)
+    blurred = gaussian_blur(coverage, sigma_px)
+    share = gaussian_blur(covered, sigma_px)
     near = share > 0
     np.divide(blurred, share, out=blurred, where=near)
     blurred[~near] = 0
@@ -109,15 +107,7 @@ def tile_gain(shape, mask, wcs, final_wcs, scale_map, gain_clip):
     if mask is None:
         mask = np.ones(shape, dtype=np.float32)
     mask = np.nan_to_num(np.asarray(mask, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    # A sliced WCS, not a cropped one: the pixel positions stay those of the whole mosaic to the bit.
-    reached = reproject_interp(
-        (mask, wcs),
-        SlicedLowLevelWCS(final_wcs, box),
-        shape_out=tuple(part.stop - part.start for part in box),
-        return_footprint=False,
-        roundtrip_coords=not round_trips(wcs, final_wcs, box),
-    )
-    inside = reached > _MIN_MASK
+    inside = reached(mask, wcs, final_wcs, box, _MIN_MASK)
     valid = inside & usable[box]
     enough = max(_MIN_VALID_PIXELS, math.ceil(_MIN_VALID_FRACTION * np.count_nonzero(inside)))
     if np.count_nonzero(valid) < enough:
