@@ -9,7 +9,7 @@ import pytest
 from astropy.wcs import WCS
 from reproject import reproject_interp
 
-from zemosaic_twopass.phase5 import coadd
+from zemosaic_twopass.phase5 import coadd, interpolate
 from zemosaic_twopass.phase5.coadd import SharedReprojection
 
 SHAPE = (30, 40)
@@ -44,14 +44,15 @@ def size(request, monkeypatch):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Every call of `reproject_interp` that is made through the module."""
+    """Every call of `reproject_interp` that is made for tiles and planes."""
     made = []
 
     def count(*args, **kwargs):
         made.append(args)
         return reproject_interp(*args, **kwargs)
 
-    monkeypatch.setattr(coadd, "reproject_interp", count)
+    for module in (coadd, interpolate):
+        monkeypatch.setattr(module, "reproject_interp", count)
     return made
 
 
@@ -78,6 +79,8 @@ def test_same_as_plane_by_plane_with_one_reprojection_a_tile(sky, calls, size):
                 expected = reproject_interp((weights[index], of), wcs_of(), OUT, return_footprint=False)
                 np.testing.assert_array_equal(found, expected)
                 found[:] = 7
+                looked_at, good = shared.looked_at(index, channel)
+                np.testing.assert_array_equal(good, ~np.isnan(looked_at) & (expected > 0))
     assert len(calls) == 2
 
 
@@ -85,13 +88,14 @@ def test_no_weights_and_no_gains(sky, calls):
     tiles, _, (wcs, _) = sky
     with SharedReprojection(tiles) as shared:
         assert shared.weights is None
-        assert shared.looked_at(0, 3) is None
         for channel in range(3):
             plane = shared.planes(channel)[0]
             assert np.shares_memory(plane, tiles[0]), "a tile as given is not copied"
             expected = reproject_interp((plane, wcs), wcs_of(), OUT, return_footprint=False)
             np.testing.assert_array_equal(asked(shared, plane, wcs, return_footprint=False), expected)
-            np.testing.assert_array_equal(shared.looked_at(0, channel), expected)
+            looked_at, good = shared.looked_at(0, channel)
+            np.testing.assert_array_equal(looked_at, expected)
+            np.testing.assert_array_equal(good, ~np.isnan(expected))
     assert len(calls) == 1
 
 
@@ -135,6 +139,16 @@ def test_mapped_tiles_outlive_the_file_and_are_made_once(sky, monkeypatch):
         assert shared._scratch._end == end
     np.testing.assert_array_equal(first, tiles[0][..., 0] * np.float32(GAINS[0]))
     np.testing.assert_array_equal(second, tiles[1][..., 0] * np.float32(GAINS[1]))
+
+
+def test_without_proof_the_way_back_is_taken(sky, calls, monkeypatch):
+    tiles, weights, (wcs, _) = sky
+    monkeypatch.setattr(coadd, "interpolated", None)
+    wcs.wcs.ctype = "RA---ZEA", "DEC--ZEA"
+    with SharedReprojection(tiles, None, weights) as shared:
+        plane = shared.planes(1)[0]
+        np.testing.assert_array_equal(asked(shared, plane, wcs), reproject_interp((plane, wcs), wcs_of(), OUT))
+    assert len(calls) == 1
 
 
 def test_channels_in_threads(sky, calls):

@@ -24,13 +24,19 @@ def test_on_demand():
 
 def test_arrays_come_back():
     rng = np.random.default_rng(1)
-    arrays = [rng.normal(size=(5, 7)), rng.random((3, 4, 3)).astype(np.float32)[..., ::2], rng.random((2, 3)) > 0.5]
+    arrays = [
+        rng.normal(size=(5, 7)),
+        rng.random((3, 4, 3)).astype(np.float32)[..., ::2],
+        rng.random((3, 3)) > 0.5,
+        rng.normal(size=4),
+    ]
     with Scratch() as scratch:
         slots = [scratch.put(array) for array in arrays]
         for slot, array in zip(slots, arrays, strict=True):
             for found in (scratch.read(slot), scratch.looked_at(slot)):
                 np.testing.assert_array_equal(found, array)
                 assert found.dtype == array.dtype
+                assert found.flags.aligned, "after bytes too"
             scratch.read(slot)[:] = 0
             with pytest.raises(ValueError, match="read-only"):
                 scratch.looked_at(slot)[:] = 0

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from reproject import reproject_interp
 
+from .interpolate import interpolated
 from .positions import round_trips
 from .renorm import as_hwc
 from .scratch import OnDemand, Scratch
@@ -35,7 +36,7 @@ class ChannelPlanes(OnDemand):
 class SharedReprojection(Sequence):
     """Tiles × gains, (h, w, C) float32, made when the context is entered, and the reprojection of their planes.
 
-    Where the mosaic's pixels lie in a tile is the same for all its channels and its weights, and costs ten times
+    Where the mosaic's pixels lie in a tile is the same for all its channels and its weights, and costs several times
     as much to find out as to interpolate there. So all planes of a tile are reprojected when the first one is asked
     for. Every value is that of `reproject_interp` plane by plane, to the bit.
 
@@ -60,7 +61,7 @@ class SharedReprojection(Sequence):
     -----
     A tile × gain lives until the context ends or, after that, as long as somebody holds it or a plane of it; beyond
     1 GB of them they are mapped from a file in the temporary folder. What was reprojected, 8 bytes a pixel, plane and
-    weight, lies in that file.
+    weight, lies in that file, and a byte for whether there is something.
     """
 
     def __init__(self, tiles, gains=None, weights=None):
@@ -71,7 +72,7 @@ class SharedReprojection(Sequence):
         self.boxes, self.lock = None, threading.RLock()
         # Planes by tile and number, of a channel or, the last one, of the weights.
         self._made, self._handed = [], weakref.WeakValueDictionary()
-        self._slots, self._scratch = {}, Scratch()
+        self._slots, self._good, self._scratch = {}, {}, Scratch()
 
     def __enter__(self):
         self._scratch.__enter__()
@@ -145,23 +146,33 @@ class SharedReprojection(Sequence):
         with self.lock:
             if (tile, 0) in self._slots:
                 return
-            planes = reproject_interp(
-                (np.stack([self.hand(tile, number) for number in numbers]), wcs),
-                wcs_out,
-                shape_out=(len(numbers), *shape),
-                return_footprint=False,
-                roundtrip_coords=not round_trips(wcs, wcs_out, tuple(slice(0, n) for n in shape)),
-            )
+            planes = np.stack([self.hand(tile, number) for number in numbers])
+            if round_trips(wcs, wcs_out, tuple(slice(0, n) for n in shape)):
+                planes = interpolated(planes, wcs, wcs_out, lambda x, y: (x, y), shape)
+            else:
+                planes = reproject_interp(
+                    (planes, wcs), wcs_out, shape_out=(len(numbers), *shape), return_footprint=False
+                )
             self._slots.update(((tile, number), self._scratch.put(planes[number])) for number in numbers)
+            for channel in range(self.channels):
+                good = ~np.isnan(planes[channel])
+                if self._weights is not None:
+                    good &= planes[self.channels] > 0
+                self._good[tile, channel] = self._scratch.put(good)
 
     def reprojected(self, tile, number):
         """A plane or the weights of a tile that was prepared; float64, the caller's own."""
         with self.lock:
             return self._scratch.read(self._slots[tile, number])
 
-    def looked_at(self, tile, number):
-        """As `reprojected`, read-only and in memory only as far as it is looked at; None for weights that are none."""
+    def looked_at(self, tile, channel):
+        """As `reprojected`, read-only and in memory only as far as it is looked at, and where it has value and weight.
+
+        Returns
+        -------
+        plane : ndarray, float64
+        good : ndarray of bool
+        """
         # Mapping a part of the file moves its position, from which another channel may be reading.
         with self.lock:
-            slot = self._slots.get((tile, number))
-            return None if slot is None else self._scratch.looked_at(slot)
+            return tuple(self._scratch.looked_at(slots[tile, channel]) for slots in (self._slots, self._good))

@@ -69,7 +69,7 @@ def reproject_and_coadd(inputs, output_projection, *, match_background, **kwargs
     mosaic, footprint = mosaicking.reproject_and_coadd(inputs, output_projection, match_background=False, **kwargs)
     # A tile that meets no other one has no level among them: what reproject makes of it is NaN, with a footprint.
     for tile in (tile for tile, correction in corrections.items() if np.isnan(correction)):
-        mosaic[boxes[tile]][_good(shared, tile, channel, ...)] = np.nan
+        mosaic[boxes[tile]][shared.looked_at(tile, channel)[1]] = np.nan
     return mosaic, footprint
 
 
@@ -103,27 +103,18 @@ def _offsets(shared, channel):
     tiles = list(shared.boxes)
     offsets = np.full((len(tiles), len(tiles)), np.nan)
     for i, one in enumerate(tiles):
+        plane, good = shared.looked_at(one, channel)
         for j, other in enumerate(tiles[i + 1 :], start=i + 1):
             parts = common_part(shared.boxes[one], shared.boxes[other])
             if parts is None:
                 continue
-            good = _good(shared, one, channel, parts[0]) & _good(shared, other, channel, parts[1])
-            if good.any():
-                values, taken = (
-                    shared.looked_at(tile, channel)[part][good] for tile, part in zip((one, other), parts, strict=True)
-                )
-                values -= taken
+            other_plane, other_good = shared.looked_at(other, channel)
+            both = good[parts[0]] & other_good[parts[1]]
+            if both.any():
+                values = plane[parts[0]][both]
+                values -= other_plane[parts[1]][both]
                 offsets[i, j] = np.median(values, overwrite_input=True)
     return offsets
-
-
-def _good(shared, tile, channel, part):
-    """Where in a part of its box a tile has a value and a weight; ndarray of bool."""
-    good = ~np.isnan(shared.looked_at(tile, channel)[part])
-    weights = shared.looked_at(tile, shared.channels)
-    if weights is not None:
-        good &= weights[part] > 0
-    return good
 
 
 def background_corrections(offsets):

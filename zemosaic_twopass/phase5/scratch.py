@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+_ALIGNMENT = 64
+
 
 class OnDemand(Sequence):
     """A sequence whose items are made when they are asked for, and not kept.
@@ -68,7 +70,9 @@ class Scratch:
     def put(self, array):
         """Write an array; a `Slot`. `OSError` where the disk is full."""
         array = np.ascontiguousarray(array)
-        offset, self._end = self._end, self._end + array.nbytes
+        # Aligned, after bytes too: what is mapped is computed with.
+        offset = -(-self._end // _ALIGNMENT) * _ALIGNMENT
+        self._end = offset + array.nbytes
         self._file.seek(offset)
         self._file.write(array)
         # Whole on the disk before it is mapped: a page that found no room there would end the process.
