@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
 from importlib import metadata
 
 from . import __version__
@@ -19,6 +20,7 @@ def package_versions():
     }
 
 
+@cache
 def _version(name):
     try:
         return metadata.version(name)

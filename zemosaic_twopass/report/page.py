@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from functools import cache
 
 import numpy as np
 
@@ -63,6 +64,12 @@ def write_page(report, path):
     OSError
         If the file cannot be written.
     """
+    text = _template().render(_content(report, path.parent))
+    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+@cache
+def _template():
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -72,8 +79,7 @@ def write_page(report, path):
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    text = environment.get_template("report.html").render(_content(report, path.parent))
-    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+    return environment.get_template("report.html")
 
 
 def finding_size(finding):
