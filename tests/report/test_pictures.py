@@ -1,21 +1,26 @@
 """The two pictures: what is drawn, and that nothing else of matplotlib is touched."""
 
+import gc
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.text import Annotation
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.contour import ContourSet
 from PIL import Image
 from reports import NOTE, OFFSET, SEAM, make_report, single_pixel_report, tangent_wcs
 
 from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport, delta_map
 from zemosaic_twopass.diagnosis.fits import TileFit
+from zemosaic_twopass.report import map_picture, style
+from zemosaic_twopass.report.evidence_picture import write_evidence_picture
 from zemosaic_twopass.report.map_picture import draw_map, label_places, label_size, map_limits
 from zemosaic_twopass.report.pictures import draw_tiles, write_map_picture, write_tiles_picture
-from zemosaic_twopass.report.style import FLAGGED, finding_list
+from zemosaic_twopass.report.style import DPI, FLAGGED, INK, finding_list, save
 
 FLAG = np.array([0xD5, 0x5E, 0x00])
 
@@ -29,8 +34,23 @@ def maps_of(figure):
     return [axes for axes in figure.axes if hasattr(axes, "coords")]
 
 
-def labels(axes):
-    return [text for text in axes.texts if not isinstance(text, Annotation)]
+@pytest.fixture
+def labels(monkeypatch):
+    """What stands in the tiles of each map, {text: flagged}; a map before another one."""
+    found, draw = {}, map_picture._draw_labels
+
+    def recorded(axes, texts, places, size, flagged):
+        found.setdefault(axes, {}).update(dict.fromkeys(texts, flagged))
+        draw(axes, texts, places, size, flagged)
+
+    monkeypatch.setattr(map_picture, "_draw_labels", recorded)
+    return found
+
+
+def outlines(axes):
+    """Outlines in a map with their colours."""
+    groups = [one for one in axes.collections if isinstance(one, LineCollection)]
+    return [(edge, matplotlib.colors.to_hex(one.get_colors()[0])) for one in groups for edge in one.get_segments()]
 
 
 def flagged_pixels(path):
@@ -51,16 +71,45 @@ def test_files_are_pictures_and_flagged_tiles_stand_out(tmp_path, report):
         assert flagged_pixels(tmp_path / "b.png") == 0
 
 
-@pytest.mark.parametrize("kind", ["square", "tall", "flat", "tiles"])
-@pytest.mark.parametrize("hosts_format", ["png", "svg", "pgf"])
-def test_cut_as_tight_does_whatever_the_host_has_set(tmp_path, monkeypatch, kind, hosts_format):
+HOSTS = {"savefig.format": "svg", "savefig.bbox": "tight", "savefig.dpi": 50, "savefig.transparent": True}
+
+
+@pytest.mark.parametrize("kind", ["square", "tall", "flat", "turned", "tiles", "evidence"])
+def test_nothing_is_cut_off_whatever_the_host_has_set(tmp_path, monkeypatch, kind):
     rows, columns = {"tall": (4, 1), "flat": (1, 4)}.get(kind, (2, 2))
     report = make_report(rows=rows, columns=columns)
-    draw, write = (draw_tiles, write_tiles_picture) if kind == "tiles" else (draw_map, write_map_picture)
-    draw(report).savefig(tmp_path / "tight.png", bbox_inches="tight", pad_inches=0.1)
-    monkeypatch.setitem(matplotlib.rcParams, "savefig.format", hosts_format)
+    if kind == "turned":
+        turned = tangent_wcs(crpix=(8, 8), angle=0.7)
+        report = replace(report, delta=replace(report.delta, wcs=turned), before=replace(report.before, wcs=turned))
+    write = {"tiles": write_tiles_picture, "evidence": write_evidence_picture}.get(kind, write_map_picture)
+    write(report, tmp_path / "plain.png")
+    for name, value in HOSTS.items():
+        monkeypatch.setitem(matplotlib.rcParams, name, value)
     write(report, tmp_path / "ours.png")
-    assert (tmp_path / "ours.png").read_bytes() == (tmp_path / "tight.png").read_bytes()
+    assert (tmp_path / "ours.png").read_bytes() == (tmp_path / "plain.png").read_bytes()
+    monkeypatch.setattr(style, "_BORDER", style._BORDER + 2)
+    write(report, tmp_path / "roomy.png")
+    with Image.open(tmp_path / "ours.png") as image, Image.open(tmp_path / "roomy.png") as roomy:
+        # Places between two pixels may be rounded to the other one.
+        assert np.abs(np.subtract(image.size, roomy.size)).max() <= 1
+        drawn = (np.asarray(image) < 255).any(axis=2)
+        assert image.mode == "RGB"
+        assert image.info["dpi"] == pytest.approx((DPI, DPI), abs=0.1)
+    for edge in (drawn, drawn[::-1], drawn.T, drawn.T[::-1]) if kind != "evidence" else ():
+        assert np.flatnonzero(edge.any(axis=1))[0] == round(0.1 * DPI)
+
+
+def test_pixels_go_with_the_picture_not_with_the_collector(tmp_path, report):
+    figure = draw_map(report)
+    arrays = [weakref.ref(image.get_array()) for axes in maps_of(figure) for image in axes.images]
+    assert len(arrays) == 2
+    gc.disable()
+    try:
+        save(figure, tmp_path / "a.png")
+        assert [array() for array in arrays] == [None, None]
+        assert not hasattr(figure.canvas, "renderer")
+    finally:
+        gc.enable()
 
 
 def test_map_shows_the_layers_on_the_sky(report):
@@ -97,21 +146,21 @@ def test_colour_bars_have_unit_and_range(report):
 
 
 def test_outlines_lie_where_the_tiles_are(report):
-    lines = maps_of(draw_map(report))[0].lines
-    assert len(lines) == 6
-    # The first tile is 40 × 32 mosaic pixels from the first one on, a map pixel 4 of them.
-    first = next(line for line in lines if line.get_xdata().min() < 0 and line.get_ydata().min() < 0)
-    assert np.ptp(first.get_xdata()) == pytest.approx(10, abs=0.01)
-    assert np.ptp(first.get_ydata()) == pytest.approx(8, abs=0.01)
-    assert first.get_xdata().min() == pytest.approx(-0.5, abs=0.01)
+    for axes in maps_of(draw_map(report)):
+        edges, colours = zip(*outlines(axes), strict=True)
+        assert colours == (INK,) * 4 + (FLAGGED.lower(),) * 2
+        # The first tile is 40 × 32 mosaic pixels from the first one on, a map pixel 4 of them.
+        first = min(edges, key=np.sum)
+        np.testing.assert_array_equal(first[0], first[-1])
+        np.testing.assert_allclose(np.ptp(first, axis=0), (10, 8), atol=0.01)
+        np.testing.assert_allclose(first.min(axis=0), -0.5, atol=0.01)
 
 
-def test_flagged_tiles_are_named(report):
+def test_flagged_tiles_are_named(report, labels):
     figure = draw_map(report)
     for axes in maps_of(figure):
-        texts = {text.get_text(): text.get_color() for text in axes.texts}
-        assert set(texts) == {"0 gain seam", "1 offset", "2", "3", "4", "5"}
-        assert [name for name, colour in texts.items() if colour == FLAGGED] == ["0 gain seam", "1 offset"]
+        assert set(labels[axes]) == {"0 gain seam", "1 offset", "2", "3", "4", "5"}
+        assert [name for name, flagged in labels[axes].items() if flagged] == ["0 gain seam", "1 offset"]
     heading = " ".join(text.get_text() for text in figure.texts).replace("\N{NO-BREAK SPACE}", " ")
     assert "tile 1: offset; tile 0: gain seam" in heading
     assert "residual, 6 tiles" in heading
@@ -128,26 +177,32 @@ def test_list_of_findings_is_bounded():
 def test_two_hundred_tiles_stay_legible():
     findings = tuple(Finding("offset", 13 * index, 9.0, 9.0, "") for index in range(9))
     figure = draw_map(make_report(rows=10, columns=20, channels=1, findings=findings))
-    figure.canvas.draw()
-    texts = maps_of(figure)[0].texts
-    assert len(texts) == 200
-    assert min(text.get_fontsize() for text in texts) >= 4.5
-    plain = [text.get_window_extent() for text in texts if text.get_color() != FLAGGED]
-    overlaps = [(a, b) for i, a in enumerate(plain) for b in plain[:i] if a.overlaps(b)]
-    assert not overlaps
+    axes = maps_of(figure)[0]
+    plain, flagged = (one for one in axes.collections if isinstance(one, PathCollection))
+    assert len(plain.get_paths()) == 191
+    assert len(flagged.get_paths()) == 9
+    scale = plain.get_transform().get_matrix()[0, 0]
+    boxes = [
+        path.get_extents().get_points() * scale + place
+        for path, place in zip(plain.get_paths(), axes.transData.transform(plain.get_offsets()), strict=True)
+    ]
+    # Digits are three quarters of the size of the font high.
+    assert min(np.ptp(box[:, 1]) for box in boxes) >= 0.7 * 4.5 * DPI / 72
+    boxes = [matplotlib.transforms.Bbox(box) for box in boxes]
+    assert not [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
 
 
-def test_numbers_that_would_be_too_small_are_left_out():
+def test_numbers_that_would_be_too_small_are_left_out(labels):
     crowd = np.indices((40, 40)).reshape(2, -1).T * 5.0
     assert label_size(crowd) == 0
     assert label_size(crowd * 4) == 9
     assert label_size(np.full((3, 2), np.nan)) == 9
     figure = draw_map(make_report(rows=1, columns=60, channels=1, findings=(OFFSET,)))
     axes = maps_of(figure)[0]
-    assert [text.get_text() for text in axes.texts] == ["1"]
+    assert labels[axes] == {"1": True}
     # Nor would sixty outlines leave anything of the map to be seen: the tile that is named, and the edge of all.
-    assert [line.get_color() for line in axes.lines] == [FLAGGED]
-    (edge,) = [one for one in axes.collections if len(one.get_paths()) and len(one.get_paths()[0].vertices)]
+    assert [colour for _, colour in outlines(axes)] == [FLAGGED.lower()]
+    (edge,) = [one for one in axes.collections if isinstance(one, ContourSet)]
     assert edge.get_paths()[0].get_extents().width == pytest.approx(axes.get_xlim()[1] + 0.5, abs=1.5)
 
 
@@ -236,7 +291,10 @@ def test_tiles_picture_shows_the_fits_with_errors_and_what_agrees():
     figure = draw_tiles(replace(report, tiles=tuple(tiles)))
     assert len(figure.axes) == 4 + 2
     for axes, factor, error, agrees in zip(figure.axes[4:], (1.0, 1.0), (0.1, 0.2), (0.3, 0.4), strict=True):
-        assert [bar.get_height() for bar in axes.patches[:3]] == pytest.approx([2 * agrees] * 3)
+        high, edges, low = axes.patches[0].get_data()
+        np.testing.assert_allclose(edges, np.arange(5) - 0.5)
+        np.testing.assert_allclose(high, [agrees] * 3 + [np.nan])
+        np.testing.assert_array_equal(low, -high)
         points = [container for container in axes.containers if hasattr(container, "has_yerr")]
         assert len(points) == 3
         for channel in points:

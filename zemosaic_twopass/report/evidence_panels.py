@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .style import AFTER, FLAGGED, INK, SMALL, TEXT, font
+from .style import AFTER, FLAGGED, FONT, INK, SMALL, TEXT, finish_ticks
 
 # In inches. Narrower than the other pictures, so that a phone shows it larger.
 WIDTH = 4.3
@@ -69,8 +69,9 @@ def _draw_image(ground, values, extent, colours, limits, label="layer"):
 
     left, right, low, high = extent
     frame = {"xy": (left, low), "width": right - left, "height": high - low}
-    # What is not known is hatched, as in the map: white means that nothing differs.
-    ground.add_patch(Rectangle(**frame, facecolor="0.88", edgecolor="0.6", hatch="////", linewidth=0, zorder=0))
+    if not np.isfinite(values).all():
+        # What is not known is hatched, as in the map: white means that nothing differs.
+        ground.add_patch(Rectangle(**frame, facecolor="0.88", edgecolor="0.6", hatch="////", linewidth=0, zorder=0))
     ground.imshow(
         values,
         origin="lower",
@@ -137,13 +138,13 @@ def draw_chart(canvas, chart, down):
         )
     axes.set_xlabel(chart.x_label, fontsize=SMALL, labelpad=2, **TEXT)
     axes.set_ylabel(chart.y_label, fontsize=SMALL, labelpad=2, **TEXT)
-    axes.tick_params(labelsize=SMALL, colors=INK)
+    finish_ticks(axes)
     axes.locator_params(nbins=5)
     axes.margins(y=0.15)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.legend(
-        prop=font(SMALL),
+        prop={"family": FONT, "size": SMALL},
         labelcolor=INK,
         ncols=len(chart.series),
         loc="lower right",

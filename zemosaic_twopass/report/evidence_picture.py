@@ -10,7 +10,7 @@ import numpy as np
 
 from ..diagnosis.finding import LEVELS, WRONG_GAIN
 from .evidence_panels import CHART, MARGIN, NAME, SIDE, WIDTH, Canvas, draw_chart, draw_layers
-from .style import DPI, FLAGGED, INK, headline, new_figure, save_whole, silent_fonts
+from .style import COMPRESSION, DPI, FLAGGED, INK, headline, new_figure, save, silent_fonts
 
 EVIDENCE_PICTURE = "twopass_evidence.png"
 # Where in the picture each row is: its text chunk, as "top bottom" in pixels.
@@ -58,7 +58,7 @@ def write_evidence_picture(report, path):
     # The last row of pixels is a whole one.
     last = int(figure.get_size_inches()[1] * DPI)
     text = ";".join(f"{round(top * DPI)} {min(round(bottom * DPI), last)}" for top, bottom in rows)
-    save_whole(figure, path, {ROWS_KEY: text})
+    save(figure, path, cut=False, texts={ROWS_KEY: text})
 
 
 def read_rows(path):
@@ -81,7 +81,7 @@ def read_rows(path):
         for row in picture.info[ROWS_KEY].split(";"):
             top, bottom = map(int, row.split())
             data = io.BytesIO()
-            picture.crop((0, top, picture.width, bottom)).save(data, "png")
+            picture.crop((0, top, picture.width, bottom)).save(data, "png", compress_level=COMPRESSION)
             found.append(data.getvalue())
     return found
 

@@ -8,7 +8,7 @@ import numpy as np
 from astropy import units
 
 from .maps import UNIT, blank_uncompared, reference_text
-from .style import FLAGGED, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, font, headline, new_figure
+from .style import DPI, FLAGGED, FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, finish_ticks, headline, new_figure
 from .tables import flagged_tiles
 
 # In inches: the panels' width, and what lies left of, above, between and below them.
@@ -69,7 +69,7 @@ def draw_map(report):
         _draw_layer(axes, _layer(maps[title]), limit)
         axes.set_aspect("auto" if stretched else "equal")
         _name_axes(axes, delta.wcs)
-        axes.set_title(f"tile {title} − {reference}", fontsize=10, loc="left", **TEXT)
+        axes.set_title(f"tile {title} − {reference}", fontsize=10, loc="left", y=1.0, **TEXT)
         _draw_outlines(axes, report, edges, places, points)
     return figure
 
@@ -90,9 +90,9 @@ def map_limits(maps):
     """Half the range of the colours of each map.
 
     Four times the scatter of a map (from the median absolute deviation) or, where that is more, the 99th percentile of
-    what is larger than a star (a running median over 5 × 5 pixels): stars run into the arrows of the colour bar, and a
-    tile that stands out by half the noise of a pixel is seen. All have the range of the largest, unless that would
-    hide what another holds.
+    what is larger than a star (a running median over 5 × 5 pixels, every second one each way): stars run into the
+    arrows of the colour bar, and a tile that stands out by half the noise of a pixel is seen. All have the range of the
+    largest, unless that would hide what another holds.
 
     Parameters
     ----------
@@ -115,8 +115,9 @@ def _limit(layer):
         return 1.0
     values = layer[known]
     scatter = 1.4826 * float(np.median(np.abs(values - np.median(values))))
-    smooth = median_filter(np.where(known, layer, 0.0), size=5)[known]
-    limit = max(4.0 * scatter, float(np.percentile(np.abs(smooth), 99)))
+    # As good as one over all 5 × 5 of them, and in a tenth of the time.
+    smooth = np.abs(median_filter(np.where(known, layer, 0.0)[::2, ::2], size=3)[known[::2, ::2]])
+    limit = max(4.0 * scatter, float(np.percentile(smooth, 99)) if smooth.size else 0.0)
     return limit if np.isfinite(limit) and limit > 0 else 1.0
 
 
@@ -173,15 +174,15 @@ def _draw_layer(axes, layer, limit):
     bar = axes.figure.colorbar(image, cax=axes.inset_axes([1.03, 0.0, 0.045, 1.0]), extend=beyond)
     extremes = f"{low:.4g} to {high:.4g}".replace("-", "−") if finite.size else "none"
     bar.set_label(f"{UNIT}  (data: {extremes})", fontsize=SMALL, **TEXT)
-    bar.ax.tick_params(labelsize=SMALL, colors=INK)
+    finish_ticks(bar.ax)
 
 
 def _name_axes(axes, wcs):
     for axis, kind in ((wcs.wcs.lng, wcs.wcs.lngtyp), (wcs.wcs.lat, wcs.wcs.lattyp)):
         coordinate = axes.coords[axis]
         name = _AXIS_NAMES.get(kind.strip(), kind)
-        coordinate.set_axislabel(name, fontproperties=font(MEDIUM), color=INK, minpad=0.5)
-        coordinate.set_ticklabel(fontproperties=font(SMALL), color=INK, exclude_overlapping=True)
+        coordinate.set_axislabel(name, fontsize=MEDIUM, fontfamily=FONT, color=INK, minpad=0.5)
+        coordinate.set_ticklabel(fontsize=SMALL, fontfamily=FONT, color=INK, exclude_overlapping=True)
         coordinate.set_ticks(number=5)
         if coordinate.coord_type != "scalar":
             # Plain characters: the usual ones are set by a formula parser with a dozen fonts of its own.
@@ -205,18 +206,19 @@ def _draw_outlines(axes, report, edges, places, points):
         covered = np.pad(report.delta.count > 0, 1)
         across, up = (np.arange(-1, n + 1) for n in report.delta.count.shape[::-1])
         axes.contour(across, up, covered, levels=[0.5], colors=INK, linewidths=0.7, zorder=3)
-    for index, edge in enumerate(edges):
-        if not size and index not in kinds:
-            continue
-        colour, width = (FLAGGED, 1.8) if index in kinds else (INK, 0.7 if size >= 7 else 0.4)
-        _draw_edge(axes, edge, colour, width, zorder=3 + (index in kinds))
-        label = str(index)
-        if index in kinds:
-            named = f"{index} {kinds[index][0]}".replace("_", " ")
-            # A bold letter is about 5 points wide; where the kind has no room, the heading has it.
-            label = named if 5 * len(named) < points[0] * np.ptp(edge[:, 0]) else label
-        if np.isfinite(places[index]).all():
-            _draw_label(axes, label, places[index], max(size, 7.0) if index in kinds else size, colour)
+    for flagged in (False, True):
+        chosen = [index for index in range(len(edges)) if (index in kinds) == flagged and (size or flagged)]
+        if chosen:
+            labels = [_label(index, kinds.get(index), points[0] * np.ptp(edges[index][:, 0])) for index in chosen]
+            _draw_edges(axes, edges[chosen], (FLAGGED, 1.8) if flagged else (INK, 0.7 if size >= 7 else 0.4))
+            _draw_labels(axes, labels, places[chosen], max(size, 7.0) if flagged else size, flagged)
+
+
+def _label(index, kinds, room):
+    """Number of a tile and, where the points across it leave room, the first kind of what was found."""
+    named = f"{index} {kinds[0]}".replace("_", " ") if kinds else ""
+    # A bold letter is about 5 points wide; where the kind has no room, the heading has it.
+    return named if named and 5 * len(named) < room else str(index)
 
 
 def label_places(edges, points):
@@ -241,48 +243,63 @@ def label_places(edges, points):
     if not len(edges):
         return np.empty((0, 2))
     edges = np.asarray(edges)
+    u, v = np.array(list(product(_INSIDE, _INSIDE))).T
+    corners = edges[:, ::8]
+    shares = np.stack(((1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v))
+    spots = np.einsum("ks,nkc->snc", shares, corners)
+    known = np.isfinite(corners).all(axis=(1, 2))
+    if not known.any():
+        return spots[0]
     between = np.arange(4)[:, np.newaxis, np.newaxis, np.newaxis] / 4
     lines = (edges + between * (np.roll(edges, -1, axis=1) - edges)).reshape(-1, 2) * points
-    tree = cKDTree(lines[np.isfinite(lines).all(axis=1)])
-    corners = edges[:, ::8]
-    best, most = corners.mean(axis=1), -1.0
-    for u, v in product(_INSIDE, _INSIDE):
-        shares = np.array(((1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v))
-        spots = np.einsum("k,nkc->nc", shares, corners)
-        seen = (spots * points)[np.isfinite(spots).all(axis=1)]
-        if len(seen):
-            apart = cKDTree(seen).query(seen, k=[2])[0][:, 0]
-            room = float(np.percentile(np.minimum(tree.query(seen)[0], apart / 2), 20))
-            # Of spots that are about as good the one nearest to the centre.
-            room *= 1 - 0.2 * np.hypot(u - 0.5, v - 0.5)
-            if room > most:
-                best, most = spots, room
-    return best
+    seen = spots[:, known] * points
+    room = cKDTree(lines[np.isfinite(lines).all(axis=1)]).query(seen)[0]
+    # All choices at once, in planes so far apart that the nearest number is one of the same choice.
+    planes = np.broadcast_to(10 * np.ptp(seen) * np.arange(len(seen))[:, np.newaxis, np.newaxis], room.shape + (1,))
+    layered = np.concatenate((seen, planes), axis=2)
+    if known.sum() > 1:
+        room = np.minimum(room, cKDTree(layered.reshape(-1, 3)).query(layered, k=[2])[0][..., 0] / 2)
+    # Of spots that are about as good the one nearest to the centre.
+    room = np.percentile(room, 20, axis=1) * (1 - 0.2 * np.hypot(u - 0.5, v - 0.5))
+    return spots[np.argmax(room)]
 
 
-def _draw_edge(axes, edge, colour, width, zorder):
+def _draw_edges(axes, edges, style):
+    from matplotlib.collections import LineCollection
     from matplotlib.patheffects import withStroke
 
-    # Thin lines do without: a halo round each would double the size of the file.
-    halo = [withStroke(linewidth=2 * width, foreground="white")] if colour == FLAGGED else []
-    x, y = np.vstack((edge, edge[:1])).T
-    # Without `scale`, a tile beyond the map would widen the axes.
-    axes.plot(x, y, color=colour, linewidth=width, path_effects=halo, zorder=zorder, scalex=False, scaley=False)
-
-
-def _draw_label(axes, label, place, size, colour):
-    from matplotlib.patheffects import withStroke
-
+    colour, width = style
     flagged = colour == FLAGGED
-    axes.text(
-        *place,
-        label,
-        fontsize=size,
-        fontweight="bold" if flagged else "normal",
-        ha="center",
-        va="center",
-        clip_on=True,
+    # Thin lines do without: a halo round each would double the size of the file.
+    halo = [withStroke(linewidth=2 * width, foreground="white")] if flagged else None
+    lines = np.concatenate((edges, edges[:, :1]), axis=1)
+    axes.add_collection(
+        LineCollection(lines, colors=colour, linewidths=width, path_effects=halo, zorder=3 + flagged),
+        # A tile beyond the map would widen the axes.
+        autolim=False,
+    )
+
+
+def _draw_labels(axes, labels, places, size, flagged):
+    """All as one artist: as texts, of which each has its own halo, they would take a sixth of the time of a map."""
+    from matplotlib.collections import PathCollection
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.patheffects import withStroke
+    from matplotlib.textpath import TextPath
+    from matplotlib.transforms import Affine2D
+
+    font = FontProperties(family=FONT, weight="bold" if flagged else "normal")
+    letters = [TextPath((0, 0), label, size=size, prop=font) for label in labels]
+    # Corners and control points will do: exact extents would take longer than to draw them.
+    middles = [(path.vertices.min(axis=0) + path.vertices.max(axis=0)) / 2 for path in letters]
+    numbers = PathCollection(
+        [path.transformed(Affine2D().translate(*-middle)) for path, middle in zip(letters, middles, strict=True)],
+        offsets=places,
+        offset_transform=axes.transData,
+        facecolors=FLAGGED if flagged else INK,
+        linewidths=0,
         path_effects=[withStroke(linewidth=2, foreground="white")],
         zorder=5 + flagged,
-        **TEXT | {"color": colour},
     )
+    numbers.set_transform(Affine2D().scale(DPI / 72))
+    axes.add_collection(numbers, autolim=False)

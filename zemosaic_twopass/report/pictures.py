@@ -9,13 +9,14 @@ from .maps import UNIT
 from .style import (
     AFTER,
     FLAGGED,
+    FONT,
     INK,
     MEDIUM,
     SMALL,
     TEXT,
     WIDTH,
     finding_list,
-    font,
+    finish_ticks,
     headline,
     new_figure,
     save,
@@ -26,7 +27,7 @@ from .tables import channel_names, flagged_tiles
 # Of the fitted terms: their label, and what they are drawn in units of.
 _FITS = {"offset": ("offset to the\nothers (adu)", 1.0), "gain": ("scale to the\nothers (%)", 100.0)}
 _MARKERS = ("o", FLAGGED), ("s", "#009E73"), ("^", AFTER), ("D", INK)
-_LEGEND = {"labelcolor": INK, "borderpad": 0, "frameon": False}
+_LEGEND = {"labelcolor": INK, "borderpad": 0, "frameon": False, "prop": {"family": FONT, "size": SMALL}}
 # In units of what agrees.
 _FAR_OUT = 20.0
 MAP_PICTURE = "twopass_delta_map.png"
@@ -118,8 +119,9 @@ def draw_tiles(report):
     panels[-1].set_xlim(index.min() - 0.7, index.max() + 0.7)
     _number_flagged(panels[0], flagged_tiles(report.findings))
     handles = panels[1].get_legend_handles_labels()
-    figure.legend(*handles, fontsize=SMALL, ncols=2, loc="upper right", borderaxespad=0.4, **_LEGEND)
-    figure.align_ylabels(panels)
+    # Not the default of the figure's own box, which has the room around it while it is saved.
+    corner = {"bbox_transform": figure.transFigure, "borderaxespad": 0.0}
+    figure.legend(*handles, ncols=2, loc="upper right", bbox_to_anchor=(1, 1), **corner, **_LEGEND)
     return figure
 
 
@@ -158,7 +160,10 @@ def _draw_fits(axes, term, index, fits, channels):
     names = term, f"{term}_error", f"{term}_agrees"
     value, error, agrees = (factor * np.array([getattr(fit, name) for fit in fits.values()]) for name in names)
     band = np.nan_to_num(agrees).max(axis=1)
-    axes.bar(index[tiles], 2 * band, 1.0, -band, color="0.85", linewidth=0, zorder=0, label="agrees")
+    bands = np.full(len(index), np.nan)
+    bands[tiles] = band
+    edges = np.append(index, index[-1] + 1) - 0.5
+    axes.stairs(bands, edges, baseline=-bands, fill=True, color="0.85", zorder=0, label="agrees")
     for channel, name in enumerate(channel_names(channels)):
         marker, colour = _MARKERS[channel % len(_MARKERS)]
         dodge = 0.5 * ((channel + 0.5) / channels - 0.5)
@@ -182,14 +187,17 @@ def _draw_fits(axes, term, index, fits, channels):
         axes.yaxis.set_minor_locator(MaxNLocator(1))
     axes.set_ylabel(label, fontsize=MEDIUM, **TEXT)
     beside = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.99), "borderaxespad": 0.2, "handletextpad": 0.2}
-    axes.legend(prop=font(SMALL), ncols=channels + 1, **beside, **_LEGEND)
+    axes.legend(ncols=channels + 1, **beside, **_LEGEND)
 
 
 def _finish(axes, flagged):
     for tile in flagged:
         axes.axvspan(tile - 0.5, tile + 0.5, facecolor=FLAGGED, alpha=0.25, linewidth=0, zorder=0)
     axes.set_facecolor("white")
-    axes.tick_params(labelsize=SMALL, colors=INK)
+    # In line, and not to be found from how wide and high the labels of all ticks are.
+    axes.yaxis.set_label_coords(-0.115, 0.5)
+    axes.xaxis.set_label_coords(0.5, -0.25)
+    finish_ticks(axes)
     axes.margins(y=0.12)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
