@@ -112,6 +112,8 @@ def draw_tiles(report):
         _draw_medians(panels[1 + channel], index, pre[:, channel], post[:, channel], marker, f"{label}\n({UNIT})")
     for axes, term in zip(panels[1 + channels :], _FITS, strict=False):
         _draw_fits(axes, term, index, fits, channels)
+    for axes in panels[:-1]:
+        axes.xaxis.set_visible(False)
     for axes in panels:
         _finish(axes, flagged_tiles(report.findings))
     panels[-1].set_xlabel("tile", fontsize=MEDIUM, **TEXT)
