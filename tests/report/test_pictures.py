@@ -71,7 +71,13 @@ def test_files_are_pictures_and_flagged_tiles_stand_out(tmp_path, report):
         assert flagged_pixels(tmp_path / "b.png") == 0
 
 
-HOSTS = {"savefig.format": "svg", "savefig.bbox": "tight", "savefig.dpi": 50, "savefig.transparent": True}
+HOSTS = {
+    "savefig.format": "svg",
+    "savefig.bbox": "tight",
+    "savefig.dpi": 50,
+    "savefig.facecolor": "black",
+    "font.family": ["serif"],
+}
 
 
 @pytest.mark.parametrize("kind", ["square", "tall", "flat", "turned", "tiles", "evidence"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 from astropy import units
 
@@ -243,10 +241,9 @@ def label_places(edges, points):
     if not len(edges):
         return np.empty((0, 2))
     edges = np.asarray(edges)
-    u, v = np.array(list(product(_INSIDE, _INSIDE))).T
     corners = edges[:, ::8]
-    shares = np.stack(((1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v))
-    spots = np.einsum("ks,nkc->snc", shares, corners)
+    u, v = map(np.ravel, np.meshgrid(_INSIDE, _INSIDE, indexing="ij"))
+    spots = np.einsum("ks,nkc->snc", ((1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v), corners)
     known = np.isfinite(corners).all(axis=(1, 2))
     if not known.any():
         return spots[0]
@@ -272,12 +269,10 @@ def _draw_edges(axes, edges, style):
     flagged = colour == FLAGGED
     # Thin lines do without: a halo round each would double the size of the file.
     halo = [withStroke(linewidth=2 * width, foreground="white")] if flagged else None
-    lines = np.concatenate((edges, edges[:, :1]), axis=1)
-    axes.add_collection(
-        LineCollection(lines, colors=colour, linewidths=width, path_effects=halo, zorder=3 + flagged),
-        # A tile beyond the map would widen the axes.
-        autolim=False,
-    )
+    closed = np.concatenate((edges, edges[:, :1]), axis=1)
+    lines = LineCollection(closed, colors=colour, linewidths=width, path_effects=halo, zorder=3 + flagged)
+    # Else a tile beyond the map would widen the axes.
+    axes.add_collection(lines, autolim=False)
 
 
 def _draw_labels(axes, labels, places, size, flagged):
@@ -291,9 +286,9 @@ def _draw_labels(axes, labels, places, size, flagged):
     font = FontProperties(family=FONT, weight="bold" if flagged else "normal")
     letters = [TextPath((0, 0), label, size=size, prop=font) for label in labels]
     # Corners and control points will do: exact extents would take longer than to draw them.
-    middles = [(path.vertices.min(axis=0) + path.vertices.max(axis=0)) / 2 for path in letters]
+    shifts = [-(path.vertices.min(axis=0) + path.vertices.max(axis=0)) / 2 for path in letters]
     numbers = PathCollection(
-        [path.transformed(Affine2D().translate(*-middle)) for path, middle in zip(letters, middles, strict=True)],
+        [path.transformed(Affine2D().translate(*shift)) for path, shift in zip(letters, shifts, strict=True)],
         offsets=places,
         offset_transform=axes.transData,
         facecolors=FLAGGED if flagged else INK,
