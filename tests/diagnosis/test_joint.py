@@ -70,6 +70,15 @@ def with_fault(looks, index, offset=0.0, gain=0.0, slope=0.0, channels=slice(Non
     return changed
 
 
+def test_what_is_no_number_makes_no_finding(night):
+    """Edges that are NaN where the blocks are known: nothing can be solved, and nothing is claimed or raised."""
+    (tile, noise), *others = night[0]
+    with np.errstate(invalid="ignore"):
+        solution = solve([(replace(tile, dx=np.full_like(tile.dx, np.nan)), noise), *others], night[1])
+    assert not solution.inside.any()
+    assert all(fit is None for fit in solution.fits)
+
+
 def found(solution):
     """(kind, tile) of what is found, the largest first."""
     return [

@@ -38,6 +38,20 @@ def test_blocks_are_means_of_what_the_coadd_sees(scene):
     assert tile.dx[0, rows, columns] == pytest.approx(slope.mean(), abs=2e-3)
 
 
+def test_pixels_near_the_ends_of_float32_are_left_out(scene):
+    """The difference of two of them is no number."""
+    pixels = scene.tiles[0].copy()
+    pixels[100, 100], pixels[100, 101], pixels[130, 130] = 3e38, -3e38, 3e38
+    place = Place.of(pixels.shape[:2], scene.wcs[0], scene.shape, scene.out)
+    found, plain = (project_blocks(Tile(tile, scene.wcs[0]), place) for tile in (pixels, scene.tiles[0]))
+    for name in ("value", "dx", "dy", "curvature"):
+        own, usual = getattr(found, name), getattr(plain, name)
+        assert not np.isinf(own).any()
+        # One pixel less of a block changes its mean by little.
+        assert np.nanmax(np.abs(own - usual)) < NOISE
+        np.testing.assert_array_equal(np.isnan(own), np.isnan(usual))
+
+
 def test_tile_off_the_mosaic(scene):
     far = scene.wcs[0].deepcopy()
     far.wcs.crval = far.wcs.crval + [20, 0]

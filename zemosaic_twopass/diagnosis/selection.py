@@ -141,14 +141,15 @@ class Equations:
 
 
 def _solved(matrix, right):
-    """Solution of symmetric equations, most of whose tiles do not meet; what they do not tell stays 0."""
-    # Not by LAPACK, nor by large products elsewhere in the solution: BLAS wakes threads for them that wait for each
-    # other far longer than it takes where the cores are busy. SuperLU does so for many right sides at a time only.
-    ridge = _RIDGE * np.diag(matrix) + np.finfo(float).tiny
-    solve = splu(csc_array(matrix + np.diag(ridge)), permc_spec="MMD_AT_PLUS_A").solve
-    if right.ndim == 1:
-        return solve(right)
-    return np.hstack([solve(right[:, first : first + _AT_A_TIME]) for first in range(0, right.shape[1], _AT_A_TIME)])
+    """Solution of symmetric equations; what they do not tell stays 0. NaN where there is none, as for no numbers."""
+    # LAPACK wakes threads, which wait for each other where the cores are busy; so does SuperLU for many right sides.
+    ridge = np.diag(_RIDGE * np.diag(matrix) + np.finfo(float).tiny)
+    try:
+        solve = splu(csc_array(matrix + ridge), permc_spec="MMD_AT_PLUS_A").solve
+    except RuntimeError:
+        return np.full(right.shape, np.nan)
+    parts = (right[..., own : own + _AT_A_TIME] for own in range(0, right.shape[-1], _AT_A_TIME))
+    return solve(right) if right.ndim == 1 else np.hstack([solve(part) for part in parts])
 
 
 def _sweep(matrix, k):

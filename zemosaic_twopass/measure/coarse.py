@@ -18,6 +18,7 @@ FACTOR = 8
 _EDGES = (0, -2), (1, -1), (FACTOR, -1), (FACTOR + 1, None)
 _BAND = 4 * FACTOR
 _MIN_BLOCK_SHARE = 0.75
+_LARGEST = 1e38
 _GAUSSIAN_MAD = 1.4826
 _NOISE_PIXELS = 30_000
 
@@ -117,7 +118,8 @@ def _flat_planes(tile):
     flat = []
     for channel in range(planes.shape[2]):
         plane = planes[..., channel].astype(np.float32).ravel()
-        plane[np.isinf(plane)] = np.nan
+        # No sky, and the difference of two of them would be none of the numbers that float32 has.
+        plane[np.abs(plane) > _LARGEST] = np.nan
         if bad is not None:
             plane[bad] = np.nan
         flat.append(plane)
