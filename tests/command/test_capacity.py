@@ -39,6 +39,8 @@ def test_need_grows_with_tiles_and_pixels():
     assert need(2).disk == 2 * one.disk
     assert 2 * 60 * 80 * 8 * 4 < one.disk < 2 * 2 * 60 * 80 * 8 * 4
     assert need(1, channels=1).memory < one.memory
+    # In the file each plane takes eight bytes a pixel and one for where it is good, the weights eight.
+    assert need(1, channels=1).disk * (3 * 9 + 8) == one.disk * (9 + 8)
 
 
 def test_where_many_tiles_meet_their_comparison_takes_the_most():

@@ -66,8 +66,8 @@ def need_of(shapes, tiles_wcs, channels):
     In memory lie the tiles with their coverages; the tiles × gains, which the diagnostics hold, unless they are mapped
     from the file; mosaic and coverage of the first pass and of the second; and of what comes one after the other the
     most: the sums of the coadd in double precision with one tile as it is reprojected, what is merged of the passes, or
-    what the comparison of the tiles holds. In the file lie all planes and weights as reprojected, and
-    a byte for each pixel of a plane.
+    what the comparison of the tiles holds. In the file lie all planes and weights as reprojected, and a byte for each
+    pixel of a plane.
     """
     wcs, shape = smallest_grid(shapes, tiles_wcs)
     boxes = [pixel_box(own, each, wcs, shape) for own, each in zip(shapes, tiles_wcs, strict=True)]
