@@ -42,6 +42,7 @@ _LEAST_OWN = 0.03
 _SIDES = (1, 2, 4, 8, 16)
 _USUAL_SIDE = 4
 _MIN_PIECES = 30
+_PLACES = 2048
 
 
 class Channel:
@@ -73,10 +74,10 @@ class Channel:
         self._layout, self._shared = shared.layout, shared
         self.count, self.keys = self._layout.count, self._layout.keys
         self.pairs = self._layout.meetings.tiles
-        self._tile, self._place = self._layout.tile, self._layout.place
-        self._layers = *self._layout.uv, *shared.edges[:, self._place]
+        self._tile, self._spot = self._layout.tile, self._layout.spot
+        self._layers = *self._layout.uv, *shared.edges[:, self._spot]
         self._there = np.flatnonzero(np.diff(self._layout.starts))
-        strength = np.abs(shared.edges).sum(axis=0)[self._place]
+        strength = np.abs(shared.edges).sum(axis=0)[self._spot]
         number = min(max(int(_STRONGEST * len(strength)), _FEWEST_STRONG), len(strength))
         self._strongest = np.argpartition(strength, -number)[-number:] if number else np.zeros(0, dtype=int)
         self._strength = strength
@@ -126,15 +127,15 @@ class Channel:
         part = self._weight * self._gain / np.sqrt(self._total)
         alone, both = self._sums(
             layers,
-            (self._weight - part**2, self._place, layout.starts),
-            (-part[meet.first] * part[meet.second], self._place[meet.first], meet.starts),
+            (self._weight - part**2, self._spot, layout.starts),
+            (-part[meet.first] * part[meet.second], self._spot[meet.first], meet.starts),
         )
         (i, j), tiles = meet.tiles, np.arange(self.count)
         matrix = np.zeros((self.count, TERMS, self.count, TERMS))
         matrix[tiles, :, tiles] = own @ alone @ np.moveaxis(own, 1, 2)
         matrix[i, :, j] = own[i] @ both @ np.moveaxis(own[j], 1, 2)
         matrix[j, :, i] = np.moveaxis(matrix[i, :, j], 1, 2)
-        pulls = csr_array((self._weight * self._residual, self._place, layout.starts), (self.count, layout.blocks))
+        pulls = csr_array((self._weight * self._residual, self._spot, layout.starts), (self.count, len(layers.T)))
         score = (own @ (pulls @ layers.T)[..., np.newaxis])[..., 0]
         flat = np.bincount(self._tile, self._weight * (1 - self._share) / self._total, minlength=self.count)
         return matrix, score, flat
@@ -145,15 +146,15 @@ class Channel:
         own = offset + gain * self._above
         for term, layer in zip(rest, self._layers, strict=True):
             own += term * layer
-        followed = self._sum(self._weight * self._gain * own)[self._place] / self._total
+        followed = self._sum(self._weight * self._gain * own)[self._spot] / self._total
         return self._residual - own + self._gain * followed
 
     def _map_layers(self):
-        """What the terms of all tiles are made of, place by place; shape (7, blocks)."""
+        """What the terms of all tiles are made of, place by place; shape (7, seen)."""
         height, width = self._layout.shape
-        sky = np.zeros(self._layout.blocks)
-        sky[self._place] = self._sky - self._middle()
-        rows, columns = np.divmod(np.arange(self._layout.blocks), width)
+        rows, columns = np.divmod(self._layout.seen, width)
+        sky = np.zeros(len(rows))
+        sky[self._spot] = self._sky - self._middle()
         return np.stack([np.ones(len(sky)), sky, columns / width, rows / height, *self._shared.edges])
 
     def _own_layers(self):
@@ -175,14 +176,18 @@ class Channel:
 
         A list is (values, their places, where each piece begins).
         """
-        lists = [csr_array(own, (len(own[2]) - 1, self._layout.blocks)) for own in lists]
-        sums = [np.empty((own.shape[0], TERMS, TERMS)) for own in lists]
-        product = np.empty(self._layout.blocks)
-        for row, column in zip(*np.triu_indices(TERMS), strict=True):
-            # One after the other: what is multiplied stays in the cache.
-            np.multiply(layers[row], layers[column], out=product)
-            for own, total in zip(lists, sums, strict=True):
-                total[:, row, column] = total[:, column, row] = own @ product
+        pairs, places = np.triu_indices(TERMS), layers.shape[1]
+        products = np.empty((places, len(pairs[0])))
+        # A few places at a time: what is multiplied stays in the cache, though it is written side by side.
+        for some in (slice(first, first + _PLACES) for first in range(0, places, _PLACES)):
+            for column, (one, other) in enumerate(zip(*pairs, strict=True)):
+                np.multiply(layers[one, some], layers[other, some], out=products[some, column])
+        sums = []
+        for own in lists:
+            total = np.empty((len(own[2]) - 1, TERMS, TERMS))
+            total[(..., *pairs)] = csr_array(own, (len(total), places)) @ products
+            total[(..., *pairs[::-1])] = total[(..., *pairs)]
+            sums.append(total)
         return sums
 
     def weigh(self, left, without_gain):
@@ -245,7 +250,7 @@ class Channel:
 
     def _sum(self, values):
         """Sums over the tiles at each place."""
-        return np.bincount(self._place, values, minlength=self._layout.blocks)
+        return np.bincount(self._spot, values)
 
     def _estimate_noise(self, size):
         """Noise of a block of each tile, from neighbours: what is smooth over a tile is not taken for its noise.
@@ -253,7 +258,7 @@ class Channel:
         How it differs from what the noise of a pixel lets expect is much the same in all tiles; what a tile tells of
         its own counts by how many blocks it has (Efron & Morris 1975, J. Am. Stat. Assoc. 70, 311).
         """
-        follow = (np.diff(self._place) == 1) & (np.diff(self._tile) == 0)
+        follow = (np.diff(self._layout.place) == 1) & (np.diff(self._tile) == 0)
         steps, tile = np.abs(np.diff(size))[follow], self._tile[1:][follow]
         tiles = np.flatnonzero(np.bincount(tile, minlength=self.count) >= _FEWEST_STEPS)
         if not tiles.size:
@@ -292,8 +297,8 @@ class Channel:
         for term, layer in zip(rest, self._layers, strict=True):
             own -= term * layer
         pull = self._weight * self._gain
-        self._total = np.maximum(self._sum(pull * self._gain)[self._place], _TINY)
-        self._sky = self._sum(pull * own)[self._place] / self._total
+        self._total = np.maximum(self._sum(pull * self._gain)[self._spot], _TINY)
+        self._sky = self._sum(pull * own)[self._spot] / self._total
         self._above = self._sky - level
         self._share = pull * self._gain / self._total
         self._residual = own - self._gain * self._sky

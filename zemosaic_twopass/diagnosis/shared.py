@@ -33,10 +33,17 @@ class Layout:
     size: np.ndarray
     _squares: dict = field(default_factory=dict)
 
-    @property
-    def blocks(self):
-        """How many blocks the grid has."""
-        return self.shape[0] * self.shape[1]
+    @cached_property
+    def seen(self):
+        """Places that tiles share, ascending."""
+        return np.flatnonzero(np.bincount(self.place))
+
+    @cached_property
+    def spot(self):
+        """Where each entry is among those that are `seen`, shape (E,)."""
+        number = np.zeros(self.shape[0] * self.shape[1], dtype=np.int32)
+        number[self.seen] = np.arange(len(self.seen))
+        return number[self.place]
 
     @property
     def count(self):
@@ -58,7 +65,7 @@ class Layout:
     @property
     def keys(self):
         """A number that an entry has in every channel, ascending."""
-        return self.tile * self.blocks + self.place
+        return self.tile * (self.shape[0] * self.shape[1]) + self.place
 
     def each(self, values):
         """What tiles have, shape (…, N), given to each of their entries."""
@@ -141,8 +148,8 @@ class SharedBlocks:
         Block mean in adu.
     missing : ndarray, shape (E,)
         How much of the block the tile does not know, from 0 to 1.
-    edges : ndarray, shape (3, blocks)
-        −∂S/∂x, −∂S/∂y and ∇²S of the mean of the tiles at each place, in adu per pixel and pixel²; 0 where none is.
+    edges : ndarray, shape (3, seen)
+        −∂S/∂x, −∂S/∂y and ∇²S of the mean of the tiles at each place that they share, in adu per pixel and pixel².
     """
 
     layout: Layout
@@ -183,9 +190,9 @@ def _channel(tiles, known, layout, channel):
         own = (getattr(t, name)[channel][k] for t, k in zip(tiles, known, strict=True) if t is not None)
         return np.concatenate([nothing, *own])
 
-    number = np.maximum(np.bincount(layout.place, minlength=layout.blocks), 1)
+    number = np.bincount(layout.spot)
     edges = [
-        sign * np.bincount(layout.place, layer(name), minlength=layout.blocks) / number
+        sign * np.bincount(layout.spot, layer(name)) / number
         for name, sign in (("dx", -1), ("dy", -1), ("curvature", 1))
     ]
     return SharedBlocks(layout, layer("value"), 1 - layer("share"), np.stack(edges))
