@@ -81,7 +81,17 @@ def test_everything_takes_out_what_is_not_significant_too(faulty):
 def test_nothing_is_taken_out_of_nothing():
     none, nan = np.zeros(2), np.full(2, np.nan)
     own = Correction(
-        none, nan, none + 1, nan, np.zeros((2, 2)), np.full((2, 2), np.nan), none, nan, np.array([[0, 0], [9, 9]])
+        none,
+        nan,
+        none + 1,
+        nan,
+        np.zeros((2, 2)),
+        np.full((2, 2), np.nan),
+        none,
+        nan,
+        np.array([[0, 0], [9, 9]]),
+        None,
+        none,
     )
     values = np.array([[1.0, np.nan], [3.0, 4.0]])
     np.testing.assert_array_equal(own.taken_out(values, np.zeros(2), np.zeros(2)), values)

@@ -69,6 +69,14 @@ def test_seam_of_the_gains_where_background_is_not_matched(clean):
     assert verdict_of(findings) == "residual"
 
 
+def test_a_step_that_matching_makes_is_no_seam_of_the_gains(clean):
+    """Matching is drawn by a tile that slopes, and makes steps between others: the slope is the fault."""
+    for gains in (clean.gains, [1.003, 1.002, 0.998, 1.001]):
+        tilted = changed(clean, 2, lambda t: t + np.linspace(-200, 200, t.shape[1], dtype=np.float32))
+        tilted.gains = list(gains)
+        assert named(f for f in tilted.coadd().diagnose() if f.kind != "undetermined") == [("gradient", 2)]
+
+
 def test_two_tiles_cannot_say_which(clean):
     part = replace(clean, tiles=[clean.tiles[0], clean.tiles[1] + 40], wcs=clean.wcs[:2], coverage=clean.coverage[:2])
     part.gains = clean.gains[:2]

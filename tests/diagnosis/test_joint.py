@@ -37,7 +37,7 @@ def looks_at(tiles, noise=NOISE, rng=None, channels=1):
 
 def findings_of(solution):
     """What is found in tiles of whose places nothing is known."""
-    return residual_findings(Survey((), (None,) * len(solution.fits), solution))
+    return residual_findings(Survey((), (None,) * len(solution.fits), solution, None, ()))
 
 
 @pytest.fixture(scope="module")

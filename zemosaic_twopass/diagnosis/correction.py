@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..measure.coarse import FACTOR
+from .curvature import Curvature
 
 _OFFSET, _GAIN, _SLOPES = 0, 1, slice(2, 4)
 
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """What was found in one tile: it shows offset + factor × S + slope · (u, v) of the sky S.
+    """What was found in one tile: it shows offset + factor × S + slope · (u, v) of the sky S, with a curvature.
 
     What is not there is 0, a factor 1, and has the error NaN.
 
@@ -29,6 +29,10 @@ class Correction:
     extent : ndarray, shape (2, 2)
         Outer edges, (x, y) each, of the blocks of which the tile knows something, in mosaic pixels: there (u, v) are
         −½ and ½.
+    curvature : Curvature or None
+        What it has in common with all tiles.
+    middle : ndarray, shape (2,)
+        Of its image, (x, y) in mosaic pixels.
     """
 
     offset: np.ndarray
@@ -40,14 +44,17 @@ class Correction:
     shift: np.ndarray
     shift_error: np.ndarray
     extent: np.ndarray
+    curvature: Curvature | None
+    middle: np.ndarray
 
     @property
     def empty(self):
         """Whether there is nothing to take out."""
-        return not (self.offset.any() or (self.factor != 1).any() or self.slope.any() or self.shift.any())
+        level = self.offset.any() or (self.factor != 1).any() or self.slope.any()
+        return not (level or self.shift.any() or self.curvature is not None)
 
     def multiplier(self):
-        """The correction as pixel × gain + offset, slopes and shift left aside.
+        """The correction as pixel × gain + offset; slopes, curvature and shift left aside.
 
         Returns
         -------
@@ -61,7 +68,7 @@ class Correction:
         return gain, self.factor_error * gain**2, 0.0 - self.offset * gain, np.where(known.any(axis=0), error, np.nan)
 
     def taken_out(self, values, x, y):
-        """Values of the tile with its faults taken out, but for the shift.
+        """Values of the tile with its faults taken out, but for the shift and, which has to go first, the curvature.
 
         Parameters
         ----------
@@ -85,8 +92,8 @@ class Correction:
         return tuple((axis - low) / (high - low) - 0.5 for axis, low, high in zip((x, y), first, last, strict=True))
 
     def of_blocks(self, blocks):
-        """`taken_out` of the block means of a `CoarseTile`, shape (C, h, w)."""
-        x, y = (FACTOR * (np.arange(part.start, part.stop) + 0.5) - 0.5 for part in blocks.box[::-1])
+        """`taken_out` of the block means of a `CoarseTile` without the curvature, shape (C, h, w)."""
+        x, y = blocks.centres()
         return self.taken_out(blocks.value, x, y[:, np.newaxis])
 
 
@@ -104,15 +111,16 @@ def corrections(surveyed, everything=False):
     list of (Correction or None)
         None for a tile that could not be compared.
     """
-    solution = surveyed.solution
-    return [
-        None
-        if fit is None
-        else Correction(*_terms(solution, index, fit, everything), *_shift(shift, everything), extent)
-        for index, (fit, shift, extent) in enumerate(
-            zip(solution.fits, surveyed.shifts, map(_extent, surveyed.looks), strict=True)
-        )
-    ]
+    found = []
+    for index, (fit, shift, look) in enumerate(
+        zip(surveyed.solution.fits, surveyed.shifts, surveyed.looks, strict=True)
+    ):
+        if fit is None:
+            found.append(None)
+            continue
+        terms, moved = _terms(surveyed.solution, index, fit, everything), _shift(shift, everything)
+        found.append(Correction(*terms, *moved, look.blocks.extent(), surveyed.curvature, look.middle))
+    return found
 
 
 def _terms(solution, index, fit, everything):
@@ -137,15 +145,3 @@ def _shift(shift, everything):
     if shift is None or not (shift.matters or everything):
         return np.zeros(2), np.full(2, np.nan)
     return shift.pixels, np.sqrt(np.diag(shift.covariance))
-
-
-def _extent(look):
-    """Outer edges of what a tile knows, as `Correction` has them; of nothing for one that has no blocks."""
-    if look.blocks is None:
-        return np.zeros((2, 2))
-    filled = np.isfinite(look.blocks.value).any(axis=0)
-    edges = []
-    for part, along in zip(look.blocks.box[::-1], (0, 1), strict=True):
-        known = np.flatnonzero(filled.any(axis=along))
-        edges.append((part.start + known[0], part.start + known[-1] + 1) if known.size else (0, 0))
-    return FACTOR * np.transpose(edges) - 0.5

@@ -223,7 +223,7 @@ def _seam(surveyed, closure):
     # A tile that did not close has no gain here, nor one whose channels differ: what became of its step is not known.
     alike = np.ptp(closure.gains, axis=1) <= np.maximum(GAIN_TOLERANCE, 6 * closure.errors.max(axis=1))
     applied = np.where(alike, closure.gains[:, 0], np.nan)
-    looks = surveyed.looks
+    looks = surveyed.curved
     usable = [look.blocks if np.isfinite(gain) else None for look, gain in zip(looks, applied, strict=True)]
     steps = gain_steps(usable, applied, closure.offsets, [look.noise for look in looks])
     steps = [step for step in steps if step.deepened > _SEAM_FLOOR]

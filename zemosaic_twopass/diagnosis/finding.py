@@ -60,7 +60,7 @@ class Finding:
     ----------
     kind : str
     tile : int or None
-        None where it is about the run, or where two tiles differ and no third says which is wrong.
+        None where it is about the run or about all tiles, or where two differ and no third says which is wrong.
     value : float
         Size of the effect; NaN where it has none.
     sigma : float

@@ -11,12 +11,12 @@ from ..parallel import threads
 from ..settings import worker_count
 from ..tiles.grid import copied
 from .coadded import gain_evidence, implied_by, plane_evidence, point_evidence
+from .equations import KINDS
 from .evidence import Evidence
 from .finding import LEVELS, NOTES, WRONG_GAIN, Finding
 from .kinds import GRADIENT_FLOOR, OFFSET_FLOOR, brings
-from .levels import level_evidence, seam_evidence
+from .levels import curvature_evidence, level_evidence, seam_evidence
 from .registration import ALARMS, SHIFT_FLOOR
-from .selection import KINDS
 from .starlight import coadd_evidence, star_evidence
 
 _MOST = 6
@@ -70,6 +70,8 @@ def sampler(second_pass):
 def _evidence(finding, examination, sample, second_pass):
     mended, closure = examination.mended, examination.closure
     tile = finding.tiles[0] if finding.tiles else finding.tile
+    if finding.kind == "gradient" and tile is None:
+        return curvature_evidence(finding, mended)
     if tile is None or finding.kind in _TEXT_ONLY or mended is None:
         return Evidence(finding)
     if finding.kind in LEVELS:

@@ -18,6 +18,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from ..measure.coarse import FACTOR
+from .shared import sums_of_products
 
 TERMS = 7
 _HUBER = 1.345
@@ -42,7 +43,6 @@ _LEAST_OWN = 0.03
 _SIDES = (1, 2, 4, 8, 16)
 _USUAL_SIDE = 4
 _MIN_PIECES = 30
-_PLACES = 2048
 
 
 class Channel:
@@ -125,7 +125,7 @@ class Channel:
         # At one place the terms of all tiles are made of the same seven layers, so that sums over shared blocks are.
         layers, own = self._map_layers(), self._own_layers()
         part = self._weight * self._gain / np.sqrt(self._total)
-        alone, both = self._sums(
+        alone, both = sums_of_products(
             layers,
             (self._weight - part**2, self._spot, layout.starts),
             (-part[meet.first] * part[meet.second], self._spot[meet.first], meet.starts),
@@ -170,25 +170,6 @@ class Channel:
     def _middle(self):
         """A level that those of all tiles are near to."""
         return float(np.median(self.level))
-
-    def _sums(self, layers, *lists):
-        """Sums of values times products of two layers over pieces of lists of places, shape (pieces, 7, 7) each.
-
-        A list is (values, their places, where each piece begins).
-        """
-        pairs, places = np.triu_indices(TERMS), layers.shape[1]
-        products = np.empty((places, len(pairs[0])))
-        # A few places at a time: what is multiplied stays in the cache, though it is written side by side.
-        for some in (slice(first, first + _PLACES) for first in range(0, places, _PLACES)):
-            for column, (one, other) in enumerate(zip(*pairs, strict=True)):
-                np.multiply(layers[one, some], layers[other, some], out=products[some, column])
-        sums = []
-        for own in lists:
-            total = np.empty((len(own[2]) - 1, TERMS, TERMS))
-            total[(..., *pairs)] = csr_array(own, (len(total), places)) @ products
-            total[(..., *pairs[::-1])] = total[(..., *pairs)]
-            sums.append(total)
-        return sums
 
     def weigh(self, left, without_gain):
         """Noise of the tiles, doubt of rough blocks and Huber's weights.

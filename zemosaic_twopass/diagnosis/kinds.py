@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .equations import COLUMNS, KINDS
 from .finding import Finding
-from .selection import COLUMNS, KINDS, subset_number
+from .selection import subset_number
 
 # Effects smaller than these are of no consequence, however sure: in units of a pixel's noise.
 OFFSET_FLOOR = 0.05
@@ -75,6 +76,7 @@ def residual_findings(surveyed):
         for index, shift in enumerate(shifts)
         if shift is not None and shift.matters
     ]
+    found += _of_all(surveyed.curvature, solution.noise)
     for index in np.flatnonzero(tested).tolist():
         found += [(one.effect, _finding(index, one, solution)) for one in candidates(solution, index)]
     if not any(tested):
@@ -93,6 +95,26 @@ def _once(found):
         key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
         pairs.setdefault(key, (effect, finding))
     return list(pairs.values())
+
+
+def _of_all(curvature, noise):
+    """What all tiles have in common, as (effect, Finding), if it is large enough to matter."""
+    if curvature is None:
+        return []
+    effect = np.abs(curvature.height) / np.nanmedian(noise, axis=0)
+    channel = int(np.argmax(np.abs(curvature.height) / curvature.error))
+    height = float(curvature.height[channel])
+    if not effect[channel] > GRADIENT_FLOOR:
+        return []
+    where = f" in channel {channel}" if len(effect) > 1 else ""
+    message = (
+        f"All tiles are {'brighter' if height > 0 else 'darker'} in their corners than in their middle, the same in "
+        f"each, by {abs(height):.4g} adu{where}, {effect[channel]:.2g} times the noise of a pixel: it stays with the "
+        "camera; see flat field, vignetting and stray light."
+    )
+    error = float(curvature.error[channel])
+    finding = Finding("gradient", None, height, curvature.sigma, message, "adu", error, channel, test="residual")
+    return [(float(effect[channel]), finding)]
 
 
 def _shift_finding(index, shift):

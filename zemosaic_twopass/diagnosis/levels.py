@@ -61,6 +61,51 @@ def level_evidence(finding, mended, correction):
     return Evidence(finding, layers=layers, chart=chart, arrow=arrow)
 
 
+def curvature_evidence(finding, mended):
+    """All tiles against one another, laid over each other by their middles, with the curvature and without.
+
+    Parameters
+    ----------
+    finding : Finding
+        Kind `gradient`, of no tile.
+    mended : Mended
+
+    Returns
+    -------
+    Evidence
+        Layers: the mean over all tiles of the tile minus the mean of the others, in blocks of the mosaic. The chart
+        holds the same over the distance from the middle.
+    """
+    curvature, channel = mended.surveyed.curvature, finding.channel
+    side = 2 * int(np.ceil(curvature.reach / FACTOR)) + 1
+    total, count, points = np.zeros((side, side)), np.zeros((side, side)), []
+    for tile, look in enumerate(mended.surveyed.looks):
+        if mended.blocks[tile] is None:
+            continue
+        left = mended.blocks[tile][channel] - _mean_of_others(mended, tile, channel)
+        known = np.isfinite(left)
+        x, y = (np.broadcast_to(axis, left.shape)[known] for axis in np.meshgrid(*look.blocks.centres()))
+        away = np.stack([y - look.middle[1], x - look.middle[0]])
+        place = np.clip(np.rint(away / FACTOR).astype(int) + side // 2, 0, side - 1)
+        np.add.at(total, tuple(place), left[known])
+        np.add.at(count, tuple(place), 1)
+        points.append((np.hypot(*away) / curvature.reach, left[known]))
+    after = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    rows, columns = (np.indices(total.shape) - side // 2) * FACTOR / curvature.reach
+    height = curvature.height[channel]
+    before, after = cropped(after + height * (rows**2 + columns**2), after)
+    distance, left = map(np.concatenate, zip(*points, strict=True))
+    line = np.linspace(0, 1, 25)
+    series = (
+        Series("fitted", line, height * line**2),
+        binned("as given", distance, left + height * distance**2),
+        binned("taken out", distance, left),
+    )
+    layers = Layer("mean of tile − others", before), Layer("curvature taken out", after)
+    chart = Chart("distance from the middle, as part of that of a corner", "tile − others (adu)", series)
+    return Evidence(finding, layers=layers, chart=chart)
+
+
 def _tile_of(finding):
     return finding.tiles[0] if finding.tile is None else finding.tile
 
@@ -118,7 +163,7 @@ def seam_evidence(finding, mended, offsets):
     """
     first, second = finding.tiles
     channel, gains = finding.channel, mended.gains.applied
-    pair = [mended.surveyed.looks[tile].blocks for tile in (first, second)]
+    pair = [mended.surveyed.curved[tile].blocks for tile in (first, second)]
     parts = common_part(pair[0].box, pair[1].box)
     one, other = (blocks.value[channel][part] for blocks, part in zip(pair, parts, strict=True))
     taken = offsets[first, channel] - offsets[second, channel]

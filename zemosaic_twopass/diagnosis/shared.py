@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array
 
 _FEWEST_BLOCKS = 20
+_PLACES = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +183,36 @@ def shared_blocks(tiles, shape, channels):
             layout, before = _layout(tiles, known, shape), known
         found.append(_channel(tiles, known, layout, channel))
     return found
+
+
+def sums_of_products(layers, *lists):
+    """Sums of values times products of two layers over pieces of lists of places.
+
+    Parameters
+    ----------
+    layers : ndarray, shape (K, places)
+    *lists : (ndarray, ndarray of int, ndarray of int)
+        Values, their places, and where each piece begins and the last one ends.
+
+    Returns
+    -------
+    list of ndarray, shape (pieces, K, K)
+        One a list.
+    """
+    count, places = layers.shape
+    pairs = np.triu_indices(count)
+    products = np.empty((places, len(pairs[0])))
+    # A few places at a time: what is multiplied stays in the cache, though it is written side by side.
+    for some in (slice(first, first + _PLACES) for first in range(0, places, _PLACES)):
+        for column, (one, other) in enumerate(zip(*pairs, strict=True)):
+            np.multiply(layers[one, some], layers[other, some], out=products[some, column])
+    sums = []
+    for own in lists:
+        total = np.empty((len(own[2]) - 1, count, count))
+        total[(..., *pairs)] = csr_array(own, (len(total), places)) @ products
+        total[(..., *pairs[::-1])] = total[(..., *pairs)]
+        sums.append(total)
+    return sums
 
 
 def _channel(tiles, known, layout, channel):

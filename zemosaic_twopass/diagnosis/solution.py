@@ -13,9 +13,10 @@ from scipy.special import fdtri
 from ..measure.coarse import coarse_shape
 from ..parallel import threads
 from ..settings import worker_count
+from .equations import COLUMNS, KINDS, Equations
 from .fits import STRUCTURE, TileFit, terms_inside, tile_fits
 from .joint import Channel
-from .selection import COLUMNS, KINDS, Equations, brought, choose, search, settle
+from .selection import brought, choose, search, settle
 from .shared import shared_blocks
 
 # A mosaic without a fault would show one this often if nothing but its noise were in it.
@@ -66,6 +67,8 @@ class Solution:
         How many channels there would be if they were independent.
     partners : tuple of tuple of int
         Tiles that each tile shares blocks with.
+    equations : tuple of Equations
+        One a channel, with what is `inside` in them.
     """
 
     fits: tuple[TileFit | None, ...]
@@ -78,6 +81,7 @@ class Solution:
     price: np.ndarray
     independent: float
     partners: tuple[tuple[int, ...], ...]
+    equations: tuple[Equations, ...]
 
 
 def solve(looks, shape_out):
@@ -275,4 +279,5 @@ def _solution(channels, states, inside, noise, partners):
         price,
         _independent(channels, states),
         partners,
+        tuple(equations),
     )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.linalg import lsqr
 
 from ..tiles.grid import common_part
 
 MIN_BLOCKS = 20
+_CLOSE = 1e-9
+# Of what matching would take, so much must be gone for it to have been there.
+_MATCHED = 0.5
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Step:
         What is left of both once background matching took its part.
     noise : float
         Of one pixel.
+    left : float
+        What of `added` background matching would leave if there were nothing else.
     """
 
     tiles: tuple[int, int]
@@ -35,11 +42,15 @@ class Step:
     added: float
     after: float
     noise: float
+    left: float
 
     @property
     def deepened(self):
-        """By how much the step grew, in units of the noise."""
-        return (abs(self.after) - abs(self.before)) / self.noise
+        """By how much the gains made the step grow, in units of the noise.
+
+        A tile that is at fault draws the matching of all with it: such a step is none that gains made.
+        """
+        return min(abs(self.after) - abs(self.before), abs(self.left)) / self.noise
 
 
 def gain_steps(coarse, gains, offsets, noise):
@@ -61,19 +72,38 @@ def gain_steps(coarse, gains, offsets, noise):
     list of Step
         The worst channel of each pair that shares at least 20 blocks.
     """
-    steps = []
+    found = {}
     for i, j, first, second in _meetings(coarse):
-        found = []
         for channel, (one, other) in enumerate(zip(first, second, strict=True)):
             known = np.isfinite(one) & np.isfinite(other)
             local = float(np.hypot(noise[i][channel], noise[j][channel]) / np.sqrt(2))
             if np.count_nonzero(known) >= MIN_BLOCKS and local > 0:
                 taken = offsets[i, channel] - offsets[j, channel]
                 step = _step(one[known], other[known], gains[i], gains[j], taken)
-                found.append(Step((i, j), channel, *step, local))
-        if found:
-            steps.append(max(found, key=lambda step: step.deepened))
-    return steps
+                found.setdefault(channel, []).append(Step((i, j), channel, *step, local, step[1]))
+    worst = {}
+    for channel, steps in found.items():
+        for step in _matched(steps, offsets[:, channel]):
+            worst[step.tiles] = max(worst.get(step.tiles, step), step, key=lambda own: own.deepened)
+    return list(worst.values())
+
+
+def _matched(steps, offsets):
+    """Steps of one channel with what matching, if there was any, would leave of what the gains add."""
+    pairs, number = np.array([step.tiles for step in steps]).T, np.arange(len(steps))
+    signs = np.repeat([1.0, -1.0], len(steps))
+    differences = csr_array((signs, (np.tile(number, 2), pairs.ravel())), shape=(len(steps), len(offsets)))
+
+    def taken_of(values):
+        # Matching looks for the offsets that leave least squares.
+        return differences @ lsqr(differences, values, atol=_CLOSE, btol=_CLOSE)[0]
+
+    taken = differences @ offsets
+    expected = taken_of(np.array([step.after for step in steps]) + taken)
+    if not taken @ expected > _MATCHED * (expected @ expected):
+        return steps
+    added = np.array([step.added for step in steps])
+    return [replace(step, left=float(own)) for step, own in zip(steps, added - taken_of(added), strict=True)]
 
 
 def median_steps(coarse):

@@ -10,9 +10,10 @@ from ..measure.coarse import CoarseTile, pixel_noise, project_blocks
 from ..measure.stars import Stars, find_stars
 from ..parallel import threads
 from ..settings import worker_count
-from ..tiles.grid import copied
+from ..tiles.grid import copied, pixels_between
 from ..tiles.place import Place
 from ..tiles.planes import channels_last
+from .curvature import Curvature, flattened
 from .kinds import limits
 from .registration import Shift, moved, register
 from .solution import Solution, solve
@@ -30,11 +31,14 @@ class TileLook:
     noise : ndarray, shape (C,)
         Of one pixel in adu, at least what float32 resolves.
     stars : Stars
+    middle : ndarray, shape (2,)
+        Of the image, (x, y) in pixels of the mosaic; NaN for one that misses it.
     """
 
     blocks: CoarseTile | None
     noise: np.ndarray
     stars: Stars
+    middle: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,15 +48,22 @@ class Survey:
     Attributes
     ----------
     looks : tuple of TileLook
-        Of a tile whose shift matters, with the shift taken out.
+        Of a tile whose shift matters, with the shift taken out; all with the curvature taken out.
     shifts : tuple of (Shift or None)
         Of the tiles as their own WCS place them; None where a tile has too few stars in common with others.
     solution : Solution
+        Of the looks.
+    curvature : Curvature or None
+        What all tiles have in common.
+    curved : tuple of TileLook
+        The looks with the curvature still in them.
     """
 
     looks: tuple[TileLook, ...]
     shifts: tuple[Shift | None, ...]
     solution: Solution
+    curvature: Curvature | None
+    curved: tuple[TileLook, ...]
 
     @property
     def fits(self):
@@ -105,8 +116,11 @@ def look_at(tile, wcs, place):
     -------
     TileLook
     """
+    middle = np.full(2, np.nan)
+    if place is not None:
+        middle = np.ravel(pixels_between(tile.wcs, wcs, *((n - 1) / 2 for n in tile.shape[::-1])))
     with np.errstate(all="ignore"):
-        return TileLook(project_blocks(tile, place), _noise(tile.pixels), find_stars(tile, wcs))
+        return TileLook(project_blocks(tile, place), _noise(tile.pixels), find_stars(tile, wcs), middle)
 
 
 def compare(looks, shape_out, look_again):
@@ -132,8 +146,12 @@ def compare(looks, shape_out, look_again):
     for index, look in zip(wrong, look_again(wrong, [shifts[index].pixels for index in wrong]), strict=True):
         if not isinstance(look, str):
             looks[index] = look
-    solution = solve([(look.blocks, look.noise) for look in looks], shape_out)
-    return Survey(tuple(looks), tuple(shifts), solution)
+
+    def solution_of(own):
+        return solve([(look.blocks, look.noise) for look in own], shape_out)
+
+    flat, solution, curvature = flattened(looks, solution_of(looks), solution_of)
+    return Survey(tuple(flat), tuple(shifts), solution, curvature, tuple(looks))
 
 
 def _noise(tile):

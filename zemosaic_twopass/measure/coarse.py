@@ -49,6 +49,18 @@ class CoarseTile:
     curvature: np.ndarray
     share: np.ndarray
 
+    def centres(self):
+        """Where the columns and the rows of blocks have their middles, in pixels of the mosaic: (x, y)."""
+        return tuple(FACTOR * (np.arange(part.start, part.stop) + 0.5) - 0.5 for part in self.box[::-1])
+
+    def extent(self):
+        """Outer edges of the blocks of which something is known, first and last (x, y), in pixels of the mosaic."""
+        filled, edges = np.isfinite(self.value).any(axis=0), []
+        for part, along in zip(self.box[::-1], (0, 1), strict=True):
+            known = np.flatnonzero(filled.any(axis=along))
+            edges.append((part.start + known[0], part.start + known[-1] + 1) if known.size else (0, 0))
+        return FACTOR * np.transpose(edges) - 0.5
+
 
 def coarse_shape(shape_out):
     """(h, w) of the coarse grid of a mosaic of shape (H, W)."""

@@ -27,10 +27,11 @@ _DESCRIPTIONS = {
 }
 # Of each term: its unit, and what it is.
 _TERMS = {
-    "gain": (None, "factor of the pixels: copy = pixel x gain + offset, slopes and shift left aside"),
+    "gain": (None, "factor of the pixels: copy = pixel x gain + offset; slopes, curvature and shift left aside"),
     "offset": ("adu", "added to pixel x gain"),
     "slope_x": ("adu", "rise of the tile along columns of the mosaic from end to end, taken out before the gain"),
     "slope_y": ("adu", "rise of the tile along rows of the mosaic from end to end, taken out before the gain"),
+    "curvature": ("adu", "rise of every tile from its middle to its corners, taken out first"),
     "shift_x": ("pix", "how far the tile was seen to the right of its place, in mosaic pixels, put into the WCS"),
     "shift_y": ("pix", "how far the tile was seen above its place, in mosaic pixels, put into the WCS"),
 }
@@ -101,6 +102,11 @@ def history_of(correction):
     """Lines for the header of a copy, ASCII, one card each."""
     gain, _, offset, _ = correction.multiplier()
     yield f"zemosaic-twopass {__version__} repair"
+    for name, height in zip(channel_names(len(gain)), _curvature(correction)[0], strict=True):
+        if height:
+            kind = "added" if correction.curvature.level is None else "factor"
+            reach = correction.curvature.reach
+            yield f"channel {name}: bow of {height:.5g} adu in {reach:.0f} mosaic px ({kind}) taken out"
     for channel, name in enumerate(channel_names(len(gain))):
         if correction.slope[channel].any():
             x, y = correction.slope[channel]
@@ -135,6 +141,7 @@ def _cells(own, channels):
         ("offset", offset, offset_error),
         ("slope_x", slope_x, slope_x_error),
         ("slope_y", slope_y, slope_y_error),
+        ("curvature", *_curvature(own)),
     ):
         for what, numbers in ((term, values), (f"{term}_error", errors)):
             cells |= {f"{what}_{name}": float(number) for name, number in zip(channels, numbers, strict=True)}
@@ -146,7 +153,14 @@ def _cells(own, channels):
 def _nothing(count):
     zero, unknown = np.zeros((count, 2)), np.full((count, 2), np.nan)
     one, other = zero[:, 0], unknown[:, 0]
-    return Correction(one, other, one + 1, other, zero, unknown, zero[0], unknown[0], unknown)
+    return Correction(one, other, one + 1, other, zero, unknown, zero[0], unknown[0], unknown, None, unknown[0])
+
+
+def _curvature(own):
+    """Height of the curvature that goes out of a tile, and its error, by channel."""
+    if own.curvature is None:
+        return np.zeros(len(own.offset)), np.full(len(own.offset), np.nan)
+    return own.curvature.height, own.curvature.error
 
 
 def _terms_of(own):
@@ -157,6 +171,7 @@ def _terms_of(own):
         ("factor", own.factor, own.factor_error, 1, ""),
         ("slope_x", slope_x, x_error, 0, "+"),
         ("slope_y", slope_y, y_error, 0, "+"),
+        ("curvature", *_curvature(own), 0, "+"),
         ("shift", own.shift, own.shift_error, 0, "+"),
     ):
         if (values != none).any():

@@ -18,7 +18,7 @@ from ..diagnosis.correction import Correction, corrections
 from ..diagnosis.examine import Examination, examine_tiles
 from ..diagnosis.registration import moved
 from ..diagnosis.steps import median_steps
-from ..diagnosis.survey import TileLook, look_at
+from ..diagnosis.survey import look_at
 from ..files import reason_of, whole_file
 from ..measure.stars import Stars
 from ..tiles.copies import unpacked_name, write_copy
@@ -173,7 +173,7 @@ def _write_corrected(path, copy, correction, grid):
         good = None if coverage is None else coverage > 0
         height, width = data.shape[:2]
         positions = None
-        if correction.slope.any():
+        if correction.slope.any() or correction.curvature is not None:
             # Where the tile's pixels lie in the mosaic: the place of the mosaic on the tile's grid.
             place = Place.of(grid.shape, wcs, (height, width), right)
             positions = place.positions(np.arange(height), np.arange(width))
@@ -181,7 +181,10 @@ def _write_corrected(path, copy, correction, grid):
     def edit(values, top):
         rows = slice(top, top + values.shape[1])
         y, x = (0.0, 0.0) if positions is None else positions(rows)
-        new = correction.taken_out(values, x, y)
+        flat = values
+        if correction.curvature is not None:
+            flat = correction.curvature.taken_out(values, correction.middle, x, y)
+        new = correction.taken_out(flat, x, y)
         return new if good is None else np.where(good[rows], new, values)
 
     write_copy(path, copy, edit, right.wcs.crpix - own.wcs.crpix, history_of(correction))
@@ -265,7 +268,7 @@ def _taken_over(outcomes, looks, files):
         changed |= outcome is not None
         if isinstance(outcome, str):
             failed[files[index].name], files[index] = outcome, None
-            looks[index] = TileLook(None, looks[index].noise, Stars(np.empty((0, 2)), np.empty(0)))
+            looks[index] = replace(looks[index], blocks=None, stars=Stars(np.empty((0, 2)), np.empty(0)))
         elif outcome is not None:
             looks[index] = outcome
     return changed, failed

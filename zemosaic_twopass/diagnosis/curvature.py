@@ -1,0 +1,184 @@
+"""What all tiles have in common: darker, or brighter, towards their corners, as a flat field that does not fit.
+
+Put side by side such tiles seem to slope, each towards the middle of the mosaic: a tile that shows k |x − x_i|² about
+its middle x_i shows, next to a sky that has k |x|² in it, a plane of slope −2 k x_i. One curvature says the same as
+all these planes, and says what is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import least_squares
+
+_FEWEST_TILES = 4
+_FEWEST_GRADIENTS = 3
+# The slopes of most tiles must be within so much of what the curvature makes of them.
+_MISS = 0.3
+# Of the usual side of a tile: middles must be further apart than that both ways, for in a row of tiles that brighten
+# one after the other, as under a rising moon, it would be the same.
+_APART = 0.5
+# The deepest bow that can be divided by.
+_MOST = 0.9
+# Errors larger by so much than the slopes scatter are those of equations that do not tell.
+_TOLD = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """A bow that is the same in every tile: it rises with the square of the distance from the tile's middle.
+
+    Attributes
+    ----------
+    height, error : ndarray, shape (C,)
+        Of a corner above the middle in adu, negative where corners are darker, and its standard error.
+    level : ndarray, shape (C,), or None
+        Where the bow is a factor of everything, as one of a flat field is, the sky in adu at which it has that height;
+        None where it is added, as stray light is.
+    reach : float
+        How far from the middle a corner is, in pixels of the mosaic.
+    sigma : float
+        How many standard errors it is from none, all channels together.
+    """
+
+    height: np.ndarray
+    error: np.ndarray
+    level: np.ndarray | None
+    reach: float
+    sigma: float
+
+    def taken_out(self, values, middle, x, y):
+        """Values of a tile about a middle without it, shape (C, …), at places (x, y) in pixels of the mosaic."""
+        square = ((np.asarray(x) - middle[0]) ** 2 + (np.asarray(y) - middle[1]) ** 2) / self.reach**2
+        if self.level is None:
+            return values - np.multiply.outer(self.height, square)
+        return values / (1 + np.multiply.outer(self.height / self.level, square))
+
+
+def flattened(looks, solution, solve_again):
+    """Take a curvature that all tiles have in common out of them.
+
+    Parameters
+    ----------
+    looks : list of TileLook
+    solution : Solution
+        Of these.
+    solve_again : callable
+        From looks to their `Solution`.
+
+    Returns
+    -------
+    looks : list of TileLook
+    solution : Solution
+        Both as given where there is no such curvature.
+    curvature : Curvature or None
+    """
+    layout = _Layout.of(looks)
+    first = _common(layout, solution)
+    if first is None:
+        return looks, solution, None
+    tried = []
+    for level in (None, np.median(solution.level, axis=1)):
+        curvature = replace(first, level=level)
+        # A sky that was subtracted has nothing to scale.
+        if level is not None and not np.all(curvature.height > -_MOST * level):
+            continue
+        # Again, for faults of single tiles had their part in it as long as they were not told apart.
+        _, again = _tried(looks, curvature, solve_again)
+        curvature = _refined(curvature, layout, again)
+        tried.append((*_tried(looks, curvature, solve_again), curvature))
+    return min(tried, key=lambda one: np.count_nonzero(one[1].inside))
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """Where tiles lie, in pixels of the mosaic.
+
+    Attributes
+    ----------
+    middles : ndarray, shape (N, 2)
+        (x, y) of their images, about a common origin; 0 for a tile that knows nothing.
+    centres, sides : ndarray, shape (N, 2)
+        Of what they know, about the same origin, and how wide and high that is.
+    reach : float
+        From a middle to a corner.
+    """
+
+    middles: np.ndarray
+    centres: np.ndarray
+    sides: np.ndarray
+    reach: float
+
+    @classmethod
+    def of(cls, looks):
+        extents, middles, reaches = np.zeros((len(looks), 2, 2)), np.zeros((len(looks), 2)), []
+        for index, look in enumerate(looks):
+            if look.blocks is not None:
+                extents[index], middles[index] = look.blocks.extent(), look.middle
+                x, y = look.blocks.centres()
+                rows, columns = np.nonzero(np.isfinite(look.blocks.value).any(axis=0))
+                reaches.append(np.max(np.hypot(x[columns] - look.middle[0], y[rows] - look.middle[1]), initial=0.0))
+        # About the middle of all, for the sky takes the rest.
+        origin = middles.mean(axis=0)
+        sides = extents[:, 1] - extents[:, 0]
+        return cls(middles - origin, extents.mean(axis=1) - origin, sides, float(np.median(reaches or [0.0])))
+
+    def pattern(self):
+        """What tiles of a curvature of height 1 seem to have, as terms by kind, shape (N, 4)."""
+        level = np.sum(self.middles * (self.middles - 2 * self.centres), axis=1)
+        return np.column_stack([level, np.zeros(len(level)), -2 * self.middles * self.sides]) / self.reach**2
+
+
+def _common(layout, solution):
+    """The curvature that the slopes of most tiles follow; None where they follow none."""
+    tested = np.flatnonzero([fit is not None for fit in solution.fits])
+    if len(tested) < _FEWEST_TILES or np.count_nonzero(solution.inside[:, 2]) < _FEWEST_GRADIENTS:
+        return None
+    sides = layout.sides[tested]
+    if np.any(np.ptp(layout.middles[tested], axis=0) < _APART * np.median(sides, axis=0)):
+        return None
+    expected = layout.pattern()[tested, 2:] / sides
+    # What all slope by in common is not known.
+    expected -= expected.mean(axis=0)
+    found = np.array([_line(expected, slopes) for slopes in solution.terms[:, tested, 2:] / sides])
+    height, scatter = found.T
+    if not np.median(scatter / np.abs(height)) < _MISS * np.median(np.hypot(*expected.T)):
+        return None
+    return Curvature(height, scatter / np.sqrt(np.sum(expected**2)), None, layout.reach, 0.0)
+
+
+def _line(expected, slopes):
+    """Height at which most slopes are as expected but for a slope in common, and how far they are from it."""
+    usual = float(np.median(np.hypot(*slopes.T)))
+    fit = least_squares(
+        lambda terms: (terms[0] * expected + terms[1:] - slopes).ravel(),
+        np.zeros(3),
+        loss="soft_l1",
+        x_scale="jac",
+        f_scale=max(_MISS * usual, np.finfo(float).tiny),
+    )
+    return fit.x[0], np.median(np.hypot(*fit.fun.reshape(-1, 2).T))
+
+
+def _refined(curvature, layout, again):
+    """The curvature with what is left of it, and fits best beside the faults that were found without it."""
+    height, error = np.transpose([own.along(layout.pattern()) for own in again.equations])
+    # Where nearly all tiles slope by themselves nothing is left to tell it by.
+    told = error < _TOLD * curvature.error
+    height = curvature.height + np.where(told, height, 0.0)
+    error = np.where(told, error, curvature.error)
+    sigma = float(np.sqrt(np.sum((height / error) ** 2) * again.independent / len(height)))
+    return replace(curvature, height=height, error=error, sigma=sigma)
+
+
+def _tried(looks, curvature, solve_again):
+    """Looks with a curvature taken out, and their solution."""
+    flat = []
+    for look in looks:
+        if look.blocks is not None:
+            x, y = look.blocks.centres()
+            value = curvature.taken_out(look.blocks.value, look.middle, x, y[:, np.newaxis])
+            look = replace(look, blocks=replace(look.blocks, value=value))
+        flat.append(look)
+    return flat, solve_again(flat)
