@@ -21,6 +21,7 @@ from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList
 
 GRIDS = ((3, 3), (3, 4), (4, 4), (3, 3), (6, 6), (3, 4), (4, 5), (3, 3))
 NOISE = {"white": WHITE_NOISE, "night": NIGHT_NOISE, "dense": 8.0}
+BOWS = "flat field", "stray light"
 TERMS = ("offset", "gain", "slope_x", "slope_y")
 
 
@@ -109,6 +110,8 @@ def run(case):
     tile = int(rng.integers(count))
     fault = fault_of(case.kind, case.size, noise, rng.uniform(0, 2 * np.pi))
     faults = {}
+    if case.others in BOWS:
+        return _bowed(case, tile, fault, rng)
     if case.others == "everywhere":
         faults = faults_everywhere(case.seed, count, offset=2 * noise, slope=1.5 * noise)
         own = faults[tile]
@@ -131,6 +134,37 @@ def run(case):
         tiles = clean_tiles(case.sort, case.seed, faults)
     _, named = compared(tiles)
     return case, None, named[:1], len(named), (tile, true_size(case.kind, case.size, noise))
+
+
+def bow(tile, height):
+    """What rises from the middle of a tile to its corners by so much, shape (H, W) or (H, W, 1)."""
+    rows, columns = (np.arange(n) - (n - 1) / 2 for n in tile.shape)
+    square = rows[:, np.newaxis] ** 2 + columns**2
+    rise = (height * square / square.max()).astype(np.float32)
+    return rise if tile.pixels.ndim == 2 else rise[..., np.newaxis]
+
+
+def _bowed(case, tile, fault, rng):
+    """A fault in one tile, or none, and the same bow in all: a factor, or added, of 1 to 20 × noise in the corners."""
+    level, size = 800.0, float(rng.choice((-1, 1)) * np.exp(rng.uniform(0, np.log(20)))) * NOISE[case.sort]
+    tiles = clean_tiles(case.sort, case.seed, {} if case.size == 0 else {tile: fault})
+    if case.others == "flat field":
+        tiles = [replace(own, pixels=own.pixels * (1 + bow(own, size / level))) for own in tiles]
+    else:
+        tiles = [replace(own, pixels=own.pixels + bow(own, size)) for own in tiles]
+    _, named = compared(tiles)
+    common = [finding for finding in named if finding.tile is None]
+    named = [finding for finding in named if finding.tile is not None]
+    if case.size == 0:
+        # Its corner is that of what the tile knows.
+        return case, None, common, len(common) + len(named), (None, size)
+    return (
+        case,
+        None,
+        named[:1],
+        len(named) + 1 - len(common),
+        (tile, true_size(case.kind, case.size, NOISE[case.sort])),
+    )
 
 
 def z_of(found):

@@ -1,6 +1,7 @@
 """Tiles as given against one another: false alarms, errors, and faults of any size, alone and in company.
 
-Run: python benchmarks/compared.py [clean faults sizes company small montage] [--runs N] [--sorts white night dense]
+Run: python benchmarks/compared.py [clean faults sizes company bows small montage] [--runs N]
+     [--sorts white night dense]
 
 Scenes of three sorts: white noise (9 to 36 tiles of 700 × 1000 pixels, one channel), nights of a small colour camera
 (9 RGB tiles of 560 × 760, stacks of ten frames), heavy overlap (60 tiles of 256 × 320, each meeting 20 others and more,
@@ -17,7 +18,7 @@ from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
-from cases import NOISE, Case, compared, judged, run
+from cases import BOWS, NOISE, Case, compared, judged, run
 from measure import machine
 from nights import TileFault, with_fault
 
@@ -47,6 +48,11 @@ def cases_of(options):
                 for size in sizes:
                     for number in range(max(1, options.runs // 25)):
                         yield Case("sizes", sort, options.seed + 9000 + 8 * number, kind, size)
+        if "bows" in options.what:
+            for others in BOWS:
+                for kind, size in {"gradient": 0, "offset": 1, "gain_residual": 1.02}.items():
+                    for number in range(max(1, options.runs // 10)):
+                        yield Case("bows", sort, options.seed + 3000 + number, kind, size, others)
         if "company" in options.what:
             large = {"offset": 12, "gain_residual": 1.06, "gradient": 15, "astrometry": 2.0}
             for others in ("1", "2", "everywhere"):
@@ -57,7 +63,7 @@ def cases_of(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    choices = ("clean", "faults", "sizes", "company", "small", "montage")
+    choices = ("clean", "faults", "sizes", "company", "bows", "small", "montage")
     parser.add_argument("what", nargs="*", default=choices)
     parser.add_argument("--runs", type=int, default=200, help="clean scenes of each sort (default: 200)")
     parser.add_argument("--sorts", nargs="*", default=list(NOISE), choices=list(NOISE))
@@ -94,6 +100,7 @@ def report(outcomes):
         for outcome in found:
             case = outcome[0]
             key = {"sizes": f"{case.kind} {case.size:g}", "company": f"{case.kind} beside {case.others}"}
+            key["bows"] = f"{case.kind} {case.size:g}, {case.others}"
             rows[key.get(what, case.kind)].append(outcome)
         for key, own in rows.items():
             right = [judged(outcome) for outcome in own]

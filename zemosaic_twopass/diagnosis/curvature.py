@@ -19,10 +19,11 @@ _MISS = 0.3
 # Of the usual side of a tile: middles must be further apart than that both ways, for in a row of tiles that brighten
 # one after the other, as under a rising moon, it would be the same.
 _APART = 0.5
-# The deepest bow that can be divided by.
+# Of the level, what a factor may take away or add.
 _MOST = 0.9
 # Errors larger by so much than the slopes scatter are those of equations that do not tell.
 _TOLD = 10.0
+_ROUNDS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +83,16 @@ def flattened(looks, solution, solve_again):
     for level in (None, np.median(solution.level, axis=1)):
         curvature = replace(first, level=level)
         # A sky that was subtracted has nothing to scale.
-        if level is not None and not np.all(curvature.height > -_MOST * level):
+        if level is not None and not np.all(np.abs(curvature.height) < _MOST * level):
             continue
         # Again, for faults of single tiles had their part in it as long as they were not told apart.
         _, again = _tried(looks, curvature, solve_again)
+        for _ in range(_ROUNDS):
+            if not _sloping(again):
+                break
+            height, error, _ = _by_slopes(layout, again)
+            curvature = replace(curvature, height=curvature.height + height, error=error)
+            _, again = _tried(looks, curvature, solve_again)
         curvature = _refined(curvature, layout, again)
         tried.append((*_tried(looks, curvature, solve_again), curvature))
     return min(tried, key=lambda one: np.count_nonzero(one[1].inside))
@@ -116,9 +123,7 @@ class _Layout:
         for index, look in enumerate(looks):
             if look.blocks is not None:
                 extents[index], middles[index] = look.blocks.extent(), look.middle
-                x, y = look.blocks.centres()
-                rows, columns = np.nonzero(np.isfinite(look.blocks.value).any(axis=0))
-                reaches.append(np.max(np.hypot(x[columns] - look.middle[0], y[rows] - look.middle[1]), initial=0.0))
+                reaches.append(look.reach)
         # About the middle of all, for the sky takes the rest.
         origin = middles.mean(axis=0)
         sides = extents[:, 1] - extents[:, 0]
@@ -133,32 +138,40 @@ class _Layout:
 def _common(layout, solution):
     """The curvature that the slopes of most tiles follow; None where they follow none."""
     tested = np.flatnonzero([fit is not None for fit in solution.fits])
-    if len(tested) < _FEWEST_TILES or np.count_nonzero(solution.inside[:, 2]) < _FEWEST_GRADIENTS:
+    if not _sloping(solution) or len(tested) < _FEWEST_TILES:
         return None
+    if np.any(np.ptp(layout.middles[tested], axis=0) < _APART * np.median(layout.sides[tested], axis=0)):
+        return None
+    height, error, missed = _by_slopes(layout, solution)
+    return Curvature(height, error, None, layout.reach, 0.0) if np.median(missed) < _MISS else None
+
+
+def _sloping(solution):
+    """Whether half of the tiles that could be compared, or more, slope."""
+    number = np.count_nonzero(solution.inside[:, 2])
+    return number >= max(_FEWEST_GRADIENTS, np.count_nonzero([fit is not None for fit in solution.fits]) / 2)
+
+
+def _by_slopes(layout, solution):
+    """Height at which the slopes of most tiles are as expected, its error, and by what part of that they miss it."""
+    tested = np.flatnonzero([fit is not None for fit in solution.fits])
     sides = layout.sides[tested]
-    if np.any(np.ptp(layout.middles[tested], axis=0) < _APART * np.median(sides, axis=0)):
-        return None
     expected = layout.pattern()[tested, 2:] / sides
     # What all slope by in common is not known.
     expected -= expected.mean(axis=0)
-    found = np.array([_line(expected, slopes) for slopes in solution.terms[:, tested, 2:] / sides])
-    height, scatter = found.T
-    if not np.median(scatter / np.abs(height)) < _MISS * np.median(np.hypot(*expected.T)):
-        return None
-    return Curvature(height, scatter / np.sqrt(np.sum(expected**2)), None, layout.reach, 0.0)
-
-
-def _line(expected, slopes):
-    """Height at which most slopes are as expected but for a slope in common, and how far they are from it."""
-    usual = float(np.median(np.hypot(*slopes.T)))
-    fit = least_squares(
-        lambda terms: (terms[0] * expected + terms[1:] - slopes).ravel(),
-        np.zeros(3),
-        loss="soft_l1",
-        x_scale="jac",
-        f_scale=max(_MISS * usual, np.finfo(float).tiny),
-    )
-    return fit.x[0], np.median(np.hypot(*fit.fun.reshape(-1, 2).T))
+    heights, misses = [], []
+    for slopes in solution.terms[:, tested, 2:] / sides:
+        fit = least_squares(
+            lambda terms, slopes=slopes: (terms[0] * expected + terms[1:] - slopes).ravel(),
+            np.zeros(3),
+            loss="soft_l1",
+            x_scale="jac",
+            f_scale=_MISS * float(np.median(np.hypot(*slopes.T))),
+        )
+        heights.append(fit.x[0])
+        misses.append(np.median(np.hypot(*fit.fun.reshape(-1, 2).T)))
+    height, miss = np.array(heights), np.array(misses)
+    return height, miss / np.sqrt(np.sum(expected**2)), miss / np.abs(height) / np.median(np.hypot(*expected.T))
 
 
 def _refined(curvature, layout, again):

@@ -14,7 +14,7 @@ _LOOSE = 10.0
 
 @dataclass(frozen=True, eq=False)
 class TileFit:
-    """One tile as given against the others.
+    """One tile as given, less what all tiles have in common, against the others.
 
     Each term is that of the kinds the tile has and, where it has not got its kind, what it would be if it had:
     the others with what they have, solved anew. What no data can tell, a constant, a plane, a gain common to all

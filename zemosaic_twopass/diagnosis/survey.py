@@ -33,12 +33,15 @@ class TileLook:
     stars : Stars
     middle : ndarray, shape (2,)
         Of the image, (x, y) in pixels of the mosaic; NaN for one that misses it.
+    reach : float
+        From there to a corner of the image, in the same pixels.
     """
 
     blocks: CoarseTile | None
     noise: np.ndarray
     stars: Stars
     middle: np.ndarray
+    reach: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,11 +119,13 @@ def look_at(tile, wcs, place):
     -------
     TileLook
     """
-    middle = np.full(2, np.nan)
+    middle, corner = np.full((2, 2), np.nan)
     if place is not None:
-        middle = np.ravel(pixels_between(tile.wcs, wcs, *((n - 1) / 2 for n in tile.shape[::-1])))
+        ends = np.array(tile.shape[::-1]) - 1
+        middle, corner = np.transpose(pixels_between(tile.wcs, wcs, *np.transpose([ends / 2, ends])))
     with np.errstate(all="ignore"):
-        return TileLook(project_blocks(tile, place), _noise(tile.pixels), find_stars(tile, wcs), middle)
+        blocks, noise, stars = project_blocks(tile, place), _noise(tile.pixels), find_stars(tile, wcs)
+    return TileLook(blocks, noise, stars, middle, float(np.hypot(*(corner - middle))))
 
 
 def compare(looks, shape_out, look_again):

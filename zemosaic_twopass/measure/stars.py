@@ -84,7 +84,7 @@ def find_stars(tile, wcs):
 
 
 def _mean_image(planes, coverage):
-    """Mean of the channels less its plane, float32, 0 where not known, and where it is known; with a wide border."""
+    """Mean of the channels less what is smooth in it, float32, 0 where not known, and where it is; a wide border."""
     image = planes[..., 0].astype(np.float32)
     for channel in range(1, planes.shape[2]):
         image += planes[..., channel]
@@ -92,20 +92,26 @@ def _mean_image(planes, coverage):
     good = np.isfinite(image)
     if coverage is not None:
         good &= np.asarray(coverage) > 0
-    # A slope under a star would move its centroid.
+    # A slope under a star would move its centroid, and vignetting is a slope near the edges.
     thin = max(1, min(image.shape) // _LATTICE)
-    level, down, across = _plane(image[::thin, ::thin], good[::thin, ::thin])
-    image -= (level + down / thin * np.arange(image.shape[0], dtype=np.float32))[:, np.newaxis]
-    image -= across / thin * np.arange(image.shape[1], dtype=np.float32)
+    level, down, bend_down, across, bend_across, twist = _surface(image[::thin, ::thin], good[::thin, ::thin])
+    rows, columns = (np.arange(n, dtype=np.float32) / thin for n in image.shape)
+    image -= (level + rows * (down + rows * bend_down))[:, np.newaxis]
+    image -= columns * (across + columns * bend_across)
+    image -= twist * rows[:, np.newaxis] * columns
     image[~good] = 0
     return np.pad(image, _REACH), np.pad(good, _REACH)
 
 
-def _plane(image, good):
-    """Level at the first pixel and slopes down and across, float32, that most of the known pixels lie on."""
+def _surface(image, good):
+    """The surface of second order that most of the known pixels lie on: terms 1, r, r², c, c², rc of rows and columns.
+
+    float32; where too few pixels are known to tell, as small as may be.
+    """
     rows, columns = np.nonzero(good)
-    terms = np.zeros(3, dtype=np.float32)
-    design = np.stack([np.ones(len(rows)), rows, columns], axis=1).astype(np.float32)
+    terms = np.zeros(6, dtype=np.float32)
+    layers = np.ones(len(rows)), rows, rows**2, columns, columns**2, rows * columns
+    design = np.stack(layers, axis=1).astype(np.float32)
     values = image[good]
     terms[0] = np.median(values) if values.size else 0
     for _ in range(_CLIPPINGS if values.size else 0):

@@ -17,6 +17,8 @@ FAULTS = {
     "gain_residual": (0.05, "relative"),
     "gradient": (60.0, "adu"),
     "astrometry": (2.0, "px"),
+    # The one that no finding is named after: it makes a gradient, of no tile.
+    "vignetting": (0.04, "of each corner lost, in all tiles"),
     "undetermined": (1.0, "tiles left"),
 }
 PIPELINE_FAULTS = {

@@ -128,7 +128,8 @@ def synthetic_tiles(*, rows=3, columns=3, shape=(400, 520), overlap=0.55, noise=
         tiles.append(Tile(image.astype(np.float32), wcs, good.astype(np.float32), name=f"tile_{index:02d}.fits"))
     for fault in faults:
         index = fault.tile_of(len(tiles))
-        tiles[index] = replace(tiles[index], pixels=_with_fault(tiles[index].pixels, fault))
+        for own in range(len(tiles)) if fault.kind == "vignetting" else [index]:
+            tiles[own] = replace(tiles[own], pixels=_with_fault(tiles[own].pixels, fault))
     if any(fault.kind == "undetermined" for fault in faults):
         # Without others to compare it with nothing can be said of a tile.
         return tiles[:1]
@@ -191,4 +192,8 @@ def _with_fault(data, fault):
     if fault.kind == "gradient":
         ramp = np.linspace(-0.5, 0.5, data.shape[1], dtype=np.float32) * np.float32(fault.size)
         return data + ramp[:, np.newaxis]
+    if fault.kind == "vignetting":
+        rows, columns = (np.arange(n, dtype=np.float32) - np.float32((n - 1) / 2) for n in data.shape[:2])
+        square = rows[:, np.newaxis] ** 2 + columns**2
+        return data * (1 - np.float32(fault.size) * square / square.max())[..., np.newaxis]
     return data
