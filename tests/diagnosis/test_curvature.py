@@ -132,10 +132,18 @@ def test_a_few_tiles_that_slope_are_no_curvature(sky):
     assert {tile for kind, tile in found(seen) if kind == "gradient"} == {0, 2, 6, 8}
 
 
-def test_in_a_row_of_tiles_it_is_not_told(sky):
+def test_in_a_row_of_tiles_it_is_not_told():
     """There a moon that rises would look the same."""
-    seen = surveyed(stray_light(sky[3:6], 40.0))
+    seen = surveyed(stray_light(synthetic_tiles(rows=1, columns=5, shape=(250, 320), seed=62), 40.0))
     assert seen.curvature is None
+    assert ("gradient", None) not in found(seen)
+
+
+def test_a_deep_flat_field_is_a_factor(sky):
+    """What is added would leave as much of it as the sky varies, and the first guess as much as it is off."""
+    seen = surveyed(flat_field(sky, 0.2))
+    assert found(seen) == [("gradient", None)]
+    np.testing.assert_allclose(seen.curvature.height / seen.curvature.level, -0.2, rtol=0.01)
 
 
 def test_slopes_of_all_tiles_beside_it(sky):

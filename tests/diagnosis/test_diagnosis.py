@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs
 from scenes import NOISE, Pass, named
 
@@ -75,6 +76,23 @@ def test_a_step_that_matching_makes_is_no_seam_of_the_gains(clean):
         tilted = changed(clean, 2, lambda t: t + np.linspace(-200, 200, t.shape[1], dtype=np.float32))
         tilted.gains = list(gains)
         assert named(f for f in tilted.coadd().diagnose() if f.kind != "undetermined") == [("gradient", 2)]
+
+
+def test_a_seam_is_measured_on_the_tiles_as_given(clean):
+    """Not on tiles without what all have in common: in the mosaic it is still there."""
+    height, width = clean.tiles[0].shape[:2]
+    rows, columns = np.arange(height, dtype=np.float32) - height / 2, np.arange(width, dtype=np.float32) - width / 2
+    bow = 0.01 * (rows[:, np.newaxis] ** 2 + columns**2).astype(np.float32)
+    vignetted = replace(clean, tiles=[tile + bow for tile in clean.tiles]).coadd(match=False)
+    findings = vignetted.diagnose()
+    assert ("gradient", None) in named(findings)
+    (seam,) = (finding for finding in findings if finding.kind == "gain_seam")
+    one, other = (
+        reproject_interp((vignetted.tiles[tile], clean.wcs[tile]), clean.out, clean.shape)[0] for tile in seam.tiles
+    )
+    first, second = (clean.gains[tile] for tile in seam.tiles)
+    assert seam.what_if.given == pytest.approx(abs(np.nanmedian(one - other)), abs=2)
+    assert seam.value == pytest.approx(np.nanmedian(first * one - second * other), abs=2)
 
 
 def test_two_tiles_cannot_say_which(clean):
