@@ -82,7 +82,7 @@ def test_a_seam_is_measured_on_the_tiles_as_given(clean):
     """Not on tiles without what all have in common: in the mosaic it is still there."""
     height, width = clean.tiles[0].shape[:2]
     rows, columns = np.arange(height, dtype=np.float32) - height / 2, np.arange(width, dtype=np.float32) - width / 2
-    bow = 0.01 * (rows[:, np.newaxis] ** 2 + columns**2).astype(np.float32)
+    bow = 0.002 * (rows[:, np.newaxis] ** 2 + columns**2).astype(np.float32)
     vignetted = replace(clean, tiles=[tile + bow for tile in clean.tiles]).coadd(match=False)
     findings = vignetted.diagnose()
     assert ("gradient", None) in named(findings)

@@ -18,7 +18,7 @@ _FEWEST_GRADIENTS = 3
 _MISS = 0.3
 # Of the usual side of a tile: middles must be further apart than that both ways, for in a row of tiles that brighten
 # one after the other, as under a rising moon, it would be the same.
-_APART = 0.5
+_APART = 0.2
 # Of the level, what a factor may take away or add.
 _MOST = 0.9
 # Errors larger by so much than the slopes scatter are those of equations that do not tell.
