@@ -25,12 +25,16 @@ BOWS = "flat field", "stray light"
 TERMS = ("offset", "gain", "slope_x", "slope_y")
 
 
-@cache
 def layout(sort, number):
-    """Geometry and noiseless sky, made once a process."""
+    """Geometry and noiseless sky of a scene; there are as many as have room in memory."""
+    return _layout(sort, number % (len(GRIDS) if sort == "white" else 10))
+
+
+@cache
+def _layout(sort, number):
     if sort == "white":
-        return Scene.make(*GRIDS[number % len(GRIDS)], seed=900 + number % len(GRIDS))
-    return DenseScene.make(700 + number % 10, count=60)
+        return Scene.make(*GRIDS[number], seed=900 + number)
+    return DenseScene.make(700 + number, count=60)
 
 
 def clean_tiles(sort, seed, faults=None):
