@@ -150,9 +150,10 @@ def bow(tile, height):
 
 def _bowed(case, tile, fault, rng):
     """A fault in one tile, or none, and the same bow in all: a factor, or added, of 1 to 20 × noise in the corners."""
-    level, size = 800.0, float(rng.choice((-1, 1)) * np.exp(rng.uniform(0, np.log(20)))) * NOISE[case.sort]
+    size = float(rng.choice((-1, 1)) * np.exp(rng.uniform(0, np.log(20)))) * NOISE[case.sort]
     tiles = clean_tiles(case.sort, case.seed, {} if case.size == 0 else {tile: fault})
     if case.others == "flat field":
+        level = np.median([np.nanmedian(own.pixels) for own in tiles])
         tiles = [replace(own, pixels=own.pixels * (1 + bow(own, size / level))) for own in tiles]
     else:
         tiles = [replace(own, pixels=own.pixels + bow(own, size)) for own in tiles]
