@@ -173,6 +173,20 @@ def test_a_sky_that_was_subtracted(sky, level, height):
     np.testing.assert_allclose(seen.curvature.height, height, rtol=0.02)
 
 
+def test_a_channel_that_holds_nothing(sky):
+    """The others tell, and it is left as it is."""
+    dead = []
+    for tile in stray_light(sky, 25.0):
+        pixels = tile.pixels.copy()
+        pixels[..., 1] = 0
+        dead.append(replace(tile, pixels=pixels))
+    seen = surveyed(dead)
+    assert found(seen) == [("gradient", None)]
+    assert seen.curvature.height[1] == 0 and np.abs(seen.curvature.height[[0, 2]] - 25).max() < 1
+    (finding,) = (one for _, one in residual_findings(seen) if one.kind == "gradient")
+    assert finding.channel in (0, 2) and np.isfinite([finding.error, finding.sigma]).all()
+
+
 def test_a_tile_that_misses_the_mosaic_is_left_alone(sky):
     wcs, shape = find_optimal_celestial_wcs([(tile.shape, tile.wcs) for tile in sky])
     far = replace(sky[0], wcs=sky[0].wcs.deepcopy())

@@ -95,7 +95,9 @@ def flattened(looks, solution, solve_again):
             _, again = _tried(looks, curvature, solve_again)
         curvature = _refined(curvature, layout, again)
         tried.append((*_tried(looks, curvature, solve_again), curvature))
-    return min(tried, key=lambda one: np.count_nonzero(one[1].inside))
+    best = min(tried, key=lambda one: np.count_nonzero(one[1].inside))
+    # It must not cost more faults than it explains.
+    return best if np.count_nonzero(best[1].inside) <= np.count_nonzero(solution.inside) else (looks, solution, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,19 +161,22 @@ def _by_slopes(layout, solution):
     expected = layout.pattern()[tested, 2:] / sides
     # What all slope by in common is not known.
     expected -= expected.mean(axis=0)
-    heights, misses = [], []
-    for slopes in solution.terms[:, tested, 2:] / sides:
+    # Of a channel that holds nothing nothing is known.
+    heights, misses = np.zeros(len(solution.level)), np.full(len(solution.level), np.inf)
+    for channel, slopes in enumerate(solution.terms[:, tested, 2:] / sides):
+        usual = float(np.median(np.hypot(*slopes.T)))
+        if not usual > 0:
+            continue
         fit = least_squares(
             lambda terms, slopes=slopes: (terms[0] * expected + terms[1:] - slopes).ravel(),
             np.zeros(3),
             loss="soft_l1",
             x_scale="jac",
-            f_scale=_MISS * float(np.median(np.hypot(*slopes.T))),
+            f_scale=_MISS * usual,
         )
-        heights.append(fit.x[0])
-        misses.append(np.median(np.hypot(*fit.fun.reshape(-1, 2).T)))
-    height, miss = np.array(heights), np.array(misses)
-    return height, miss / np.sqrt(np.sum(expected**2)), miss / np.abs(height) / np.median(np.hypot(*expected.T))
+        heights[channel], misses[channel] = fit.x[0], np.median(np.hypot(*fit.fun.reshape(-1, 2).T))
+    parts = misses / np.abs(heights) / np.median(np.hypot(*expected.T))
+    return heights, misses / np.sqrt(np.sum(expected**2)), parts
 
 
 def _refined(curvature, layout, again):
