@@ -7,10 +7,13 @@ import pytest
 from reproject.mosaicking import find_optimal_celestial_wcs
 
 from zemosaic_twopass.diagnosis.correction import corrections
+from zemosaic_twopass.diagnosis.curvature import Curvature, flattened
 from zemosaic_twopass.diagnosis.kinds import residual_findings
 from zemosaic_twopass.diagnosis.levels import curvature_evidence
+from zemosaic_twopass.diagnosis.solution import solve
 from zemosaic_twopass.diagnosis.survey import survey
 from zemosaic_twopass.diagnosis.whatif import Gains, Mended
+from zemosaic_twopass.measure.coarse import FACTOR
 from zemosaic_twopass.synthetic.faults import Fault
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.tiles.records import SecondPass, TileList
@@ -53,6 +56,11 @@ def ramps(tiles, slopes):
 def surveyed(tiles):
     wcs, shape = find_optimal_celestial_wcs([(tile.shape, tile.wcs) for tile in tiles])
     return survey(SecondPass(TileList.of(tiles), wcs, shape))
+
+
+def solution_of(looks):
+    ends = np.max([[part.stop for part in look.blocks.box] for look in looks], axis=0)
+    return solve([(look.blocks, look.noise) for look in looks], tuple(FACTOR * ends))
 
 
 def found(survey):
@@ -185,6 +193,31 @@ def test_a_channel_that_holds_nothing(sky):
     assert seen.curvature.height[1] == 0 and np.abs(seen.curvature.height[[0, 2]] - 25).max() < 1
     (finding,) = (one for _, one in residual_findings(seen) if one.kind == "gradient")
     assert finding.channel in (0, 2) and np.isfinite([finding.error, finding.sigma]).all()
+
+
+def test_a_factor_beside_a_channel_that_holds_nothing():
+    """There is nothing to divide there, and the other is divided all the same."""
+    bow = Curvature(np.array([-80.0, 0.0]), np.array([1.0, np.inf]), np.array([800.0, 0.0]), 10.0, 9.0)
+    flat = bow.taken_out(
+        np.array([[720.0, 800.0], [0.0, 0.0]]), np.zeros(2), np.array([6.0, 0.0]), np.array([8.0, 0.0])
+    )
+    np.testing.assert_allclose(flat, [[800.0, 800.0], [0.0, 0.0]])
+
+
+def test_a_tile_whose_middle_is_nowhere(sky):
+    """As at the edge of a map of the whole sky: where its bow lies is not known, and none is looked for."""
+    seen = surveyed(stray_light(sky, 25.0))
+    looks = [replace(look, middle=np.full(2, np.nan)) if index == 4 else look for index, look in enumerate(seen.curved)]
+    bowed = solution_of(looks)
+    assert flattened(looks, bowed, solution_of) == (looks, bowed, None)
+
+
+def test_a_solution_that_ran_away_is_not_taken(sky):
+    """It names no fault, and so has the fewest."""
+    seen = surveyed(stray_light(sky, 25.0))
+    bowed = solution_of(seen.curved)
+    nothing = replace(bowed, inside=np.zeros_like(bowed.inside), fits=(None,) * 9)
+    assert flattened(list(seen.curved), bowed, lambda looks: nothing)[2] is None
 
 
 def test_a_tile_that_misses_the_mosaic_is_left_alone(sky):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import least_squares
 
+from .kinds import GRADIENT_FLOOR
+
 _FEWEST_TILES = 4
 _FEWEST_GRADIENTS = 3
 # The slopes of most tiles must be within so much of what the curvature makes of them.
@@ -35,8 +37,8 @@ class Curvature:
     height, error : ndarray, shape (C,)
         Of a corner above the middle in adu, negative where corners are darker, and its standard error.
     level : ndarray, shape (C,), or None
-        Where the bow is a factor of everything, as one of a flat field is, the sky in adu at which it has that height;
-        None where it is added, as stray light is.
+        Where it is taken for a factor of everything, as one of a flat field is, the sky in adu at which it has that
+        height; None where it is taken as added, as stray light is, or where both explain the same.
     reach : float
         How far from the middle a corner is, in pixels of the mosaic.
     sigma : float
@@ -54,7 +56,8 @@ class Curvature:
         square = ((np.asarray(x) - middle[0]) ** 2 + (np.asarray(y) - middle[1]) ** 2) / self.reach**2
         if self.level is None:
             return values - np.multiply.outer(self.height, square)
-        return values / (1 + np.multiply.outer(self.height / self.level, square))
+        part = np.divide(self.height, self.level, out=np.zeros_like(self.height), where=self.height != 0)
+        return values / (1 + np.multiply.outer(part, square))
 
 
 def flattened(looks, solution, solve_again):
@@ -76,14 +79,14 @@ def flattened(looks, solution, solve_again):
     curvature : Curvature or None
     """
     layout = _Layout.of(looks)
-    first = _common(layout, solution)
+    first = _common(layout, solution, np.nanmedian([look.noise for look in looks], axis=0))
     if first is None:
         return looks, solution, None
-    tried = []
-    for level in (None, np.median(solution.level, axis=1)):
+    tested, tried = _tested(solution), []
+    furthest = max(look.reach for look in looks if look.blocks is not None) / first.reach
+    for level in (None, np.median(solution.level[:, tested], axis=1)):
         curvature = replace(first, level=level)
-        # A sky that was subtracted has nothing to scale.
-        if level is not None and not np.all(np.abs(curvature.height) < _MOST * level):
+        if not _divides(curvature, furthest):
             continue
         # Again, for faults of single tiles had their part in it as long as they were not told apart.
         _, again = _tried(looks, curvature, solve_again)
@@ -94,10 +97,13 @@ def flattened(looks, solution, solve_again):
             curvature = replace(curvature, height=curvature.height + height, error=error)
             _, again = _tried(looks, curvature, solve_again)
         curvature = _refined(curvature, layout, again)
-        tried.append((*_tried(looks, curvature, solve_again), curvature))
-    best = min(tried, key=lambda one: np.count_nonzero(one[1].inside))
-    # It must not cost more faults than it explains.
-    return best if np.count_nonzero(best[1].inside) <= np.count_nonzero(solution.inside) else (looks, solution, None)
+        if _divides(curvature, furthest):
+            flat, again = _tried(looks, curvature, solve_again)
+            # A solution that ran away names nothing.
+            if np.array_equal(_tested(again), tested):
+                tried.append((flat, again, curvature))
+    # The fewest faults; of as many, with a curvature.
+    return min([*tried, (looks, solution, None)], key=lambda one: np.count_nonzero(one[1].inside))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,26 +143,43 @@ class _Layout:
         return np.column_stack([level, np.zeros(len(level)), -2 * self.middles * self.sides]) / self.reach**2
 
 
-def _common(layout, solution):
-    """The curvature that the slopes of most tiles follow; None where they follow none."""
-    tested = np.flatnonzero([fit is not None for fit in solution.fits])
-    if not _sloping(solution) or len(tested) < _FEWEST_TILES:
+def _tested(solution):
+    """Tiles that could be compared."""
+    return np.flatnonzero([fit is not None for fit in solution.fits])
+
+
+def _divides(curvature, furthest):
+    """Whether it can be divided by, if it is a factor, as far out: a sky that was subtracted has nothing to scale."""
+    there = curvature.height != 0
+    if curvature.level is None:
+        return True
+    return bool(np.all(np.abs(curvature.height[there]) * furthest**2 < _MOST * curvature.level[there]))
+
+
+def _common(layout, solution, noise):
+    """The curvature that the slopes of most tiles follow, if they are large enough to matter; else None."""
+    tested = _tested(solution)
+    pattern = layout.pattern()[tested]
+    if not _sloping(solution) or len(tested) < _FEWEST_TILES or not np.isfinite(pattern).all():
         return None
     if np.any(np.ptp(layout.middles[tested], axis=0) < _APART * np.median(layout.sides[tested], axis=0)):
         return None
     height, error, missed = _by_slopes(layout, solution)
-    return Curvature(height, error, None, layout.reach, 0.0) if np.median(missed) < _MISS else None
+    largest = np.abs(height) * np.hypot(*pattern[:, 2:].T).max()
+    if not (np.median(missed) < _MISS and np.any(largest > GRADIENT_FLOOR * noise)):
+        return None
+    return Curvature(height, error, None, layout.reach, 0.0)
 
 
 def _sloping(solution):
     """Whether half of the tiles that could be compared, or more, slope."""
     number = np.count_nonzero(solution.inside[:, 2])
-    return number >= max(_FEWEST_GRADIENTS, np.count_nonzero([fit is not None for fit in solution.fits]) / 2)
+    return number >= max(_FEWEST_GRADIENTS, len(_tested(solution)) / 2)
 
 
 def _by_slopes(layout, solution):
     """Height at which the slopes of most tiles are as expected, its error, and by what part of that they miss it."""
-    tested = np.flatnonzero([fit is not None for fit in solution.fits])
+    tested = _tested(solution)
     sides = layout.sides[tested]
     expected = layout.pattern()[tested, 2:] / sides
     # What all slope by in common is not known.

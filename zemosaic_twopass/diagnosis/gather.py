@@ -70,7 +70,7 @@ def sampler(second_pass):
 def _evidence(finding, examination, sample, second_pass):
     mended, closure = examination.mended, examination.closure
     tile = finding.tiles[0] if finding.tiles else finding.tile
-    if finding.kind == "gradient" and tile is None:
+    if finding.kind == "gradient" and tile is None and mended is not None:
         return curvature_evidence(finding, mended)
     if tile is None or finding.kind in _TEXT_ONLY or mended is None:
         return Evidence(finding)

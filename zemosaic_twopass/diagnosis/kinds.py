@@ -98,14 +98,12 @@ def _once(found):
 
 
 def _of_all(curvature, noise):
-    """What all tiles have in common, as (effect, Finding), if it is large enough to matter."""
+    """What all tiles have in common, as (effect, Finding)."""
     if curvature is None:
         return []
     effect = np.abs(curvature.height) / np.nanmedian(noise, axis=0)
     channel = int(np.argmax(np.abs(curvature.height) / curvature.error))
     height = float(curvature.height[channel])
-    if not effect[channel] > GRADIENT_FLOOR:
-        return []
     where = f" in channel {channel}" if len(effect) > 1 else ""
     message = (
         f"All tiles are {'brighter' if height > 0 else 'darker'} in their corners than in their middle, the same in "

@@ -14,7 +14,7 @@ _USUAL_SKY = 1.0, 98.0
 
 
 def level_evidence(finding, mended, correction):
-    """A tile against the others, as given and with what was found taken out.
+    """A tile against the others, as given but for what all have in common, and with what was found taken out.
 
     Parameters
     ----------
@@ -39,9 +39,8 @@ def level_evidence(finding, mended, correction):
     left = correction.of_blocks(blocks)[channel] - sky
     known = np.isfinite(left)
     rows, columns = np.nonzero(known)
-    starts = [part.start for part in blocks.box[::-1]]
-    places = (FACTOR * (axis + start + 0.5) - 0.5 for axis, start in zip((columns, rows), starts, strict=True))
-    u, v = correction.uv(*places)
+    x, y = blocks.centres()
+    u, v = correction.uv(x[columns], y[rows])
     x, term, label = _kind_of_term(finding, correction, (sky[known], u, v))
     use = slice(None) if finding.kind != "gain_residual" else _usual(x)
     line = np.array([x[use].min(), x[use].max()]) if len(x) else _ENDS
@@ -78,27 +77,27 @@ def curvature_evidence(finding, mended):
     """
     curvature, channel = mended.surveyed.curvature, finding.channel
     side = 2 * int(np.ceil(curvature.reach / FACTOR)) + 1
-    total, count, points = np.zeros((side, side)), np.zeros((side, side)), []
-    for tile, look in enumerate(mended.surveyed.looks):
+    totals, count, points = np.zeros((2, side, side)), np.zeros((side, side)), []
+    for tile, look in enumerate(mended.surveyed.curved):
         if mended.blocks[tile] is None:
             continue
         left = mended.blocks[tile][channel] - _mean_of_others(mended, tile, channel)
+        # What the bow is where it is, be it added or a factor.
+        given = left + look.blocks.value[channel] - mended.surveyed.looks[tile].blocks.value[channel]
         known = np.isfinite(left)
         x, y = (np.broadcast_to(axis, left.shape)[known] for axis in np.meshgrid(*look.blocks.centres()))
         away = np.stack([y - look.middle[1], x - look.middle[0]])
         place = np.clip(np.rint(away / FACTOR).astype(int) + side // 2, 0, side - 1)
-        np.add.at(total, tuple(place), left[known])
         np.add.at(count, tuple(place), 1)
-        points.append((np.hypot(*away) / curvature.reach, left[known]))
-    after = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    rows, columns = (np.indices(total.shape) - side // 2) * FACTOR / curvature.reach
-    height = curvature.height[channel]
-    before, after = cropped(after + height * (rows**2 + columns**2), after)
-    distance, left = map(np.concatenate, zip(*points, strict=True))
+        for total, values in zip(totals, (given, left), strict=True):
+            np.add.at(total, tuple(place), values[known])
+        points.append((np.hypot(*away) / curvature.reach, given[known], left[known]))
+    before, after = cropped(*np.divide(totals, count, out=np.full(totals.shape, np.nan), where=count > 0))
+    distance, given, left = map(np.concatenate, zip(*points, strict=True))
     line = np.linspace(0, 1, 25)
     series = (
-        Series("fitted", line, height * line**2),
-        binned("as given", distance, left + height * distance**2),
+        Series("fitted", line, curvature.height[channel] * line**2),
+        binned("as given", distance, given),
         binned("taken out", distance, left),
     )
     layers = Layer("mean of tile − others", before), Layer("curvature taken out", after)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 _FEWEST_BLOCKS = 20
-_PLACES = 2048
+_PLACES, _PARTS = 2048, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,17 +201,19 @@ def sums_of_products(layers, *lists):
     """
     count, places = layers.shape
     pairs = np.triu_indices(count)
-    products = np.empty((places, len(pairs[0])))
-    # A few places at a time: what is multiplied stays in the cache, though it is written side by side.
-    for some in (slice(first, first + _PLACES) for first in range(0, places, _PLACES)):
-        for column, (one, other) in enumerate(zip(*pairs, strict=True)):
-            np.multiply(layers[one, some], layers[other, some], out=products[some, column])
-    sums = []
-    for own in lists:
-        total = np.empty((len(own[2]) - 1, count, count))
-        total[(..., *pairs)] = csr_array(own, (len(total), places)) @ products
-        total[(..., *pairs[::-1])] = total[(..., *pairs)]
-        sums.append(total)
+    lists = [csr_array(own, (len(own[2]) - 1, places)) for own in lists]
+    sums = [np.empty((own.shape[0], count, count)) for own in lists]
+    # All at once would be the largest array of the comparison.
+    for part in np.array_split(np.transpose(pairs), _PARTS):
+        products = np.empty((places, len(part)))
+        # A few places at a time: what is multiplied stays in the cache, though it is written side by side.
+        for some in (slice(first, first + _PLACES) for first in range(0, places, _PLACES)):
+            for column, (one, other) in enumerate(part):
+                np.multiply(layers[one, some], layers[other, some], out=products[some, column])
+        first, second = part.T
+        for own, total in zip(lists, sums, strict=True):
+            total[:, first, second] = own @ products
+            total[:, second, first] = total[:, first, second]
     return sums
 
 

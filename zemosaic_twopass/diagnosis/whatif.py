@@ -97,7 +97,7 @@ def _asked(finding, mended):
 
 
 def _step(finding, mended):
-    """The largest steps of one tile; None where it shares too little with any other."""
+    """The largest steps of one tile, less what all have in common; None where it shares too little with any other."""
     surveyed, tile = mended.surveyed, finding.tile
     channels = range(len(surveyed.looks[tile].noise)) if finding.channel is None else [finding.channel]
     own, gain = surveyed.looks[tile].blocks, mended.gains.recorded[tile]

@@ -160,7 +160,8 @@ def _curvature(own):
     """Height of the curvature that goes out of a tile, and its error, by channel."""
     if own.curvature is None:
         return np.zeros(len(own.offset)), np.full(len(own.offset), np.nan)
-    return own.curvature.height, own.curvature.error
+    height = own.curvature.height
+    return height, np.where(height != 0, own.curvature.error, np.nan)
 
 
 def _terms_of(own):
