@@ -150,9 +150,9 @@ def _tested(solution):
 
 def _divides(curvature, furthest):
     """Whether it can be divided by, if it is a factor, as far out: a sky that was subtracted has nothing to scale."""
-    there = curvature.height != 0
     if curvature.level is None:
         return True
+    there = curvature.height != 0
     return bool(np.all(np.abs(curvature.height[there]) * furthest**2 < _MOST * curvature.level[there]))
 
 

@@ -70,10 +70,10 @@ def sampler(second_pass):
 def _evidence(finding, examination, sample, second_pass):
     mended, closure = examination.mended, examination.closure
     tile = finding.tiles[0] if finding.tiles else finding.tile
-    if finding.kind == "gradient" and tile is None and mended is not None:
-        return curvature_evidence(finding, mended)
-    if tile is None or finding.kind in _TEXT_ONLY or mended is None:
+    if finding.kind in _TEXT_ONLY or mended is None:
         return Evidence(finding)
+    if tile is None:
+        return curvature_evidence(finding, mended) if finding.kind == "gradient" else Evidence(finding)
     if finding.kind in LEVELS:
         return level_evidence(finding, mended, mended.corrections[tile])
     if finding.kind == "astrometry":
