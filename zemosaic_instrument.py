@@ -33,7 +33,7 @@ from zemosaic_twopass.measure.delta import DeltaMap, delta_map
 from zemosaic_twopass.measure.stats import TileStats, tile_statistics
 from zemosaic_twopass.report.report import TileRecord, TwoPassReport
 from zemosaic_twopass.settings import LOGGER_NAME, Settings, switched_on
-from zemosaic_twopass.watch import seams
+from zemosaic_twopass.watch import hooks
 from zemosaic_twopass.watch.probe import ProbeSettings
 from zemosaic_twopass.watch.run import Run
 
@@ -93,7 +93,7 @@ class _Tap:
         self.probes = ()
 
     def __call__(self, wrapped, instance, args, kwargs):
-        run = quietly(Run.opened, self.probes, wrapped, args, kwargs, seams.first_pass.get()) if self.probes else None
+        run = quietly(Run.opened, self.probes, wrapped, args, kwargs, hooks.first_pass.get()) if self.probes else None
         if run is None:
             return wrapped(*args, **kwargs)
         try:
@@ -164,15 +164,15 @@ class TwoPassProbe(ProbeSettings):
         return self._tap is not None
 
     def _open(self):
-        function = getattr(self.worker, seams.SECOND_PASS, None)
+        function = getattr(self.worker, hooks.SECOND_PASS, None)
         if not callable(function):
-            raise AttachError(f"{getattr(self.worker, '__name__', self.worker)} has no {seams.SECOND_PASS}")
-        self._home = seams.home_of(wrapt.unwrapped(function), self.worker)
-        description = seams.description_of(self.worker, function, self._home)
+            raise AttachError(f"{getattr(self.worker, '__name__', self.worker)} has no {hooks.SECOND_PASS}")
+        self._home = hooks.home_of(wrapt.unwrapped(function), self.worker)
+        description = hooks.description_of(self.worker, function, self._home)
         tap = _tap_of(function)
         # A decorated function has its tap already and nothing of it is ours to undo.
-        if tap is None or (id(self.worker), seams.SECOND_PASS) in _patches:
-            tap = self._hold(self.worker, seams.SECOND_PASS, tap or _Tap())
+        if tap is None or (id(self.worker), hooks.SECOND_PASS) in _patches:
+            tap = self._hold(self.worker, hooks.SECOND_PASS, tap or _Tap())
         self._listen(tap)
         return description
 
@@ -181,23 +181,23 @@ class TwoPassProbe(ProbeSettings):
             if self._tap is not None:
                 self._tap.probes = tuple(probe for probe in self._tap.probes if probe is not self)
                 self._tap = None
-                seams.open_probes.remove(self)
+                hooks.open_probes.remove(self)
             while self._held:
                 self._held.popitem()[1].release()
 
     def _listen(self, tap):
         self._tap = tap
         tap.probes = (*tap.probes, self)
-        seams.open_probes.append(self)
-        self.hold_seams()
+        hooks.open_probes.append(self)
+        self.hold_hooks()
 
-    def hold_seams(self):
+    def hold_hooks(self):
         """Watch the inner functions that have come, or come anew, since the last look."""
         with _state.lock:
             if self._tap is None:
                 # Closed by another thread just when a pass began: what is held now nobody would let go of.
                 return
-            for owner, name, observer in seams.seams_of(self._home):
+            for owner, name, observer in hooks.hooks_of(self._home):
                 held = self._held.get((id(owner), name))
                 if held is None or not held.in_place():
                     self._hold(owner, name, observer)
@@ -205,14 +205,14 @@ class TwoPassProbe(ProbeSettings):
     def look_after(self):
         """Say once if the second pass that is watched is not the worker's any more."""
         with _state.lock:
-            held = self._held.get((id(self.worker), seams.SECOND_PASS))
+            held = self._held.get((id(self.worker), hooks.SECOND_PASS))
             if held is None or held.in_place():
                 return
-            del self._held[id(self.worker), seams.SECOND_PASS]
+            del self._held[id(self.worker), hooks.SECOND_PASS]
             held.release()
         self.logger_of().warning(
             "[TwoPassProbe] %s of %s was replaced and is not watched any more: attach again",
-            seams.SECOND_PASS,
+            hooks.SECOND_PASS,
             getattr(self.worker, "__name__", self.worker),
         )
 
@@ -284,7 +284,7 @@ def _decorated(function):
         return function
     tap = _Tap()
     wrapper = _Watched(function, tap)
-    probe = TwoPassProbe(seams.home_of(wrapt.unwrapped(function)), **Settings.from_environment().for_probe())
+    probe = TwoPassProbe(hooks.home_of(wrapt.unwrapped(function)), **Settings.from_environment().for_probe())
     try:
         probe._listen(tap)
     except BaseException:
@@ -308,12 +308,12 @@ def attach_on_import(module):
 
 
 def _attach_if_plain(module):
-    if switched_on() and _tap_of(getattr(module, seams.SECOND_PASS, None)) is None:
+    if switched_on() and _tap_of(getattr(module, hooks.SECOND_PASS, None)) is None:
         attach(module, **Settings.from_environment().for_probe())
 
 
 if switched_on():
     for _name in WORKERS:
         # A worker that is there without its second pass is just importing us, to decorate itself.
-        if _name not in sys.modules or hasattr(sys.modules[_name], seams.SECOND_PASS):
+        if _name not in sys.modules or hasattr(sys.modules[_name], hooks.SECOND_PASS):
             wrapt.register_post_import_hook(attach_on_import, _name)

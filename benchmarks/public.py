@@ -18,7 +18,7 @@ from night import Night
 
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.offline.workers import load_worker
-from zemosaic_twopass.watch.seams import GAINS
+from zemosaic_twopass.watch.hooks import GAINS
 
 
 def noting(worker, gains):

@@ -1,4 +1,4 @@
-"""A hand-written miniature worker: the shape of an older ZeMosaic, nothing but the seams."""
+"""A hand-written miniature worker: the shape of an older ZeMosaic, nothing but the hooks."""
 
 import types
 

@@ -83,7 +83,7 @@ def test_attach_to_a_module_without_the_function():
         pass
 
 
-def test_seams_that_come_later_are_seen(monkeypatch, tiles, debug_log):
+def test_hooks_that_come_later_are_seen(monkeypatch, tiles, debug_log):
     module = mini.make(monkeypatch)
     gains = module.compute_per_tile_gains_from_coverage
     del module.compute_per_tile_gains_from_coverage
@@ -190,12 +190,12 @@ def fail(*args):
     raise ValueError("ours")
 
 
-@pytest.mark.parametrize("spoilt", ["description_of", "home_of", "seams_of"])
+@pytest.mark.parametrize("spoilt", ["description_of", "home_of", "hooks_of"])
 def test_a_fault_of_ours_on_entering_is_one_warning(spoilt, tiny, tiles, debug_log, monkeypatch):
     """The program runs on unwatched, and can be attached to once the fault is gone."""
     kept = tiny.run_second_pass_coverage_renorm
     with monkeypatch.context() as patch:
-        patch.setattr(f"zemosaic_twopass.watch.seams.{spoilt}", fail)
+        patch.setattr(f"zemosaic_twopass.watch.hooks.{spoilt}", fail)
         with TwoPassProbe(tiny, delta_map=False, logger=debug_log) as probe:
             mini.call(tiny, tiles, logger=debug_log)
         assert not probe.watching

@@ -7,7 +7,7 @@ from replay import Night
 from watching import FAILED, PICTURES, watching
 
 import zemosaic_instrument
-from zemosaic_twopass.watch import run, seams
+from zemosaic_twopass.watch import hooks, run
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ OUTERMOST = {
 }
 # What every call runs through, with a delta map or without.
 ALWAYS = [
-    module for module in MODULES if module.__name__.endswith(("run", "seams", "capture", "publish", "instrument"))
+    module for module in MODULES if module.__name__.endswith(("run", "hooks", "capture", "publish", "instrument"))
 ]
 
 
@@ -125,11 +125,11 @@ def stranger():
     """A worker that is not watched, and a function that says whether all of it is as it was."""
     worker = Night.make(fault="mask").worker
     spaces = [(vars(owner), dict(vars(owner))) for owner in (worker, worker.zemosaic_utils)]
-    listening = list(seams.open_probes)
+    listening = list(hooks.open_probes)
 
     def is_clean():
         same = all(space[name] is value for space, kept in spaces for name, value in kept.items())
-        return same and seams.open_probes == listening
+        return same and hooks.open_probes == listening
 
     return worker, is_clean
 

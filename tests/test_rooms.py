@@ -77,7 +77,7 @@ def test_arrows_run_one_way():
     ("source", "room"),
     [
         ("from ..report.report import TwoPassReport", "diagnosis"),
-        ("from ..watch import seams", "measure"),
+        ("from ..watch import hooks", "measure"),
         ("import zemosaic_twopass.command.cli", "tiles"),
         ("def f():\n    from ..report import lines", "phase5"),
         ("import wrapt", "watch"),

@@ -24,7 +24,7 @@ from zemosaic_instrument import TwoPassProbe, attach, detach
 from zemosaic_twopass import tile_statistics
 from zemosaic_twopass.report import artefacts
 from zemosaic_twopass.report.artefacts import JSON_NAME
-from zemosaic_twopass.watch import run, seams
+from zemosaic_twopass.watch import hooks, run
 
 THREADS = 4
 GAINS = (1.0, 1.125)
@@ -65,7 +65,7 @@ def check_own_tiles(report, observed=True):
 def attached():
     """Identities of all that is watched; a decorated function of another test may still wait for the collector."""
     gc.collect()
-    probes = [*seams.open_probes, *run._running.values(), *zemosaic_instrument._attached.values()]
+    probes = [*hooks.open_probes, *run._running.values(), *zemosaic_instrument._attached.values()]
     return {*map(id, probes), *zemosaic_instrument._patches}
 
 

@@ -19,7 +19,7 @@ from conftest import ListHandler, Scene, digest
 from zemosaic_twopass.offline.workers import run_second_pass
 from zemosaic_twopass.settings import LOGGER_NAME
 from zemosaic_twopass.tiles.records import Tile
-from zemosaic_twopass.watch.seams import CALLER, SECOND_PASS, may_lack, since_of
+from zemosaic_twopass.watch.hooks import CALLER, SECOND_PASS, may_lack, since_of
 
 SIGMA = 12
 CLIP = (0.85, 1.18)

@@ -16,13 +16,13 @@ from ..console import say
 from ..offline.workers import fingerprint, run_second_pass
 from ..settings import LOGGER_NAME
 from ..synthetic.sky import synthetic_tiles
-from ..watch.seams import SECOND_PASS, may_lack, since_of, sorted_out
+from ..watch.hooks import SECOND_PASS, may_lack, since_of, sorted_out
 from .passes import SEED, first_pass_of, load_tiles, workers_of
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What was seen of a worker's second pass while it ran; the words are those of `watch.seams.SHOWN_BY`.
+    """What was seen of a worker's second pass while it ran; the words are those of `watch.hooks.SHOWN_BY`.
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ import numpy as np
 from ..phase5.renorm import finite_mask, merge_passes
 from ..settings import PREFIX
 from ..tiles.images import TileError
-from ..watch.seams import CALLER, SECOND_PASS
+from ..watch.hooks import CALLER, SECOND_PASS
 
 OURS = Path(__file__).resolve().parents[2] / "zemosaic_worker.py"
 

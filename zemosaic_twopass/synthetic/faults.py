@@ -9,7 +9,7 @@ from unittest import mock
 
 import numpy as np
 
-from ..watch.seams import COADD, GAINS, UTILS
+from ..watch.hooks import COADD, GAINS, UTILS
 
 # Size used when a fault is ordered without one, and what it is measured in.
 FAULTS = {

@@ -17,7 +17,7 @@ _READ = ("tiles", "tiles_wcs", "tiles_coverage", "tile_weights", "coverage_p1", 
 
 
 class RunCapture:
-    """Observations of one call, filled from the seams and emptied when the report is made.
+    """Observations of one call, filled from the hooks and emptied when the report is made.
 
     Parameters
     ----------

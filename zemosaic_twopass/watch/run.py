@@ -128,7 +128,7 @@ class Run:
             self.capture = RunCapture({})
         with self.guard():
             for probe in self.probes:
-                probe.hold_seams()
+                probe.hold_hooks()
         mosaic = None
         with self.guard():
             mosaic = first_pass and first_pass()

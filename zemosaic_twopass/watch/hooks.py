@@ -134,7 +134,7 @@ def home_of(function, worker=None):
     modules = (worker, sys.modules.get(getattr(function, "__module__", None)), *list(sys.modules.values()))
     home = next((module for module in modules if getattr(module, "__dict__", None) is space), worker)
     # What was put in its place from elsewhere, without `functools.wraps`, still calls the worker's own in the end.
-    return home if seams_of(home) or not seams_of(worker) else worker
+    return home if hooks_of(home) or not hooks_of(worker) else worker
 
 
 def description_of(worker, function, home):
@@ -148,7 +148,7 @@ def description_of(worker, function, home):
     home : module
         Whose inner functions the second pass calls.
     """
-    shown = {SHOWN_BY[name] for _, name, _ in seams_of(home)}
+    shown = {SHOWN_BY[name] for _, name, _ in hooks_of(home)}
     sees, missing = sorted_out(shown)
     return (
         f"[TwoPassProbe] attached to {getattr(worker, '__name__', worker)} since={since_of(function)} "
@@ -177,7 +177,7 @@ def sorted_out(shown):
     return tuple(word for word in words if word in shown), tuple(word for word in words if word not in shown)
 
 
-def seams_of(home):
+def hooks_of(home):
     """(owner, name, observer) of each inner function that a home module has."""
     owners = [(home, GAINS, observe_gains), (home, COADD, observe_coadd), (home, CALLER, observe_caller)]
     # Public ZeMosaic calls the coadd as an attribute of its utilities module.
