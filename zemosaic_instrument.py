@@ -34,6 +34,7 @@ from zemosaic_twopass.measure.stats import TileStats, tile_statistics
 from zemosaic_twopass.report.report import TileRecord, TwoPassReport
 from zemosaic_twopass.settings import LOGGER_NAME, Settings, switched_on
 from zemosaic_twopass.watch import hooks
+from zemosaic_twopass.watch.caller import under_way
 from zemosaic_twopass.watch.probe import ProbeSettings
 from zemosaic_twopass.watch.run import Run
 
@@ -93,16 +94,16 @@ class _Tap:
         self.probes = ()
 
     def __call__(self, wrapped, instance, args, kwargs):
-        run = quietly(Run.opened, self.probes, wrapped, args, kwargs, hooks.first_pass.get()) if self.probes else None
+        run = quietly(Run.opened, self.probes, wrapped, args, kwargs, under_way.get()) if self.probes else None
         if run is None:
             return wrapped(*args, **kwargs)
         try:
             result = wrapped(*run.args, **run.kwargs)
-        except Exception:
-            quietly(run.close, None)
+        except Exception as error:
+            quietly(run.close, None, error)
             raise
         except BaseException:
-            quietly(run.close, None, True)
+            quietly(run.drop)
             raise
         if error := quietly(run.close, result):
             raise error
@@ -163,12 +164,16 @@ class TwoPassProbe(ProbeSettings):
         """Whether second passes of the worker reach this probe."""
         return self._tap is not None
 
+    def description(self, function):
+        """One line on what is watched: worker, version and what can be seen of its second pass, which is `function`."""
+        return hooks.description_of(self.worker, function, self._home)
+
     def _open(self):
         function = getattr(self.worker, hooks.SECOND_PASS, None)
         if not callable(function):
             raise AttachError(f"{getattr(self.worker, '__name__', self.worker)} has no {hooks.SECOND_PASS}")
         self._home = hooks.home_of(wrapt.unwrapped(function), self.worker)
-        description = hooks.description_of(self.worker, function, self._home)
+        description = self.description(function)
         tap = _tap_of(function)
         # A decorated function has its tap already and nothing of it is ours to undo.
         if tap is None or (id(self.worker), hooks.SECOND_PASS) in _patches:

@@ -73,7 +73,8 @@ class Pass:
             for channel in range(np.atleast_3d(array).shape[2])
         }
         tiles = TileList(self.tiles, self.wcs, known.pop("coverage", self.coverage), known.pop("weights", None))
-        known = {"mosaic": self.mosaic, "coverage": self.weights, "planes": planes, **known}
+        # The first pass lies where the second does.
+        known = {"mosaic": self.mosaic, "coverage": self.weights, "first_pass": self.mosaic, "planes": planes, **known}
         return SecondPass(tiles, self.out, self.shape, **known)
 
 

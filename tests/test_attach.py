@@ -200,8 +200,8 @@ def test_a_fault_of_ours_on_entering_is_one_warning(spoilt, tiny, tiles, debug_l
             mini.call(tiny, tiles, logger=debug_log)
         assert not probe.watching
         assert len(probe.reports) == 0
-        (warning,) = messages(debug_log)
-        assert warning.startswith("[TwoPassProbe] diagnostics failed: ValueError: ours")
+        (warning,) = messages(debug_log, level="WARNING")
+        assert warning == "[TwoPassProbe] diagnostics failed: ValueError: ours"
         unwatched = attach(tiny, delta_map=False, logger=debug_log)
         assert not unwatched.watching
         assert tiny.run_second_pass_coverage_renorm is kept

@@ -29,7 +29,9 @@ def test_what_a_probe_sees(tiny, tiles, debug_log):
     assert lines[2].startswith("[TwoPassTile] pre_gain idx=1 id=- gain=1.125 valid=1 min=[")
     assert lines[3].startswith("[TwoPassTile] post_gain idx=1 id=- gain=1.125 valid=1 min=[")
     assert lines[3].endswith(" source=observed")
-    assert messages(debug_log)[-1].startswith("[TwoPassVerdict] undetermined tiles=3 findings=0 worst_idx=- ")
+    assert messages(debug_log)[-1].startswith(
+        "[TwoPassVerdict] undetermined picture=unknown tiles=3 findings=0 worst_idx=- "
+    )
 
 
 def test_the_truly_corrected_tile_is_seen(tiny, tiles, debug_log, monkeypatch):
@@ -103,9 +105,10 @@ def test_logger_of_the_call_else_the_workers(tiny, tiles, debug_log):
     finally:
         worker_logger.removeHandler(handler)
         worker_logger.setLevel(before)
-    assert count == 9
+    assert count == 10
     assert len(handler.messages) == count
-    assert len(messages(debug_log)) == 17
+    # What was attached to is said on entering, and again when a pass begins.
+    assert len(messages(debug_log)) == 9 + 10
 
 
 def test_names(tiny, tiles, debug_log):
@@ -213,7 +216,8 @@ def test_failure_is_logged_once_and_does_not_get_out(tiny, tiles, debug_log, mon
         result = mini.call(tiny, tiles, logger=debug_log)
     assert np.array_equal(result[0], bare[0])
     (warning,) = messages(debug_log, level="WARNING")
-    assert "ZeroDivisionError: division by zero\nTraceback" in warning
+    assert warning == "[TwoPassProbe] diagnostics failed: ZeroDivisionError: division by zero"
+    assert any("Traceback" in line and "division by zero" in line for line in messages(debug_log, level="DEBUG"))
     assert len(probe.failures) == 1
     with probe_of(tiny) as probe, pytest.raises(ZeroDivisionError):
         mini.call(tiny, tiles)

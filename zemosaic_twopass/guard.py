@@ -12,12 +12,12 @@ from .settings import LOGGER_NAME
 
 
 def log_failure(logger, error):
-    """Say in one WARNING that the diagnostics failed; the error goes along as text only.
+    """Say in one WARNING of one line that the diagnostics failed, and how it came to that at DEBUG.
 
-    A record that held the error itself would keep every array of its frames alive.
+    The error goes along as text only: a record that held it would keep every array of its frames alive.
     """
-    text = "".join(traceback.format_exception(error)).rstrip()
-    logger.warning("[TwoPassProbe] diagnostics failed: %s: %s\n%s", type(error).__name__, str(error), text)
+    logger.warning("[TwoPassProbe] diagnostics failed: %s: %s", type(error).__name__, " ".join(str(error).split()))
+    logger.debug("[TwoPassProbe] %s", "".join(traceback.format_exception(error)).rstrip())
 
 
 def quietly(function, *args):

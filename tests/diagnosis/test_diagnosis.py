@@ -153,7 +153,9 @@ def test_inputs_and_outputs_are_left_alone(clean):
         ([("clip_saturated", 0, "contract")], "clean"),
         ([("undetermined", 3, "residual")], "clean"),
         ([("undetermined", None, "closure")], "clean"),
+        ([("undetermined", None, "passes")], "clean"),
         ([("undetermined", None, "residual")], "undetermined"),
+        ([("undetermined", None, "mosaic")], "undetermined"),
         ([("offset", 1, "residual"), ("undetermined", None, "residual")], "residual"),
         ([("gain_seam", 1, "seam")], "residual"),
         ([("offset", 1, "residual"), ("mask_bug", 1, "closure")], "pipeline_bug"),
@@ -165,7 +167,7 @@ def test_verdict(findings, verdict):
 
 def test_every_kind_has_one_group():
     kinds = [*PIPELINE, *RESIDUAL, *NOTES]
-    assert len(set(kinds)) == len(kinds) == 16
+    assert len(set(kinds)) == len(kinds) == 18
 
 
 # Bad input: nothing can be said, and that is said.

@@ -62,7 +62,7 @@ def test_every_combination(clean, not_applied, gains, planes, first_pass, combin
     expected = {
         *(() if gains else ["gains"]),
         *(() if planes else ["contract"]),
-        *(() if first_pass else ["map"]),
+        *(() if first_pass else ["passes"]),
         *(() if combine in ("mean", "unseen") else ["closure"]),
     }
     seen = pass_of(clean, clean.planes() if planes else None, gains, first_pass, combine)
@@ -70,12 +70,13 @@ def test_every_combination(clean, not_applied, gains, planes, first_pass, combin
     assert {(f.kind, f.test, f.tile) for f in findings} == {("undetermined", test, None) for test in expected}
     assert len(findings) == len(expected)
     assert verdict_of(findings) == "clean"
-    sentence, worst = summary_of(findings, True, True)
+    sentence, worst = summary_of(findings, True)
     assert worst is None
     assert "very tile agrees with the others" in sentence
     assert ("is gain × tile" in sentence) == (gains and planes)
     assert ("is what the recorded gains make" in sentence) == (gains and "closure" not in expected)
-    assert sentence.startswith("No fault found, as far as") == bool(expected - {"map"})
+    assert ("second pass lies on the first" in sentence) == first_pass
+    assert sentence.startswith("No fault found, as far as") == bool(expected)
     assert all(f.message for f in findings)
 
     # A fault is found by whatever was seen, and never denied.
@@ -84,7 +85,7 @@ def test_every_combination(clean, not_applied, gains, planes, first_pass, combin
     findings = examination_of(seen).findings
     testable = gains and (planes or "closure" not in expected)
     assert (("gain_not_applied", 1) in [(f.kind, f.tile) for f in findings]) == testable
-    assert "recorded gains make" not in summary_of(findings, True, True)[0]
+    assert "recorded gains make" not in summary_of(findings, True)[0]
 
 
 def test_mosaic_of_an_unseen_coadd_that_is_no_mean(clean):

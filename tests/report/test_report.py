@@ -47,7 +47,9 @@ def test_delta_line_counts_compared_pixels_only():
 
 def test_verdict_line():
     report = TwoPassReport((record(),), verdict="residual", worst=3, summary="Look here.")
-    assert report.verdict_line() == "[TwoPassVerdict] residual tiles=1 findings=0 worst_idx=3 Look here."
+    assert (
+        report.verdict_line() == "[TwoPassVerdict] residual picture=unknown tiles=1 findings=0 worst_idx=3 Look here."
+    )
     assert "tiles=2 findings=0 worst_idx=- " in TwoPassReport(delta=delta([[0.0]], [[0]])).verdict_line()
 
 
@@ -115,15 +117,16 @@ def test_summary_says_what_the_verdict_rests_on():
     found = Finding("offset", 1, 9.0, 7.0, "Tile 1 is off.", test="residual")
     closure_off = Finding("undetermined", None, np.nan, 0.0, "It is a median.", "", test="closure")
     untested = Finding("undetermined", None, np.nan, 0.0, "No overlap.", "", test="residual")
-    assert summary_of((found, untested), True, True) == ("Tile 1 is off.", 1)
-    assert summary_of((closure_off, untested), True, True) == ("No overlap.", None)
-    assert summary_of((closure_off,), True, True)[0] == (
-        "No fault found, as far as it could be tested: every tile agrees with the others and what went into the "
-        "coadd is gain × tile. It is a median."
+    assert summary_of((found, untested), True) == ("Tile 1 is off.", 1)
+    assert summary_of((closure_off, untested), True) == ("No overlap.", None)
+    assert summary_of((closure_off,), True)[0] == (
+        "No fault found, as far as it could be tested: every tile agrees with the others, what went into the coadd is "
+        "gain × tile and the second pass lies on the first. It is a median."
     )
-    assert summary_of((), True, True)[0] == (
-        "Every tile agrees with the others, what went into the coadd is gain × tile and the mosaic is what the "
-        "recorded gains make of them."
+    assert summary_of((), True)[0] == (
+        "Every tile agrees with the others, what went into the coadd is gain × tile, the second pass lies on the "
+        "first and the mosaic is what the recorded gains make of them."
     )
-    assert "gave no mosaic" in summary_of((), True, False)[0]
-    assert "DELTA_MAP=1" in summary_of((), False, True)[0]
+    no_mosaic = Finding("undetermined", None, np.nan, 0.0, "No mosaic.", "", test="mosaic")
+    assert summary_of((no_mosaic,), False) == ("No mosaic.", None)
+    assert "DELTA_MAP=1" in summary_of((), False)[0]

@@ -6,7 +6,7 @@ import pytest
 import zemosaic_instrument
 from zemosaic_twopass.command import cli
 from zemosaic_twopass.diagnosis.finding import NOTES, PIPELINE, RESIDUAL
-from zemosaic_twopass.synthetic.faults import FAULTS, PIPELINE_FAULTS, Fault, faulty_pass
+from zemosaic_twopass.synthetic.faults import CALLER_FAULTS, FAULTS, PIPELINE_FAULTS, Fault, faulty_pass
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def faulty_report(scene, worker, fault, directory, debug_log, before):
     return probe.reports[-1]
 
 
-@pytest.mark.parametrize("kind", PIPELINE_FAULTS)
+@pytest.mark.parametrize("kind", sorted(set(PIPELINE_FAULTS) - set(CALLER_FAULTS)))
 def test_fault_behind_the_probe(kind, rgb_scene, worker, tmp_path, debug_log):
     original = worker.reproject_and_coadd, worker.reproject_and_coadd_wrapper
     report = faulty_report(rgb_scene, worker, Fault.parse(f"{kind}:1"), tmp_path, debug_log, before=False)
@@ -45,6 +45,16 @@ def test_fault_behind_the_probe(kind, rgb_scene, worker, tmp_path, debug_log):
     lines = [text for _, text in debug_log.handlers[0].messages if text.startswith("[TwoPassFinding]")]
     assert len(lines) == len(report.findings)
     assert f"kind={kind} " in " ".join(lines)
+
+
+@pytest.mark.parametrize("kind", CALLER_FAULTS)
+def test_fault_of_the_caller(kind, rgb_scene, worker, tmp_path, debug_log):
+    probe = zemosaic_instrument.TwoPassProbe(worker, directory=tmp_path, strict=True, downsample=4)
+    with faulty_pass(worker, [Fault.parse(kind)]), probe:
+        rgb_scene.merged(worker, debug_log)
+    report = probe.reports[-1]
+    assert [(f.kind, f.tile) for f in report.findings if f.kind in PIPELINE] == [(kind, None)]
+    assert report.verdict == "pipeline_bug"
 
 
 @pytest.mark.parametrize("kind", sorted(CLOSURE_ONLY))
@@ -92,7 +102,7 @@ def test_command_names_the_fault_last(tmp_path, capsys, monkeypatch):
     assert cli.main(["demo", "--fault", "offset:2:40", "--fail-on", "residual", "--out", str(tmp_path)]) == 1
     *_, finding, verdict = capsys.readouterr().out.splitlines()
     assert finding.startswith("[TwoPassFinding] idx=2 kind=offset value=")
-    assert verdict.startswith("[TwoPassVerdict] residual tiles=4 findings=1 worst_idx=2 ")
+    assert verdict.startswith("[TwoPassVerdict] residual picture=unknown tiles=4 findings=1 worst_idx=2 ")
 
 
 def test_command_refuses_a_tile_that_is_not_there(capsys):

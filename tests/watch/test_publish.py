@@ -1,5 +1,8 @@
 """What a probe writes, and the lines that say so."""
 
+import logging
+from dataclasses import replace
+
 import mini
 import numpy as np
 import pytest
@@ -9,17 +12,27 @@ from reports import WITHOUT_MAP, make_report, names
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.report.artefacts import ARTEFACTS, MAP_NAME, PAGE_NAME, TABLE_NAME
 from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE
-from zemosaic_twopass.report.report import file_lines
+from zemosaic_twopass.report.report import log_lines
 
 
 def test_log_lines_name_directory_and_page(tmp_path):
     report = make_report()
     paths = report.write(tmp_path / "a b")
-    delta, files = file_lines(report, paths)
+    levels, (delta, *_, files, verdict) = zip(*log_lines(report, paths), strict=True)
+    assert (levels[0], set(levels[1:-1])) == (logging.DEBUG, {logging.INFO})
+    assert verdict == report.verdict_line()
     assert delta.startswith(f"[TwoPassDelta] wrote delta map: {tmp_path / 'a b' / MAP_NAME} shape=")
     assert files == f'[TwoPassReport] dir="{tmp_path}/a b" page="{tmp_path}/a b/{PAGE_NAME}" files=8'
-    assert file_lines(report, paths[:1])[1].endswith(" page=- files=1")
-    assert file_lines(report, ()) == []
+    assert log_lines(report, paths[:1])[-2][1].endswith(" page=- files=1")
+    assert not any("[TwoPassReport]" in line or "[TwoPassDelta]" in line for _, line in log_lines(report, ()))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "level"),
+    [("clean", "INFO"), ("residual", "INFO"), ("undetermined", "INFO"), ("pipeline_bug", "WARNING")],
+)
+def test_only_a_fault_of_the_pipeline_is_a_warning(verdict, level):
+    assert logging.getLevelName(log_lines(replace(make_report(), verdict=verdict), ())[-1][0]) == level
 
 
 def test_probe_says_where_the_files_are(tiny, tmp_path, tiles, debug_log):

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..console import progress, say
 from ..offline.gains import gains_from_report, gains_from_text
 from ..offline.replay import replay
-from ..report.report import file_lines, finding_lines, tile_lines
+from ..report.report import log_lines, tile_lines
 from ..settings import LOGGER_NAME
 from ..tiles.images import TileError
 from .runner import runner
@@ -54,7 +54,7 @@ def replay_command(options):
         found = {**report.to_dict(), "left_out": left_out, "files": [str(path) for path in files]}
         print(json.dumps(found, allow_nan=False))
     else:
-        for line in (*file_lines(report, files), *finding_lines(report.findings), report.verdict_line()):
+        for _, line in log_lines(report, files):
             say(line)
     return int(bool(left_out) or report.verdict == options.fail_on)
 

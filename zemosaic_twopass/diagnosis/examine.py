@@ -13,10 +13,12 @@ from .closure import Closure, close_mosaic
 from .finding import NOTES, PIPELINE, RESIDUAL, Finding, WhatIf
 from .fits import TileFit
 from .kinds import residual_findings, untested
+from .passes import compare_passes
 from .steps import gain_steps
 from .survey import compare, survey
 from .whatif import Gains, Mended, with_what_if
 
+NO_MOSAIC = "The second pass gave no mosaic."
 _SEAM_FLOOR = 0.5
 _CULPRITS = {
     "mask_bug": "the coadd used another mask for tile {tile} than it has, over {value:.3%} of its area",
@@ -71,7 +73,12 @@ def _examined(second_pass):
         return Examination(_ordered([(0.0, finding) for finding in [*found, untested(None, reason, "residual")]]))
     contract = _contract(second_pass)
     surveyed = survey(second_pass)
-    closure, closed = _close(second_pass, float(np.nanmedian([look.noise for look in surveyed.looks])))
+    closure, closed = None, []
+    if reason := _no_mosaic(second_pass):
+        found.append(untested(None, reason, "mosaic"))
+    else:
+        found += compare_passes(second_pass)
+        closure, closed = _close(second_pass, float(np.nanmedian([look.noise for look in surveyed.looks])))
     exact = [*found, *_merged(contract, closed)]
     ranked = [*((0.0, finding) for finding in exact), *residual_findings(surveyed), *_seam(surveyed, closure)]
     return _examination(ranked, surveyed, _gains(second_pass, closure, exact), closure)
@@ -120,18 +127,24 @@ def _gains(second_pass, closure, findings):
 
 def _unfit(second_pass):
     """Why nothing can be tested; empty where it can."""
-    tiles, mosaic, coverage = second_pass.tiles, second_pass.mosaic, second_pass.coverage
+    tiles = second_pass.tiles
     if not len(tiles):
         return "There are no tiles."
-    if mosaic is None:
-        return "The second pass gave no mosaic."
     strange = [type(wcs).__name__ for wcs in (second_pass.wcs, *tiles.wcs) if not isinstance(wcs, WCS)]
     if strange or second_pass.shape is None:
         return f"Where the tiles lie in the mosaic is not known: {strange[0] if strange else 'no shape'} for its WCS."
     try:
-        channels = tiles.check()
+        tiles.check()
     except TileError as error:
         return f"The tiles do not fit together: {error}."
+    return ""
+
+
+def _no_mosaic(second_pass):
+    """Why there is no mosaic of the second pass that could be looked into; empty where there is one."""
+    mosaic, coverage, channels = second_pass.mosaic, second_pass.coverage, second_pass.tiles.check()
+    if mosaic is None:
+        return NO_MOSAIC
     shape_out, shape = tuple(int(n) for n in second_pass.shape), np.shape(mosaic)
     own = shape[2] if len(shape) == 3 else 1
     reason = ""

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 
 PIPELINE = (
+    "second_pass_unused",
+    "pass_misregistration",
     "input_mutated",
     "gain_invalid",
     "gain_not_applied",
@@ -75,7 +77,7 @@ class Finding:
         Channel in which it is largest; None where it is not about one.
     runner_up : str
         The next best explanation and how many standard errors speak for it; empty where there is none.
-    test : {"contract", "gains", "closure", "residual", "seam", "map"}
+    test : {"merge", "passes", "contract", "gains", "closure", "mosaic", "residual", "seam", "map"}
         What it was found by, or, of a note, what could not be tested.
     tiles : tuple of int
         The two that a step is between, where the finding is about one step; else empty.

@@ -68,7 +68,7 @@ def coarse_places(stars, coarse):
                 stars[i].places[_within(stars[i].places, coarse[j].box, known[j])],
                 stars[j].places[_within(stars[j].places, coarse[i].box, known[i])],
             )
-            found = _nearby(*pair) or _voted(*pair)
+            found = common_offset(*pair)
             if found is not None:
                 meetings.append(Meeting((i, j), *found))
     shifts, groups = _along_the_surest(meetings, count)
@@ -107,6 +107,22 @@ def same_stars(places, tiles):
     use = np.flatnonzero(sizes[labels] > 1)
     use = use[np.argsort(labels[use], kind="stable")]
     return use, np.unique(labels[use], return_inverse=True)[1]
+
+
+def common_offset(first, second):
+    """The offset that most stars of two lists have in common, up to 48 px.
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (n, 2)
+        Places, the surest first.
+
+    Returns
+    -------
+    (ndarray, shape (2,), int) or None
+        Median of first − second, and how many stars speak for it; None where no offset stands out of chance.
+    """
+    return _nearby(first, second) or _voted(first, second)
 
 
 def _within(places, box, known):
@@ -194,7 +210,7 @@ def _taken_in(stars, coarse, shifts, groups, pair):
     """Join the second of two groups to the first where their stars let it; whether they did."""
     inside, own = (np.flatnonzero(groups == group) for group in pair)
     facing = _facing(stars, coarse, shifts, own, inside), _facing(stars, coarse, shifts, inside, own)
-    found = _nearby(*facing) or _voted(*facing)
+    found = common_offset(*facing)
     if found is not None:
         shifts[own] += found[0]
         groups[own] = pair[0]

@@ -11,19 +11,22 @@ def verdict_of(findings):
     Returns
     -------
     {"pipeline_bug", "residual", "undetermined", "clean"}
-        The first that applies: any pipeline kind; any residual kind; no tile could be compared with the others;
-        none of these.
+        The first that applies: any pipeline kind; any residual kind; there was no mosaic to look into, or no tile could
+        be compared with the others; none of these.
     """
     kinds = {finding.kind for finding in findings}
     if kinds & set(PIPELINE):
         return "pipeline_bug"
     if kinds & set(RESIDUAL):
         return "residual"
-    untested = any(f.kind == "undetermined" and f.tile is None and f.test == "residual" for f in findings)
-    return "undetermined" if untested else "clean"
+    return "undetermined" if any(map(_leaves_it_open, findings)) else "clean"
 
 
-def summary_of(findings, asked, ran):
+def _leaves_it_open(finding):
+    return finding.kind == "undetermined" and finding.tile is None and finding.test in ("mosaic", "residual")
+
+
+def summary_of(findings, asked):
     """One sentence on what was found, and the tile it is about.
 
     Parameters
@@ -32,8 +35,6 @@ def summary_of(findings, asked, ran):
         Worst first.
     asked : bool
         Whether a diagnosis was asked for.
-    ran : bool
-        Whether the second pass gave a mosaic.
 
     Returns
     -------
@@ -44,14 +45,12 @@ def summary_of(findings, asked, ran):
     verdict = verdict_of(findings)
     if asked and verdict in ("pipeline_bug", "residual"):
         return findings[0].message, findings[0].tile
-    if not ran:
-        return "The second pass gave no mosaic, the first pass stands: see the [TwoPass] lines above.", None
-    if not asked:
-        return "No delta map, so nothing was compared: set ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP=1.", None
     # Another reference of the map leaves no test out.
     open_questions = [finding for finding in findings if finding.kind == "undetermined" and finding.test != "map"]
     if verdict == "undetermined":
-        return next(f.message for f in open_questions if f.tile is None and f.test == "residual"), None
+        return next(f.message for f in open_questions if _leaves_it_open(f)), None
+    if not asked:
+        return "No delta map, so nothing was compared: set ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP=1.", None
     return _clean_summary(open_questions), None
 
 
@@ -62,6 +61,8 @@ def _clean_summary(open_questions):
     shown = [f"every tile but {alone} agrees with the others" if alone else "every tile agrees with the others"]
     if not fell_out & {"contract", "gains"}:
         shown.append("what went into the coadd is gain × tile")
+    if "passes" not in fell_out:
+        shown.append("the second pass lies on the first")
     if "closure" not in fell_out:
         made = "a weighted mean of the tiles" if "gains" in fell_out else "what the recorded gains make of them"
         shown.append(f"the mosaic is {made}")

@@ -70,9 +70,7 @@ def find_stars(tile, wcs):
         At most 3000; without those within 5 px of the edge or of a bad pixel, or 6 px of a brighter one. Empty where
         nothing stands out of the noise.
     """
-    image, good = _mean_image(channels_last(tile.pixels), tile.coverage)
-    rows, columns = _peaks(image, good)
-    x, y, errors = _centroids(image, good, rows, columns)
+    x, y, errors = locate_stars(tile.pixels, tile.coverage)
     if not len(x):
         return Stars(np.empty((0, 2)), np.empty(0))
     places, beside = np.moveaxis(pixels_between(tile.wcs, wcs, np.stack([x, x + 1]), np.stack([y, y])), 0, 2)
@@ -81,6 +79,27 @@ def find_stars(tile, wcs):
     known = np.flatnonzero(np.isfinite(places).all(axis=1) & np.isfinite(errors))
     order = known[np.argsort(errors[known], kind="stable")]
     return Stars(places[order], errors[order])
+
+
+def locate_stars(pixels, coverage=None):
+    """Find the stars of an image, in its own pixels.
+
+    Parameters
+    ----------
+    pixels : array_like, shape (H, W) or (H, W, C)
+        The mean of the channels is searched.
+    coverage : array_like, shape (H, W), optional
+        Pixels where it is not positive are left out, as those that are not finite are.
+
+    Returns
+    -------
+    x, y : ndarray, shape (n,)
+        Columns and rows of the centroids, from 0; empty where nothing stands out of the noise.
+    errors : ndarray, shape (n,)
+        Standard error of each coordinate from the noise of the pixels.
+    """
+    image, good = _mean_image(channels_last(pixels), coverage)
+    return _centroids(image, good, *_peaks(image, good))
 
 
 def _mean_image(planes, coverage):

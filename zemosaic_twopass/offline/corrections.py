@@ -123,7 +123,7 @@ def _comparison(found):
 
 
 def _comparison_line(when, found):
-    compared, worst = sum(fit is not None for fit in found.fits), summary_of(found.findings, True, True)[1]
+    compared, worst = sum(fit is not None for fit in found.fits), summary_of(found.findings, True)[1]
     return (
         f"[TwoPassRepair] {when} verdict={verdict_of(found.findings)} tiles={compared} "
         f"findings={len(found.findings)} worst_idx={'-' if worst is None else worst}"

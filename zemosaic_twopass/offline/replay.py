@@ -217,7 +217,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
         return run(partial(try_samples, target=target), [used[index] for index in indices], places)
 
     findings = found.findings
-    summary, worst = summary_of(findings, True, True)
+    summary, worst = summary_of(findings, True)
     report = TwoPassReport(
         tuple(replace(record, fit=fit) for record, fit in zip(records, found.fits, strict=True)),
         delta,

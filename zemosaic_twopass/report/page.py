@@ -17,19 +17,16 @@ from .tables import flagged_tiles, short_table, tile_table
 
 # What each verdict means for somebody who has to decide what to do next.
 VERDICT_TEXTS = {
-    "clean": (
-        "Clean",
-        "The tests that could be made found nothing: the second pass did what it should, and no tile stands out.",
-    ),
+    "clean": ("Clean", "The tests that could be made found nothing."),
     "residual": (
         "Residual",
-        "The second pass did what it should, but a tile does not agree with the others. "
-        "The cause is in the data or in the gains, not in the code: see the findings.",
+        "A tile does not agree with the others, or the gains made a step. What could be tested of the pass itself is "
+        "as it should be.",
     ),
     "pipeline_bug": (
         "Pipeline fault",
-        "The second pass did not do what it was meant to do with at least one tile. "
-        "Do not trust this mosaic; the findings say which step and which tile.",
+        "A step of the pipeline did not do what it was meant to do. The findings say which step, which tile, and "
+        "whether the mosaic can be used.",
     ),
     "undetermined": (
         "Undetermined",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     # Brings scipy's solvers, which a report needs no more.
     from ..diagnosis.evidence import Evidence
     from ..diagnosis.fits import TileFit
+    from ..diagnosis.merge import Merge
 
 SCHEMA = "zemosaic-twopass-report"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _CORNERS = slice(None, None, 8)
+_MOST_LINES = 6
 
 
 def _now():
@@ -92,6 +95,10 @@ class TwoPassReport:
     evidence : tuple of Evidence
         For the worst six findings or, where there is none, for what comes closest to one; for the picture, and not in
         the JSON.
+    merge : Merge or None
+        What the caller of the second pass made of it; None where that is not known.
+    picture : {"no_seam", "faint", "visible", "unknown"}
+        Whether the last mosaic that was seen has a seam.
     """
 
     tiles: tuple[TileRecord, ...] = ()
@@ -106,6 +113,8 @@ class TwoPassReport:
     after_gain: bool = True
     created: str = field(default_factory=_now)
     evidence: tuple[Evidence, ...] = ()
+    merge: Merge | None = None
+    picture: str = "unknown"
 
     @property
     def tile_count(self):
@@ -135,12 +144,14 @@ class TwoPassReport:
                 "schema_version": SCHEMA_VERSION,
                 "created": self.created,
                 "verdict": self.verdict,
+                "picture": self.picture,
                 "worst": self.worst,
                 "summary": self.summary,
                 "findings": [asdict(finding) for finding in self.findings],
                 "tiles": [asdict(tile) for tile in self.tiles],
                 "corners": [outline[_CORNERS].round(7) for outline in self.outlines],
                 "delta": delta,
+                "merge": None if self.merge is None else asdict(self.merge),
                 "settings": self.settings,
                 "versions": package_versions(),
             }
@@ -149,8 +160,8 @@ class TwoPassReport:
     def verdict_line(self):
         """The last log line of the report: the verdict and one sentence."""
         return (
-            f"[TwoPassVerdict] {self.verdict} tiles={self.tile_count} findings={len(self.findings)} "
-            f"worst_idx={'-' if self.worst is None else self.worst} {self.summary}"
+            f"[TwoPassVerdict] {self.verdict} picture={self.picture} tiles={self.tile_count} "
+            f"findings={len(self.findings)} worst_idx={'-' if self.worst is None else self.worst} {self.summary}"
         )
 
     def write(self, directory, logger=None):
@@ -192,12 +203,19 @@ def tile_lines(record):
 
 
 def finding_lines(findings):
-    """The log lines of findings, in their order; notes of one kind about several tiles have one."""
-    return [
+    """The log lines of findings, in their order: six at most, and how many more there are.
+
+    Notes of one kind about several tiles have one line.
+    """
+    found = grouped(findings)
+    lines = [
         f"[TwoPassFinding] idx={tiles or '-'} kind={finding.kind} value={finding.value:.6g} "
         f"unit={finding.unit or '-'} sigma={finding.sigma:.6g} {finding.message}"
-        for finding, tiles in grouped(findings)
+        for finding, tiles in found[:_MOST_LINES]
     ]
+    if more := len(found) - len(lines):
+        lines.append(f"[TwoPassFinding] and {more} more, on the page and in the JSON")
+    return lines
 
 
 def delta_line(delta, path):
@@ -211,25 +229,32 @@ def delta_line(delta, path):
     )
 
 
-def file_lines(report, paths):
-    """The log lines of the files of a report: the map, then the directory and the page.
+def log_lines(report, paths):
+    """The log lines of a report, the verdict last.
 
     Parameters
     ----------
     report : TwoPassReport
     paths : sequence of pathlib.Path
-        As `write` gives them; no line for none.
+        Its files as `write` gives them.
 
     Returns
     -------
-    list of str
+    list of (int, str)
+        Level and text of each: the map at DEBUG; what became of the pass, findings, folder and verdict at INFO, the
+        verdict of a pipeline fault at WARNING.
     """
     names = {path.name: path for path in paths}
-    lines = [delta_line(report.delta, names[MAP_NAME])] if MAP_NAME in names else []
+    lines = [(logging.DEBUG, delta_line(report.delta, names[MAP_NAME]))] if MAP_NAME in names else []
+    if report.merge is not None:
+        lines.append((logging.INFO, report.merge.line()))
+    lines += [(logging.INFO, line) for line in finding_lines(report.findings)]
     if paths:
         page = label(str(names.get(PAGE_NAME, "")))
-        lines.append(f"[TwoPassReport] dir={label(str(paths[0].parent))} page={page} files={len(paths)}")
-    return lines
+        line = f"[TwoPassReport] dir={label(str(paths[0].parent))} page={page} files={len(paths)}"
+        lines.append((logging.INFO, line))
+    urgent = report.verdict == "pipeline_bug"
+    return [*lines, (logging.WARNING if urgent else logging.INFO, report.verdict_line())]
 
 
 def label(name):

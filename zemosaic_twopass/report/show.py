@@ -16,9 +16,10 @@ from ..files import bounded_text
 from .artefacts import JSON_NAME, TABLE_NAME
 from .grouping import grouped
 from .page import VERDICT_TEXTS, finding_size
-from .report import SCHEMA, SCHEMA_VERSION
+from .report import SCHEMA
 from .tables import short_table
 
+_READABLE = 1, 2
 # Of a table: its head is YAML, which is slow to read, and every cell of a column takes the room of its longest.
 _MAX_HEAD_BYTES = 256 * 1024
 _MAX_CHARACTERS = 1 << 28
@@ -192,8 +193,8 @@ def _check(report):
     if not isinstance(report, dict):
         raise ValueError(f"{type(report).__name__}, an object is needed")
     found = report.get("schema"), report.get("schema_version")
-    if found != (SCHEMA, SCHEMA_VERSION):
-        raise ValueError(f"schema {found!r:.100} != {(SCHEMA, SCHEMA_VERSION)}")
+    if found[0] != SCHEMA or found[1] not in _READABLE or isinstance(found[1], bool):
+        raise ValueError(f"schema {found!r:.100} != {SCHEMA!r} of version {' or '.join(map(str, _READABLE))}")
     if not isinstance(report.get("verdict"), str) or report["verdict"] not in VERDICT_TEXTS:
         raise ValueError(f"verdict {report.get('verdict')!r:.100} is not one of {', '.join(VERDICT_TEXTS)}")
     if not isinstance(report.get("summary"), str):

@@ -9,7 +9,7 @@ from unittest import mock
 
 import numpy as np
 
-from ..watch.hooks import COADD, GAINS, UTILS
+from ..watch.hooks import CALLER, COADD, GAINS, UTILS
 
 # Size used when a fault is ordered without one, and what it is measured in.
 FAULTS = {
@@ -22,6 +22,8 @@ FAULTS = {
     "undetermined": (1.0, "tiles left"),
 }
 PIPELINE_FAULTS = {
+    "second_pass_unused": (1.0, "pass"),
+    "pass_misregistration": (15.0, "px"),
     "gain_not_applied": (1.0, "gain"),
     "gain_swapped": (1.0, "tiles on"),
     "gain_mismatch": (1.01, "factor"),
@@ -34,6 +36,8 @@ PIPELINE_FAULTS = {
     "clip_saturated": (1.0, "clip"),
     "gain_guard": (1.0, "gain"),
 }
+# Those that the caller of the second pass makes, around it.
+CALLER_FAULTS = ("second_pass_unused", "pass_misregistration")
 # Short names that people use.
 _SHORT = {"gain": "gain_residual", "shift": "astrometry"}
 
@@ -112,9 +116,29 @@ def faulty_pass(worker, faults):
         if any(fault.kind in PIPELINE_FAULTS for fault in faults):
             replace(worker, GAINS, functools.partial(_gains, faults, seen))
             replace(owner, COADD, functools.partial(_coadd, faults, seen))
+        if any(fault.kind in CALLER_FAULTS for fault in faults):
+            replace(worker, CALLER, functools.partial(_caller, faults))
         if any(fault.kind == "gain_seam" for fault in faults):
             replace(worker, "reproject_and_coadd", _without_background_matching)
         yield
+
+
+def _caller(faults, original, mosaic, coverage, **kwargs):
+    """A caller that displaces all tiles on their way into the second pass, or keeps the first."""
+    kinds = {fault.kind: fault for fault in faults}
+    if fault := kinds.get("pass_misregistration"):
+        kwargs["collected_tiles"] = [
+            _displaced(entry, fault.size * direction_of(0)) for entry in kwargs["collected_tiles"]
+        ]
+    result = original(mosaic, coverage, **kwargs)
+    return (mosaic, coverage) if "second_pass_unused" in kinds else result
+
+
+def _displaced(entry, pixels):
+    pixels_of_tile, wcs, *rest = entry
+    wcs = wcs.deepcopy()
+    wcs.wcs.crpix -= pixels
+    return pixels_of_tile, wcs, *rest
 
 
 def _gains(faults, seen, original, tiles, *args, **kwargs):
@@ -148,7 +172,7 @@ def _coadd(faults, seen, original, data_list, wcs_list, *args, **kwargs):
             wcs = list(wcs)
             wcs[index] = wcs[index].deepcopy()
             wcs[index].wcs.crpix += fault.size * direction_of(index)
-        else:
+        elif fault.kind not in CALLER_FAULTS:
             planes[index] = faulty_plane(planes[index], fault, gains[index])
     return original(planes, wcs, *args, **kwargs)
 

@@ -58,15 +58,15 @@ def delta_maps(second_pass, downsample):
     Returns
     -------
     (DeltaMap, DeltaMap)
-        After and before the gain. Without a first-pass mosaic the reference of each is the tiles'
-        own coadd before the gain. (None, None) for a mosaic smaller than one block, which has no map.
+        After and before the gain. Without a first-pass mosaic of the second's shape the reference of each is the
+        tiles' own coadd before the gain. (None, None) for a mosaic smaller than one block, which has no map.
 
     Raises
     ------
     ValueError
         If tiles, WCS, reference and output shape do not fit together.
     """
-    tiles, first_pass = second_pass.tiles, second_pass.first_pass
+    tiles, first_pass = second_pass.tiles, _reference_of(second_pass)
     if len(tiles) != len(tiles.wcs):
         raise ValueError(f"{len(tiles)} tiles != {len(tiles.wcs)} WCS")
     if min(second_pass.shape) < downsample:
@@ -85,6 +85,12 @@ def delta_maps(second_pass, downsample):
     else:
         reference, base = "first_pass", grid.average(first_pass)
     return compare_tiles(corrected, base, grid, reference), compare_tiles(given, base, grid, reference)
+
+
+def _reference_of(second_pass):
+    """The first-pass mosaic where it goes with the map; None where it was not seen or has another shape."""
+    first, shape = second_pass.first_pass, second_pass.shape
+    return None if first is None or np.shape(first)[:2] != tuple(shape) else first
 
 
 def tile_outlines(tiles):
@@ -113,7 +119,9 @@ def settings_of(capture, downsample):
 def examination_of(second_pass):
     """What `examine` finds in a second pass, and whether its delta map has another reference than it should."""
     found = examine(second_pass)
-    if second_pass.mosaic is None or second_pass.first_pass is not None:
+    first, shape = second_pass.first_pass, second_pass.shape
+    if first is None or second_pass.mosaic is None or shape is None or _reference_of(second_pass) is not None:
         return found
-    unseen = "The first-pass mosaic was not seen: the map holds the tiles against their own mean instead."
-    return replace(found, findings=(*found.findings, untested(None, unseen, "map")))
+    why = f"The first-pass mosaic has shape {np.shape(first)[:2]} != {tuple(shape)} of the second: the map holds the "
+    note = untested(None, why + "tiles against their own mean instead.", "map")
+    return replace(found, findings=(*found.findings, note))

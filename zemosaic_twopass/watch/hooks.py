@@ -5,13 +5,13 @@ The observers have the signature of a wrapt wrapper but need no wrapt.
 
 from __future__ import annotations
 
-import contextvars
 import inspect
 import sys
 
 import numpy as np
 
 from ..guard import quietly
+from .caller import Caller, under_way
 from .run import arguments_of, noted, observed_run
 
 SECOND_PASS = "run_second_pass_coverage_renorm"
@@ -38,9 +38,6 @@ _MAY_LACK = {"2025-10-31": ("first_pass",)}
 # Probes that are open; asked to look after themselves when a call comes that belongs to no run of theirs.
 open_probes = []
 
-# Gives the first-pass mosaic of the caller that is under way in this thread.
-first_pass = contextvars.ContextVar("zemosaic_first_pass", default=None)
-
 
 def observe_gains(wrapped, instance, args, kwargs):
     """Note the gain list that the pipeline computes for a run of ours."""
@@ -56,27 +53,24 @@ def observe_coadd(wrapped, instance, args, kwargs):
 
 
 def observe_caller(wrapped, instance, args, kwargs):
-    """Note the first-pass mosaic, which only the caller of the second pass holds."""
-    caller = _Caller(wrapped, args, kwargs)
-    token = first_pass.set(caller.mosaic)
+    """Note the first-pass mosaic, which only the caller of the second pass holds, and what it makes of the second."""
+    caller = Caller(lambda: arguments_of(wrapped, args, kwargs))
+    token = under_way.set(caller)
     try:
-        return wrapped(*args, **kwargs)
+        result = wrapped(*args, **kwargs)
+    except Exception:
+        quietly(caller.close, None)
+        raise
+    except BaseException:
+        caller.drop()
+        raise
     finally:
-        first_pass.reset(token)
+        under_way.reset(token)
         if not caller.asked:
             quietly(_look_after)
-
-
-class _Caller:
-    """A call of the caller; asked for its mosaic inside the run, so that one guard takes whatever fails in a pass."""
-
-    def __init__(self, *call):
-        self.call = call
-        self.asked = False
-
-    def mosaic(self):
-        self.asked = True
-        return arguments_of(*self.call)["final_mosaic_data"]
+    if error := quietly(caller.close, result):
+        raise error
+    return result
 
 
 def _note_gains(args, kwargs, gains):

@@ -4,70 +4,122 @@ from __future__ import annotations
 
 import logging
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from ..diagnosis.examine import Examination
+from ..diagnosis.examine import NO_MOSAIC, Examination
 from ..diagnosis.gather import gather, sampler
+from ..diagnosis.kinds import untested
+from ..diagnosis.merge import merge_finding
 from ..diagnosis.verdict import summary_of, verdict_of
 from ..files import whole_file
 from ..parallel import apart
 from ..report.artefacts import MAP_NAME, ArtefactError
-from ..report.report import TwoPassReport, file_lines, finding_lines, tile_lines
+from ..report.report import TwoPassReport, log_lines, tile_lines
 from ..settings import Settings
 from .build import delta_maps, examination_of, settings_of, tile_outlines, tile_records
 from .runs import prune_runs, run_folder
 
 
-def publish(run, ran, probe):
-    """Make the report of a call for one probe, keep it there, write its files and its lines.
+@dataclass(eq=False)
+class Draft:
+    """The report of a pass that has ended, whole but for what its caller makes of it.
+
+    Attributes
+    ----------
+    probe : TwoPassProbe
+        Whose settings count, and who keeps the report.
+    logger : logging.Logger
+    report : TwoPassReport
+    """
+
+    probe: object
+    logger: logging.Logger
+    report: TwoPassReport
+
+    @property
+    def wanted(self):
+        """Whether anything is to be said: a map was asked for, or the log is at DEBUG."""
+        return self.probe.delta_map or self.logger.isEnabledFor(logging.DEBUG)
+
+
+def draft_of(run, probe):
+    """Examine a call for one probe, and say the lines of its tiles.
+
+    Each part is guarded by itself: one that cannot be made takes no other with it.
 
     Parameters
     ----------
     run : Run
         After its body.
-    ran : bool
-        Whether the body gave a mosaic.
     probe : TwoPassProbe
-        Whose settings count.
+
+    Returns
+    -------
+    Draft
+    """
+    logger, capture = probe.logger_of(run), run.capture
+    second_pass = capture.second_pass
+    records, maps, outlines, settings, evidence = (), (None, None), (), {}, ()
+    found = Examination(() if second_pass.mosaic is not None else (untested(None, NO_MOSAIC, "mosaic"),))
+    with run.guard():
+        records = tile_records(capture, probe.names)
+    for record in records:
+        run.say(logger, [(logging.DEBUG, line) for line in tile_lines(record)])
+    if probe.delta_map:
+        # What cannot be examined is not clean.
+        found = Examination((untested(None, "The diagnosis failed: see the warning in the log.", "residual"),))
+        with run.guard():
+            found = examination_of(second_pass)
+        with run.guard():
+            evidence = gather(found, sampler(second_pass), second_pass)
+        with run.guard():
+            if second_pass.mosaic is not None:
+                maps = delta_maps(second_pass, probe.downsample)
+                outlines = tile_outlines(second_pass.tiles) if maps[0] else ()
+    with run.guard():
+        settings = settings_of(capture, probe.downsample)
+    tiles = tuple(replace(record, fit=fit) for record, fit in zip_longest(records, found.fits) if record is not None)
+    report = TwoPassReport(tiles, *maps, found.findings, evidence=evidence, outlines=outlines, settings=settings)
+    return Draft(probe, logger, report)
+
+
+def publish(run, draft, merge):
+    """Finish the report of a call, keep it with its probe, write its files and its lines.
+
+    Parameters
+    ----------
+    run : Run
+    draft : Draft
+    merge : Merge or None
+        What the caller made of the second pass; None where there is none or that is not known.
 
     Raises
     ------
     ArtefactError
         If a file cannot be written, after all were tried; the report is among the probe's by then.
     """
-    logger = probe.logger_of(run)
-    records = tile_records(run.capture, probe.names) if logger.isEnabledFor(logging.DEBUG) else ()
-    for record in records:
-        run.say(logger, *tile_lines(record))
-    second_pass = run.capture.second_pass
-    maps = delta_maps(second_pass, probe.downsample) if probe.delta_map and ran else (None, None)
-    found = examination_of(second_pass) if probe.delta_map else Examination(())
-    findings, evidence = found.findings, ()
-    if probe.delta_map:
-        # A finding stands without its picture too.
-        with run.guard():
-            evidence = gather(found, sampler(second_pass), second_pass)
-    summary, worst = summary_of(findings, probe.delta_map, ran)
-    report = TwoPassReport(
-        tuple(replace(record, fit=fit) for record, fit in zip_longest(records, found.fits) if record is not None),
-        *maps,
-        findings,
-        verdict_of(findings) if probe.delta_map and ran else "undetermined",
-        worst,
-        summary,
-        evidence=evidence,
-        outlines=tile_outlines(second_pass.tiles) if maps[0] else (),
-        settings=settings_of(run.capture, probe.downsample),
-    )
+    probe, logger, report = draft.probe, draft.logger, draft.report
+    findings = report.findings
+    if probe.delta_map and merge is not None and merge.unused:
+        findings = (merge_finding(merge, verdict_of(findings) == "clean"), *findings)
+    summary, worst = summary_of(findings, probe.delta_map)
+    verdict = verdict_of(findings) if probe.delta_map else "undetermined"
+    report = replace(report, findings=findings, verdict=verdict, summary=summary, worst=worst, merge=merge)
     probe.reports.append(report)
-    last = (*finding_lines(report.findings), report.verdict_line())
+    files, failed = (), None
     try:
         files = apart(_write, report, probe.directory, logger)
     except ArtefactError as error:
-        run.say(logger, *file_lines(report, error.written), *last)
-        raise
-    run.say(logger, *file_lines(report, files), *last)
+        files, failed = error.written, error
+    if draft.wanted:
+        run.say(logger, log_lines(report, files))
+    if failed is not None:
+        try:
+            raise failed
+        finally:
+            # It leads to this frame, which must not lead back.
+            failed = None
 
 
 def _write(report, directory, logger):

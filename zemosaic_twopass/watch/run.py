@@ -55,10 +55,13 @@ class Run:
         Who listens.
     args, kwargs : tuple, dict
         What the body is to be called with.
+    caller : Caller or None
+        Who calls it, holds the first pass and decides what becomes of the second.
     """
 
-    def __init__(self, probes, args, kwargs):
+    def __init__(self, probes, args, kwargs, caller=None):
         self.probes = probes
+        self._caller = caller
         self.args = args
         self.kwargs = kwargs
         # Both come when the call is opened; a run without them still keeps its inner calls from complaining.
@@ -96,33 +99,33 @@ class Run:
         except Exception:
             return logging.getLogger(LOGGER_NAME)
 
-    def say(self, logger, *lines):
-        """Log lines at DEBUG, each once a logger however many probes are open.
+    def say(self, logger, lines):
+        """Log lines, pairs of a level and a text, each once a logger however many probes are open.
 
         A logger that cannot take them costs the lines, not the report.
         """
         with self.guard():
-            for line in lines:
+            for level, line in lines:
                 if (id(logger), line) not in self._said:
                     self._said.add((id(logger), line))
-                    logger.debug("%s", line)
+                    logger.log(level, "%s", line)
 
     @classmethod
-    def opened(cls, probes, function, args, kwargs, first_pass):
+    def opened(cls, probes, function, args, kwargs, caller=None):
         """Before the body: read the arguments, be found by the inner calls, describe the tiles.
 
-        `first_pass` gives the mosaic of the first pass; None where there is no caller that holds it.
+        `caller` is the `Caller` that is under way, where there is one.
         """
-        run = cls(probes, args, kwargs)
+        run = cls(probes, args, kwargs, caller)
         try:
-            run._open(function, first_pass)
+            run._open(function)
         except BaseException:
             # Interrupted: a run that stayed known would take the next call on the same list for its own.
-            run.close(None, interrupted=True)
+            run.drop()
             raise
         return run
 
-    def _open(self, function, first_pass):
+    def _open(self, function):
         # Each step has a guard of its own: a run that is found by its inner calls keeps them from complaining too.
         with self.guard():
             self.capture = RunCapture({})
@@ -131,30 +134,33 @@ class Run:
                 probe.hold_hooks()
         mosaic = None
         with self.guard():
-            mosaic = first_pass and first_pass()
+            mosaic = self._caller and self._caller.first_pass()
         with self.guard():
             arguments = arguments_of(function, self.args, self.kwargs)
             self._register(function, arguments)
             # Known even if the rest of the call cannot be read.
             self.logger = arguments.get("logger")
+            for probe in self.probes:
+                # Once more: an application may open its log after the worker was attached to.
+                self.say(probe.logger_of(self), [(logging.INFO, probe.description(function))])
             if "tiles" not in arguments:
                 # Something that takes (*args, **kwargs) stands in its place.
                 raise TypeError(f"{function} gives its arguments no names: put functools.wraps on it")
             self.capture = RunCapture(arguments, mosaic)
-            if any(probe.logger_of(self).isEnabledFor(logging.DEBUG) for probe in self.probes):
+            if any(probe.delta_map or probe.logger_of(self).isEnabledFor(logging.DEBUG) for probe in self.probes):
                 self.capture.scans = scans_as_given(self.capture.second_pass.tiles)
             if any(probe.delta_map for probe in self.probes):
                 self.capture.second_pass.before = fingerprints(self.capture.second_pass)
 
-    def close(self, result, interrupted=False):
-        """After the body: one report a probe, then let go of everything.
+    def close(self, result, error=None):
+        """After the body: examine the pass, and publish it now or when its caller returns; let go of everything else.
 
         Parameters
         ----------
         result : object
             What the body gave; None where it gave no mosaic.
-        interrupted : bool, optional
-            Whether the body was interrupted, so that no report is due.
+        error : Exception, optional
+            What ended the body; only its text is kept.
 
         Returns
         -------
@@ -162,24 +168,48 @@ class Run:
             The first error of the diagnostics if a probe is strict, to be raised by the caller.
         """
         try:
-            if not interrupted:
-                with self.guard():
-                    self._check()
-                # A worker that gives something else than a pair gave no mosaic that could be looked at.
-                if self.capture is not None and isinstance(result, tuple) and len(result) == 2:
-                    self.capture.second_pass.mosaic, self.capture.second_pass.coverage = result
-                with self.guard():
-                    publish = apart(_publisher)
-                    for probe in self.probes:
-                        with self.guard():
-                            publish(self, result is not None, probe)
-        finally:
-            _running.pop(self._key, None)
             with self.guard():
-                if self.capture is not None:
-                    self.capture.close()
+                self._check()
+            # A worker that gives something else than a pair gave no mosaic that could be looked at.
+            if self.capture is not None and isinstance(result, tuple) and len(result) == 2:
+                self.capture.second_pass.mosaic, self.capture.second_pass.coverage = result
+            drafts, trouble = [], ""
+            with self.guard():
+                if error is not None:
+                    trouble = " ".join(f"{type(error).__name__}: {error}".split())
+            with self.guard():
+                draft_of, _ = apart(_publishing)
+                for probe in self.probes:
+                    with self.guard():
+                        drafts.append(draft_of(self, probe))
+            if self._caller is not None and drafts:
+                self._caller.hold(self, drafts, self._passes(), trouble)
+                return None
+        finally:
+            self.drop()
+        return self.publish(drafts, None)
+
+    def publish(self, drafts, merge):
+        """Publish drafts, with what the caller made of the pass; as `close`."""
+        with self.guard():
+            _, publish = apart(_publishing)
+            for draft in drafts:
+                with self.guard():
+                    publish(self, draft, merge)
         error, self._error = self._error, None
         return error
+
+    def drop(self):
+        """Let go of the call: of its arrays, and of being found by its inner calls."""
+        _running.pop(self._key, None)
+        with self.guard():
+            if self.capture is not None:
+                self.capture.close()
+
+    def _passes(self):
+        second_pass = self.capture.second_pass
+        first = second_pass.first_pass, second_pass.first_coverage
+        return first, (second_pass.mosaic, second_pass.coverage)
 
     def _register(self, function, arguments):
         """Make the call's own WCS list, which every inner call carries, lead back to this run."""
@@ -204,11 +234,11 @@ class Run:
             raise TileError(f"gain list: {len(gains)} values != {len(tiles)} tiles")
 
 
-def _publisher():
+def _publishing():
     # Only now: it brings the numerics, of which a process whose second pass never runs needs nothing.
-    from .publish import publish
+    from .publish import draft_of, publish
 
-    return publish
+    return draft_of, publish
 
 
 def observed_run(args, kwargs):

@@ -1,0 +1,118 @@
+"""What became of the second pass: how much of it is in what its caller returned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..tiles.planes import channels_last
+from .finding import Finding
+
+# Rows that are compared at a time.
+_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What the caller of a second pass made of it.
+
+    Attributes
+    ----------
+    share : float
+        Of the pixels that both passes cover and in which they differ, the part in which the caller returned the second;
+        NaN where there is no such pixel.
+    pixels : int
+        How many these are.
+    reason : str
+        Why nothing of the second pass was returned, as far as that can be seen; empty where something was, or where
+        the two do not differ.
+    """
+
+    share: float
+    pixels: int
+    reason: str = ""
+
+    @property
+    def unused(self):
+        """Whether nothing of the second pass is in what the caller returned."""
+        return bool(self.reason)
+
+    def line(self):
+        """The log line of it."""
+        said = self.reason or "the part of the second pass in what its caller returned, where both passes differ"
+        if not self.pixels and not self.unused:
+            said = "both passes are equal wherever both are: nothing is claimed"
+        return f"[TwoPassMerge] second_pass={self.share:.6g} pixels={self.pixels} {said}"
+
+
+def merge_of(first, second, returned, trouble=""):
+    """What a caller made of a second pass.
+
+    Parameters
+    ----------
+    first, second : (mosaic, coverage)
+        Of each pass: ndarray, shape (H, W) or (H, W, C), and ndarray, shape (H, W); None for what is not known. A
+        second pass without a mosaic gave none.
+    returned : ndarray, shape as `first` or `second`, or None
+        The mosaic that the caller returned.
+    trouble : str, optional
+        Text of the exception that ended the second pass.
+
+    Returns
+    -------
+    Merge or None
+        None where it cannot be told: a mosaic is missing, or what was returned has the shape of neither.
+    """
+    coverages = [coverage for _, coverage in (first, second)]
+    first, second = first[0], second[0]
+    if second is None:
+        return Merge(0.0, 0, f"it ended with {trouble}" if trouble else "it gave no mosaic")
+    if first is None or returned is None:
+        return None
+    first, second, returned = map(channels_last, (first, second, returned))
+    if first.shape != second.shape:
+        if returned.shape != first.shape:
+            return None
+        shapes = f"its mosaic has shape {second.shape[:2]} != {first.shape[:2]} of the first pass"
+        return Merge(0.0, 0, shapes)
+    if returned.shape != first.shape:
+        return None
+    differ = taken = 0
+    for top in range(0, len(first), _ROWS):
+        one, two, got = (array[top : top + _ROWS] for array in (first, second, returned))
+        with np.errstate(invalid="ignore"):
+            apart = (one != two).any(axis=2) & np.isfinite(one).all(axis=2) & np.isfinite(two).all(axis=2)
+            for coverage in coverages:
+                if np.shape(coverage) == first.shape[:2]:
+                    apart &= np.asarray(coverage)[top : top + _ROWS] > 0
+            # What was done to it afterwards leaves it nearer to the one that it was.
+            nearer = np.abs(got - two).sum(axis=2) < np.abs(got - one).sum(axis=2)
+        differ += int(np.count_nonzero(apart))
+        taken += int(np.count_nonzero(apart & nearer))
+    if not differ:
+        return Merge(np.nan, 0)
+    none = f"its caller kept the first pass in all {differ} pixels in which the two differ"
+    return Merge(taken / differ, differ, "" if taken else none)
+
+
+def merge_finding(merge, sound):
+    """The finding on a second pass that had no effect.
+
+    Parameters
+    ----------
+    merge : Merge
+        One that is `unused`.
+    sound : bool
+        Whether nothing else was found.
+
+    Returns
+    -------
+    Finding
+    """
+    stands = "is sound as far as it was seen" if sound else "has what the other findings say of the tiles"
+    advice = "see the [TwoPass] lines of the log"
+    if "shape" in merge.reason:
+        advice = "a crop of the mosaic to its signal leads there: switch that crop off to have the second pass"
+    message = f"The second pass had no effect: {merge.reason}. The first pass stands and {stands}; {advice}."
+    return Finding("second_pass_unused", None, merge.share, np.inf, message, "share", test="merge")

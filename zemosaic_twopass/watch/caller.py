@@ -1,0 +1,82 @@
+"""The caller of the second pass while it is under way: it holds the first, and decides what becomes of the second."""
+
+from __future__ import annotations
+
+import contextvars
+
+from ..guard import quietly
+from ..parallel import apart
+
+# The one that is under way in this thread.
+under_way = contextvars.ContextVar("zemosaic_caller", default=None)
+
+
+class Caller:
+    """A call of the caller.
+
+    Passes that have ended wait here until it returns: only then is it known what became of them. Of their arrays both
+    mosaics with their coverages are held until then, and nothing else.
+
+    Parameters
+    ----------
+    arguments : callable
+        Gives the arguments of the call by name; asked inside the run, so that one guard takes whatever fails in a pass.
+    """
+
+    def __init__(self, arguments):
+        self._arguments = arguments
+        self._waiting = []
+        self.asked = False
+
+    def first_pass(self):
+        """The mosaic of the first pass."""
+        self.asked = True
+        return self._arguments()["final_mosaic_data"]
+
+    def hold(self, run, drafts, passes, trouble):
+        """Keep the drafts of a pass that has ended.
+
+        Parameters
+        ----------
+        run : Run
+        drafts : list of Draft
+        passes : ((mosaic, coverage), (mosaic, coverage))
+            The first and the second.
+        trouble : str
+            Text of the exception that ended it; empty for none.
+        """
+        self._waiting.append((run, drafts, passes, trouble))
+
+    def close(self, result):
+        """After the caller: publish what waits.
+
+        Parameters
+        ----------
+        result : object
+            What the caller returned; None where it raised.
+
+        Returns
+        -------
+        Exception or None
+            The first error of the diagnostics if a probe is strict.
+        """
+        returned = result[0] if isinstance(result, tuple) and result else None
+        errors = []
+        while self._waiting:
+            run, drafts, passes, trouble = self._waiting.pop(0)
+            merge = None
+            with run.guard():
+                merge = apart(_merge, *passes, returned, trouble)
+            errors.append(quietly(run.publish, drafts, merge))
+        return next(filter(None, errors), None)
+
+    def drop(self):
+        """After an interrupt: of a pass that was cancelled with its caller there is no verdict."""
+        self._waiting.clear()
+
+
+def _merge(*args):
+    # Only now: it brings the numerics, of which a process whose second pass never runs needs nothing.
+    from ..diagnosis.merge import merge_of
+
+    return merge_of(*args)
