@@ -8,14 +8,14 @@ import numpy as np
 from astropy.wcs import WCS
 
 from ..tiles.images import TileError
-from .checks import GAIN_TOLERANCE, check_corrected, check_gains, check_inputs, fingerprints, gain_finding
-from .closure import Closure, close_mosaic
+from .closure.solve import Closure, close_mosaic
+from .closure.steps import gain_steps
+from .comparison import compare, survey
+from .contract.checks import GAIN_TOLERANCE, check_corrected, check_gains, check_inputs, fingerprints, gain_finding
+from .evidence.what_if import Gains, Mended, with_what_if
 from .finding import NOTES, PIPELINE, RESIDUAL, Finding, WhatIf
-from .fits import TileFit
-from .kinds import residual_findings, untested
-from .steps import gain_steps
-from .survey import compare, survey
-from .whatif import Gains, Mended, with_what_if
+from .photometry.classify import residual_findings, untested
+from .photometry.tile_fit import TileFit
 
 _SEAM_FLOOR = 0.5
 _CULPRITS = {

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..diagnosis.correction import Correction, corrections
+from ..diagnosis.closure.steps import median_steps
+from ..diagnosis.comparison import look_at
 from ..diagnosis.examine import Examination, examine_tiles
-from ..diagnosis.registration import moved
-from ..diagnosis.steps import median_steps
-from ..diagnosis.survey import look_at
+from ..diagnosis.photometry.correction import Correction, corrections
+from ..diagnosis.registration.shifts import moved
 from ..files import reason_of, whole_file
 from ..measure.stars import Stars
 from ..tiles.copies import unpacked_name, write_copy

@@ -7,9 +7,9 @@ import shutil
 from dataclasses import replace
 from itertools import zip_longest
 
+from ..diagnosis.evidence.gather import gather, sampler
+from ..diagnosis.examination import summary_of, verdict_of
 from ..diagnosis.examine import Examination
-from ..diagnosis.gather import gather, sampler
-from ..diagnosis.verdict import summary_of, verdict_of
 from ..files import whole_file
 from ..parallel import apart
 from ..report.artefacts import MAP_NAME, ArtefactError

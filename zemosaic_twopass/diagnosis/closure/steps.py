@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import lsqr
 
-from ..tiles.grid import common_part
+from ...tiles.grid import common_part
 
 MIN_BLOCKS = 20
 _CLOSE = 1e-9

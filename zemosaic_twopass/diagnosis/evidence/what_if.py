@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..tiles.grid import common_part
-from .correction import Correction, corrections
-from .finding import LEVELS, WRONG_GAIN, WhatIf
-from .matching import RADIUS
-from .steps import MIN_BLOCKS
-from .survey import Survey
+from ...tiles.grid import common_part
+from ..closure.steps import MIN_BLOCKS
+from ..comparison import Survey
+from ..finding import LEVELS, WRONG_GAIN, WhatIf
+from ..photometry.correction import Correction, corrections
+from ..registration.matching import RADIUS
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ import zlib
 
 import numpy as np
 
-from ..tiles.planes import channels_last
-from .finding import Finding
+from ...tiles.planes import channels_last
+from ..finding import Finding
 
 GAIN_TOLERANCE = 1e-5
 _CLIP_TOLERANCE = 1e-6

@@ -13,10 +13,10 @@ from ..settings import worker_count
 from ..tiles.grid import copied, pixels_between
 from ..tiles.place import Place
 from ..tiles.planes import channels_last
-from .curvature import Curvature, flattened
-from .kinds import limits
-from .registration import Shift, moved, register
-from .solution import Solution, solve
+from .photometry.classify import limits
+from .photometry.illumination import Curvature, flattened
+from .photometry.solution import Solution, solve
+from .registration.shifts import Shift, moved, register
 
 _RESOLUTION = 64 * np.finfo(np.float32).eps
 

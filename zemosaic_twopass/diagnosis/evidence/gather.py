@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..measure.sampling import sample_tile
-from ..parallel import threads
-from ..settings import worker_count
-from ..tiles.grid import copied
-from .coadded import gain_evidence, implied_by, plane_evidence, point_evidence
-from .equations import KINDS
-from .evidence import Evidence
-from .finding import LEVELS, NOTES, WRONG_GAIN, Finding
-from .kinds import GRADIENT_FLOOR, OFFSET_FLOOR, brings
-from .levels import curvature_evidence, level_evidence, seam_evidence
-from .registration import ALARMS, SHIFT_FLOOR
-from .starlight import coadd_evidence, star_evidence
+from ...measure.sampling import sample_tile
+from ...parallel import threads
+from ...settings import worker_count
+from ...tiles.grid import copied
+from ..finding import LEVELS, NOTES, WRONG_GAIN, Finding
+from ..photometry.classify import GRADIENT_FLOOR, OFFSET_FLOOR, brings
+from ..photometry.normal_equations import KINDS
+from ..registration.shifts import ALARMS, SHIFT_FLOOR
+from .pass_evidence import gain_evidence, implied_by, plane_evidence, point_evidence
+from .records import Evidence
+from .star_evidence import coadd_evidence, star_evidence
+from .tile_evidence import curvature_evidence, level_evidence, seam_evidence
 
 _MOST = 6
 _CLOSEST = 3

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .equations import COLUMNS, KINDS
-from .finding import Finding
+from ..finding import Finding
+from .normal_equations import COLUMNS, KINDS
 from .selection import subset_number
 
 # Effects smaller than these are of no consequence, however sure: in units of a pixel's noise.

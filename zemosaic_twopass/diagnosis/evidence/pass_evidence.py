@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tiles.grid import block_sum
-from ..tiles.planes import channels_last
-from .checks import beyond_rounding
-from .evidence import Chart, Evidence, Layer, Series, binned
+from ...tiles.grid import block_sum
+from ...tiles.planes import channels_last
+from ..contract.checks import beyond_rounding
+from .records import Chart, Evidence, Layer, Series, binned
 
 # Blocks of a tile along its longer side.
 _BLOCKS = 64

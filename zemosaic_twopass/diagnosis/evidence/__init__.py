@@ -1,0 +1,1 @@
+"""The numbers that a finding is drawn from."""

@@ -1,0 +1,1 @@
+"""How bright tiles are: offset, gain, slope and a common bow, all tiles at once."""

@@ -1,0 +1,1 @@
+"""Where tiles lie, by the stars that they share."""
