@@ -20,7 +20,7 @@ import numpy as np
 from measure import table
 from nights import faults_everywhere, night_tiles, with_fault
 
-from zemosaic_twopass.diagnosis.closure.steps import median_steps
+from zemosaic_twopass.diagnosis.closure import median_steps
 from zemosaic_twopass.diagnosis.examination import verdict_of
 from zemosaic_twopass.diagnosis.finding import NOTES
 from zemosaic_twopass.measure.coarse import project_blocks

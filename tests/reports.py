@@ -7,7 +7,7 @@ import numpy as np
 from astropy.wcs import WCS
 
 from zemosaic_instrument import DeltaMap, Finding, TileRecord, TwoPassReport, tile_statistics
-from zemosaic_twopass.diagnosis.evidence.records import Chart, Evidence, Layer, Series
+from zemosaic_twopass.diagnosis.evidence import Chart, Evidence, Layer, Series
 from zemosaic_twopass.measure.delta import delta_map
 from zemosaic_twopass.report.artefacts import JSON_NAME, PAGE_NAME, TABLE_NAME
 from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE

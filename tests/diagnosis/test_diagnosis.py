@@ -9,7 +9,7 @@ from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs
 from scenes import NOISE, Pass, named
 
-from zemosaic_twopass.diagnosis.contract.checks import fingerprints
+from zemosaic_twopass.diagnosis.contract import fingerprints
 from zemosaic_twopass.diagnosis.examination import verdict_of
 from zemosaic_twopass.diagnosis.finding import NOTES, PIPELINE, RESIDUAL, Finding
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scenes import NOISE, Pass
 
-from zemosaic_twopass.diagnosis.evidence.gather import gather, sampler
+from zemosaic_twopass.diagnosis.evidence import gather, sampler
 from zemosaic_twopass.diagnosis.evidence.records import binned, cropped
 from zemosaic_twopass.diagnosis.examine import examine
 from zemosaic_twopass.diagnosis.finding import NOTES, PIPELINE, RESIDUAL

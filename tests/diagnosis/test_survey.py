@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scenes import NOISE, Pass
 
-from zemosaic_twopass.diagnosis.comparison import survey
-from zemosaic_twopass.diagnosis.photometry.classify import residual_findings
+from zemosaic_twopass.diagnosis.comparison import residual_findings, survey
 from zemosaic_twopass.diagnosis.registration.adjustment import information
 
 TERMS = ("offset", "gain", "slope_x", "slope_y")

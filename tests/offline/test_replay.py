@@ -10,7 +10,7 @@ from scenes import Pass, named
 
 from zemosaic_twopass import delta_map, diagnose, tile_statistics
 from zemosaic_twopass.command import cli
-from zemosaic_twopass.diagnosis.registration.shifts import moved
+from zemosaic_twopass.diagnosis.registration import moved
 from zemosaic_twopass.offline.gains import gains_from_text
 from zemosaic_twopass.offline.replay import replay, try_tile
 from zemosaic_twopass.report.map_picture import draw_map

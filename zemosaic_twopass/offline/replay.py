@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from ..diagnosis.comparison import TileLook, look_at
-from ..diagnosis.evidence.gather import gather
+from ..diagnosis.evidence import gather
 from ..diagnosis.examination import summary_of, verdict_of
 from ..diagnosis.examine import examine_tiles
-from ..diagnosis.registration.shifts import moved
+from ..diagnosis.registration import moved
 from ..guard import log_failure
 from ..measure.delta import CoarseGrid, compare_tiles, project_layers
 from ..measure.sampling import sample_tile

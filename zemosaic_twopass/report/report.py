@@ -21,8 +21,8 @@ from .tables import tile_table
 
 if TYPE_CHECKING:
     # Brings scipy's solvers, which a report needs no more.
-    from ..diagnosis.evidence.records import Evidence
-    from ..diagnosis.photometry.tile_fit import TileFit
+    from ..diagnosis.evidence import Evidence
+    from ..diagnosis.photometry import TileFit
 
 SCHEMA = "zemosaic-twopass-report"
 SCHEMA_VERSION = 1

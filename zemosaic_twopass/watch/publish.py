@@ -7,9 +7,8 @@ import shutil
 from dataclasses import replace
 from itertools import zip_longest
 
-from ..diagnosis.evidence.gather import gather, sampler
-from ..diagnosis.examination import summary_of, verdict_of
-from ..diagnosis.examine import Examination
+from ..diagnosis.evidence import gather, sampler
+from ..diagnosis.examination import Examination, summary_of, verdict_of
 from ..files import whole_file
 from ..parallel import apart
 from ..report.artefacts import MAP_NAME, ArtefactError

@@ -18,7 +18,7 @@ from ...measure.sampling import draw_points, sample_tile
 from ...parallel import threads
 from ...settings import worker_count
 from ...tiles.planes import channels_last
-from ..contract.checks import GAIN_TOLERANCE
+from ..gains import GAIN_TOLERANCE
 from .culprit import Culprit, describe, explained
 
 _POINTS = 20_000
