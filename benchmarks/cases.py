@@ -14,9 +14,8 @@ from reproject.mosaicking import find_optimal_celestial_wcs
 from scenes import NOISE as WHITE_NOISE
 from scenes import Scene
 
+from zemosaic_twopass.diagnosis.comparison import residual_findings, survey
 from zemosaic_twopass.diagnosis.finding import NOTES
-from zemosaic_twopass.diagnosis.kinds import residual_findings
-from zemosaic_twopass.diagnosis.survey import survey
 from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList
 
 GRIDS = ((3, 3), (3, 4), (4, 4), (3, 3), (6, 6), (3, 4), (4, 5), (3, 3))

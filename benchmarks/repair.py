@@ -20,9 +20,9 @@ import numpy as np
 from measure import table
 from nights import faults_everywhere, night_tiles, with_fault
 
+from zemosaic_twopass.diagnosis.closure import median_steps
+from zemosaic_twopass.diagnosis.examination import verdict_of
 from zemosaic_twopass.diagnosis.finding import NOTES
-from zemosaic_twopass.diagnosis.steps import median_steps
-from zemosaic_twopass.diagnosis.verdict import verdict_of
 from zemosaic_twopass.measure.coarse import project_blocks
 from zemosaic_twopass.offline.repair import repair
 from zemosaic_twopass.tiles.mosaic import smallest_grid

@@ -29,13 +29,13 @@ MODULES = {
     "zemosaic_twopass/measure/scan.py": ("stats", "stats_after_gain"),
     "zemosaic_twopass/tiles/grid.py": ("grid", "delta"),
     "zemosaic_twopass/measure/delta.py": ("delta",),
-    "zemosaic_twopass/diagnosis/checks.py": ("checks",),
+    "zemosaic_twopass/diagnosis/contract/checks.py": ("checks",),
     "zemosaic_twopass/phase5/coadd.py": ("coadd",),
-    "zemosaic_twopass/diagnosis/closure.py": ("closure",),
+    "zemosaic_twopass/diagnosis/closure/solve.py": ("closure",),
     "zemosaic_twopass/measure/sampling.py": ("sampling", "closure"),
-    "zemosaic_twopass/measure/coarse.py": ("residual", "diagnosis"),
-    "zemosaic_twopass/diagnosis/residual.py": ("residual", "diagnosis"),
-    "zemosaic_twopass/diagnosis/kinds.py": ("diagnosis",),
+    "zemosaic_twopass/measure/coarse.py": ("coarse", "survey", "diagnosis"),
+    "zemosaic_twopass/diagnosis/photometry/solution.py": ("joint", "survey", "diagnosis"),
+    "zemosaic_twopass/diagnosis/photometry/classify.py": ("diagnosis",),
 }
 _CONFIG = """
 [cosmic-ray]

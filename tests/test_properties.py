@@ -9,7 +9,8 @@ from conftest import digest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from odd_skies import FAULTS, PLACES, PLAIN, Call, odd_skies
 
-from zemosaic_twopass.diagnosis import closure, culprit, displacement, shared, steps
+from zemosaic_twopass.diagnosis.closure import culprit, displacement, solve, steps
+from zemosaic_twopass.diagnosis.photometry import overlaps
 from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
 from zemosaic_twopass.synthetic.faults import Fault, faulty_pass
 
@@ -31,8 +32,8 @@ DEEP = replace(PLAIN, shapes=((50, 50), (48, 52), (60, 45)), places=("near",) * 
 def low_bars(monkeypatch):
     """Skies of 50 pixels are enough for the closure and the fits, whose answers are of no interest here."""
     bars = {
-        shared: {"_FEWEST_BLOCKS": 10},
-        closure: {"_MIN_POINTS": 30, "_MIN_TILE_POINTS": 5},
+        overlaps: {"_FEWEST_BLOCKS": 10},
+        solve: {"_MIN_POINTS": 30, "_MIN_TILE_POINTS": 5},
         culprit: {"MIN_POINTS": 5},
         displacement: {"MIN_POINTS": 5, "_REACH": 2},
         steps: {"MIN_BLOCKS": 5},

@@ -12,11 +12,22 @@ ROOMS = ["", "tiles", "phase5", "measure", "diagnosis", "report", "watch", "offl
 NUMERIC = ("tiles", "phase5", "measure", "diagnosis")
 HOOK = PACKAGE / "command" / "hook" / "sitecustomize.py"
 FOUNDATIONS = {"settings", "guard", "files", "parallel", "versions", "console", "__init__"}
+# Inside `diagnosis`: what everybody there stands on, then each room or file and which others it may know.
+INNER_FOUNDATIONS = ("finding", "gains")
+TESTS = ("contract", "registration", "photometry", "closure")
+ARROWS = {
+    **dict.fromkeys((*INNER_FOUNDATIONS, *TESTS), ()),
+    "comparison": ("registration", "photometry"),
+    "evidence": (*TESTS, "comparison"),
+    "examination": (*TESTS, "comparison", "evidence"),
+    "examine": (*TESTS, "comparison", "evidence", "examination"),
+    "__init__": ("examine",),
+}
 
 
 def imports_of(source, room, name):
-    """(line, absolute name) of every module that a file imports, wherever in it."""
-    here = ["zemosaic_twopass", room] if room else ["zemosaic_twopass"]
+    """(line, absolute name) of every module that a file imports, wherever in it; a room in a room as ``a.b``."""
+    here = ["zemosaic_twopass", *filter(None, room.split("."))]
     for node in ast.walk(ast.parse(source, name)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -28,15 +39,48 @@ def imports_of(source, room, name):
             yield node.lineno, module
 
 
+def package_of(path):
+    return ".".join(path.relative_to(PACKAGE).parts[:-1])
+
+
 def room_of(path):
-    parts = path.relative_to(PACKAGE).parts
-    return parts[0] if len(parts) > 1 else ""
+    return package_of(path).split(".")[0]
 
 
-def offences(source, room, name):
-    """What a file of a room imports that it must not."""
+def inner_of(path):
+    """Room or file of `diagnosis` that a file is, or is in."""
+    return path.relative_to(PACKAGE / "diagnosis").with_suffix("").parts[0]
+
+
+def is_module(name):
+    path = ROOT.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def inner_offences(source, package, inner, name):
+    """What a file imports from `diagnosis` that it must not; `inner` is where in there it stands, None for outside."""
     found = []
-    for line, module in imports_of(source, room, name):
+    for line, module in imports_of(source, package, name):
+        parts = module.split(".")
+        if parts[:2] != ["zemosaic_twopass", "diagnosis"] or len(parts) < 3 or not is_module(".".join(parts[:3])):
+            continue
+        if parts[2] != inner and len(parts) > 3 and is_module(module):
+            found.append(f"{name}:{line}: imports {module} and not from the door of {parts[2]}")
+        known = {inner, *INNER_FOUNDATIONS, *ARROWS[inner]} if inner else set(ARROWS)
+        if parts[2] not in known or (inner in INNER_FOUNDATIONS and parts[2] not in _up_to(inner)):
+            found.append(f"{name}:{line}: {inner} imports {parts[2]} of diagnosis, which it must not know")
+    return found
+
+
+def _up_to(inner):
+    """The foundations of `diagnosis` as far as one of them, lowest first."""
+    return INNER_FOUNDATIONS[: INNER_FOUNDATIONS.index(inner) + 1]
+
+
+def offences(source, package, name):
+    """What a file of a room imports that it must not."""
+    found, room = [], package.split(".")[0]
+    for line, module in imports_of(source, package, name):
         head, _, rest = module.partition(".")
         if head == "zemosaic_twopass":
             aim = rest.split(".")[0] if rest.split(".")[0] in ROOMS else ""
@@ -57,7 +101,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if path not in (HOOK, PACK
 def test_every_room_is_known_and_says_what_it_is_for():
     assert {room_of(path) for path in FILES} == set(ROOMS)
     assert {path.stem for path in FILES if not room_of(path)} == FOUNDATIONS
-    for room in ROOMS[1:]:
+    for room in (*ROOMS[1:], *(f"diagnosis/{inner}" for inner in ARROWS if (PACKAGE / "diagnosis" / inner).is_dir())):
         text = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text()))
         assert "In: " in text
         assert "Out: " in text
@@ -69,12 +113,38 @@ def test_arrows_run_one_way():
     for path in FILES:
         if path == PACKAGE / "__init__.py":
             continue
-        found += offences(path.read_text(), room_of(path), str(path.relative_to(ROOT)))
+        found += offences(path.read_text(), package_of(path), str(path.relative_to(ROOT)))
     assert found == []
 
 
+def test_arrows_inside_diagnosis_are_those_of_the_map_and_go_through_doors():
+    found, seen = [], set()
+    for path in FILES:
+        inner = inner_of(path) if room_of(path) == "diagnosis" else None
+        seen.add(inner)
+        found += inner_offences(path.read_text(), package_of(path), inner, str(path.relative_to(ROOT)))
+    assert found == []
+    assert seen - {None} == set(ARROWS)
+
+
 @pytest.mark.parametrize(
-    ("source", "room"),
+    ("source", "package", "inner"),
+    [
+        ("from ..closure import close", "diagnosis.contract", "contract"),
+        ("from ..comparison import Survey", "diagnosis.photometry", "photometry"),
+        ("from ..registration.shifts import moved", "diagnosis.evidence", "evidence"),
+        ("from ..registration import shifts", "diagnosis.evidence", "evidence"),
+        ("from .evidence import gather", "diagnosis", "comparison"),
+        ("from .gains import Gains", "diagnosis", "finding"),
+        ("def f():\n    from ..diagnosis.closure.steps import median_steps", "offline", None),
+    ],
+)
+def test_an_arrow_inside_diagnosis_that_is_not_on_the_map_is_seen(source, package, inner):
+    assert len(inner_offences(source, package, inner, "x.py")) >= 1
+
+
+@pytest.mark.parametrize(
+    ("source", "package"),
     [
         ("from ..report.report import TwoPassReport", "diagnosis"),
         ("from ..watch import hooks", "measure"),
@@ -84,10 +154,11 @@ def test_arrows_run_one_way():
         ("from zemosaic_instrument import attach", "watch"),
         ("import zemosaic_worker", "diagnosis"),
         ("from .tiles.grid import copied", ""),
+        ("from ...watch.run import Run", "diagnosis.contract"),
     ],
 )
-def test_an_arrow_the_other_way_is_seen(source, room):
-    assert len(offences(source, room, "x.py")) >= 1
+def test_an_arrow_the_other_way_is_seen(source, package):
+    assert len(offences(source, package, "x.py")) >= 1
 
 
 def test_only_one_module_knows_wrapt_and_the_worker_knows_no_report():

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zemosaic_twopass.diagnosis import checks
-from zemosaic_twopass.diagnosis.checks import check_corrected, check_gains, check_inputs, fingerprints
+from zemosaic_twopass.diagnosis.contract import checks
+from zemosaic_twopass.diagnosis.contract.checks import check_corrected, check_gains, check_inputs, fingerprints
 from zemosaic_twopass.tiles.records import SecondPass, TileList
 
 GAINS = [1.05, 0.93, 1.0, 1.11]

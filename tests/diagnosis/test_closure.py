@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scenes import NOISE, Pass
 
-from zemosaic_twopass.diagnosis.closure import close_mosaic
-from zemosaic_twopass.diagnosis.displacement import displacement
+from zemosaic_twopass.diagnosis.closure.displacement import displacement
+from zemosaic_twopass.diagnosis.closure.solve import close_mosaic
+from zemosaic_twopass.diagnosis.examination import verdict_of
 from zemosaic_twopass.diagnosis.registration import moved
-from zemosaic_twopass.diagnosis.verdict import verdict_of
 from zemosaic_twopass.measure.sampling import bilinear, draw_points, sample_tile
 from zemosaic_twopass.synthetic.faults import Fault, faulty_plane
 from zemosaic_twopass.tiles.place import Place

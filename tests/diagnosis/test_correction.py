@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scenes import NOISE, Pass
 
-from zemosaic_twopass.diagnosis.correction import Correction, corrections
-from zemosaic_twopass.diagnosis.survey import survey
+from zemosaic_twopass.diagnosis.comparison import survey
+from zemosaic_twopass.diagnosis.photometry import Correction, corrections
 
 LARGE = {"rows": 2, "columns": 3, "shape": (240, 300), "overlap": 0.6, "seed": 7, "channels": 3}
 PARTS = np.array([1.0, -2.0, 0.5])

@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 from reproject.mosaicking import find_optimal_celestial_wcs
 
-from zemosaic_twopass.diagnosis.correction import corrections
-from zemosaic_twopass.diagnosis.curvature import Curvature, flattened
-from zemosaic_twopass.diagnosis.kinds import residual_findings
-from zemosaic_twopass.diagnosis.levels import curvature_evidence
-from zemosaic_twopass.diagnosis.solution import solve
-from zemosaic_twopass.diagnosis.survey import survey
-from zemosaic_twopass.diagnosis.whatif import Gains, Mended
+from zemosaic_twopass.diagnosis.comparison import Mended, residual_findings, survey
+from zemosaic_twopass.diagnosis.evidence.tile_evidence import curvature_evidence
+from zemosaic_twopass.diagnosis.gains import Gains
+from zemosaic_twopass.diagnosis.photometry import Curvature, corrections, flattened, solve
 from zemosaic_twopass.measure.coarse import FACTOR
 from zemosaic_twopass.synthetic.faults import Fault
 from zemosaic_twopass.synthetic.sky import synthetic_tiles

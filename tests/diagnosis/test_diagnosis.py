@@ -9,9 +9,9 @@ from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs
 from scenes import NOISE, Pass, named
 
-from zemosaic_twopass.diagnosis.checks import fingerprints
+from zemosaic_twopass.diagnosis.contract import fingerprints
+from zemosaic_twopass.diagnosis.examination import verdict_of
 from zemosaic_twopass.diagnosis.finding import NOTES, PIPELINE, RESIDUAL, Finding
-from zemosaic_twopass.diagnosis.verdict import verdict_of
 
 LARGE = {"rows": 2, "columns": 2, "shape": (340, 430), "overlap": 0.7}
 

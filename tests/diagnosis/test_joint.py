@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from reproject.mosaicking import find_optimal_celestial_wcs
 
-from zemosaic_twopass.diagnosis.joint import Channel
-from zemosaic_twopass.diagnosis.kinds import residual_findings
-from zemosaic_twopass.diagnosis.shared import shared_blocks
-from zemosaic_twopass.diagnosis.solution import solve
-from zemosaic_twopass.diagnosis.survey import Survey
+from zemosaic_twopass.diagnosis.comparison import Survey, residual_findings
+from zemosaic_twopass.diagnosis.photometry import solve
+from zemosaic_twopass.diagnosis.photometry.model import Channel
+from zemosaic_twopass.diagnosis.photometry.overlaps import shared_blocks
 from zemosaic_twopass.measure.coarse import FACTOR, CoarseTile, coarse_shape, project_blocks
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.tiles.place import Place

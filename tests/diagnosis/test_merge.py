@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zemosaic_twopass.diagnosis.merge import merge_finding, merge_of
+from zemosaic_twopass.diagnosis.contract import merge_finding, merge_of
 
 ONES = np.ones((300, 7), np.float32)
 

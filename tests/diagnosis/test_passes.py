@@ -5,7 +5,7 @@ import pytest
 from scenes import Pass
 from scipy.ndimage import affine_transform
 
-from zemosaic_twopass.diagnosis.passes import compare_passes, register_passes
+from zemosaic_twopass.diagnosis.registration.passes import compare_passes, register_passes
 
 SHAPE = (420, 640)
 

@@ -9,10 +9,10 @@ from astropy.wcs.utils import pixel_to_pixel
 from reproject.mosaicking import find_optimal_celestial_wcs
 from scenes import NOISE, Pass, named
 
-from zemosaic_twopass.diagnosis.adjustment import adjust
-from zemosaic_twopass.diagnosis.matching import same_stars
+from zemosaic_twopass.diagnosis.examination import verdict_of
 from zemosaic_twopass.diagnosis.registration import moved, register
-from zemosaic_twopass.diagnosis.verdict import verdict_of
+from zemosaic_twopass.diagnosis.registration.adjustment import adjust
+from zemosaic_twopass.diagnosis.registration.matching import same_stars
 from zemosaic_twopass.measure.coarse import project_blocks
 from zemosaic_twopass.measure.stars import find_stars
 from zemosaic_twopass.synthetic.sky import synthetic_tiles

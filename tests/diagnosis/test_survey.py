@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from scenes import NOISE, Pass
 
-from zemosaic_twopass.diagnosis.adjustment import information
-from zemosaic_twopass.diagnosis.kinds import residual_findings
-from zemosaic_twopass.diagnosis.survey import survey
+from zemosaic_twopass.diagnosis.comparison import residual_findings, survey
+from zemosaic_twopass.diagnosis.registration.adjustment import information
 
 TERMS = ("offset", "gain", "slope_x", "slope_y")
 

@@ -10,8 +10,8 @@ from conftest import messages, probe_of
 from scenes import Pass
 
 from zemosaic_instrument import TwoPassProbe
-from zemosaic_twopass.diagnosis.checks import fingerprints
-from zemosaic_twopass.diagnosis.verdict import summary_of, verdict_of
+from zemosaic_twopass.diagnosis.contract import fingerprints
+from zemosaic_twopass.diagnosis.examination import summary_of, verdict_of
 from zemosaic_twopass.watch.build import examination_of
 from zemosaic_twopass.watch.capture import RunCapture
 

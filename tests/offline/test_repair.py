@@ -14,7 +14,7 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs.utils import pixel_to_pixel
 
-from zemosaic_twopass.diagnosis.verdict import verdict_of
+from zemosaic_twopass.diagnosis.examination import verdict_of
 from zemosaic_twopass.offline.corrections import TABLE_NAME, repair_lines
 from zemosaic_twopass.offline.repair import repair
 from zemosaic_twopass.synthetic.faults import Fault, direction_of

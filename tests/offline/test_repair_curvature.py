@@ -6,7 +6,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from zemosaic_twopass.diagnosis.verdict import verdict_of
+from zemosaic_twopass.diagnosis.examination import verdict_of
 from zemosaic_twopass.offline.corrections import TABLE_NAME, repair_lines
 from zemosaic_twopass.offline.repair import repair
 from zemosaic_twopass.synthetic.sky import synthetic_tiles

@@ -15,7 +15,7 @@ from PIL import Image
 from reports import NOTE, OFFSET, SEAM, make_report, single_pixel_report, tangent_wcs
 
 from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport, delta_map
-from zemosaic_twopass.diagnosis.fits import TileFit
+from zemosaic_twopass.diagnosis.photometry import TileFit
 from zemosaic_twopass.report import map_picture, style
 from zemosaic_twopass.report.evidence_picture import write_evidence_picture
 from zemosaic_twopass.report.map_picture import draw_map, label_places, label_size, map_limits

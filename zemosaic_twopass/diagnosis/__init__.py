@@ -1,7 +1,8 @@
 """What is wrong with a second pass, in which tile, by how much, and how sure that is.
 
-In: a `SecondPass`. Out: findings, worst first, and the verdict that they add up to. Door: `diagnose`; `finding` has the
-vocabulary, `verdict` what findings add up to.
+In: a `SecondPass`. Out: findings, worst first, and the verdict that they add up to. Door: `diagnose`; for the rooms
+above `examine`, `examination` with what findings add up to, `finding` with the vocabulary, and the doors of the rooms
+inside, which are their packages.
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PIPELINE = (
     "second_pass_unused",
@@ -97,3 +97,31 @@ class Finding:
     test: str = "contract"
     tiles: tuple[int, ...] = ()
     what_if: WhatIf | None = None
+
+
+@dataclass(frozen=True)
+class Nearly:
+    """What is not enough for a finding: of which it has the parts `sure` and `large` of what makes one."""
+
+    finding: Finding
+    sure: float
+    large: float
+
+    @property
+    def closeness(self):
+        return min(self.sure, self.large)
+
+
+def untested(tile, reason, test):
+    """A note that a test could not be made of a tile, or of none (None)."""
+    return Finding("undetermined", tile, math.nan, 0.0, reason, "", test=test)
+
+
+def of_a_pair(finding, pair):
+    """Where two tiles only meet each other nobody can say which of them is wrong."""
+    size, (first, second) = abs(finding.value), sorted(pair)
+    message = (
+        f"Tiles {first} and {second} differ by {size:.4g} {finding.unit}; no third tile says which of them is wrong: "
+        "look at both."
+    )
+    return replace(finding, tile=None, value=size, message=message, tiles=(finding.tile, sum(pair) - finding.tile))

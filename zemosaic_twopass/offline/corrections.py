@@ -10,8 +10,8 @@ import numpy as np
 from astropy.table import Table
 
 from .. import __version__
-from ..diagnosis.correction import Correction
-from ..diagnosis.verdict import summary_of, verdict_of
+from ..diagnosis.examination import summary_of, verdict_of
+from ..diagnosis.photometry import Correction
 from ..files import whole_file
 from ..report.report import finding_lines, label, plain
 from ..report.tables import MISSING, channel_names

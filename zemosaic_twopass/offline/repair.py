@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..diagnosis.correction import Correction, corrections
-from ..diagnosis.examine import Examination, examine_tiles
+from ..diagnosis.closure import median_steps
+from ..diagnosis.comparison import look_at
+from ..diagnosis.examination import Examination
+from ..diagnosis.examine import examine_tiles
+from ..diagnosis.photometry import Correction, corrections
 from ..diagnosis.registration import moved
-from ..diagnosis.steps import median_steps
-from ..diagnosis.survey import look_at
 from ..files import reason_of, whole_file
 from ..measure.stars import Stars
 from ..tiles.copies import unpacked_name, write_copy

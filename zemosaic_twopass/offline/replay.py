@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..diagnosis.comparison import TileLook, look_at
+from ..diagnosis.evidence import gather
+from ..diagnosis.examination import summary_of, verdict_of
 from ..diagnosis.examine import examine_tiles
-from ..diagnosis.gather import gather
 from ..diagnosis.registration import moved
-from ..diagnosis.survey import TileLook, look_at
-from ..diagnosis.verdict import summary_of, verdict_of
 from ..guard import log_failure
 from ..measure.delta import CoarseGrid, compare_tiles, project_layers
 from ..measure.sampling import sample_tile

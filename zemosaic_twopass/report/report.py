@@ -22,9 +22,9 @@ from .tables import tile_table
 
 if TYPE_CHECKING:
     # Brings scipy's solvers, which a report needs no more.
+    from ..diagnosis.contract import Merge
     from ..diagnosis.evidence import Evidence
-    from ..diagnosis.fits import TileFit
-    from ..diagnosis.merge import Merge
+    from ..diagnosis.photometry import TileFit
 
 SCHEMA = "zemosaic-twopass-report"
 SCHEMA_VERSION = 2

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..diagnosis.examine import examine
-from ..diagnosis.kinds import untested
+from ..diagnosis.finding import untested
 from ..measure.delta import CoarseGrid, compare_tiles, mean_of_tiles, project_layers
 from ..measure.stats import TileStats, statistics_after_gain
 from ..parallel import threads

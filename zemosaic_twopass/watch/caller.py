@@ -77,6 +77,6 @@ class Caller:
 
 def _merge(*args):
     # Only now: it brings the numerics, of which a process whose second pass never runs needs nothing.
-    from ..diagnosis.merge import merge_of
+    from ..diagnosis.contract import merge_of
 
     return merge_of(*args)

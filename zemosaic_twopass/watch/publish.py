@@ -7,11 +7,10 @@ import shutil
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from ..diagnosis.examine import NO_MOSAIC, Examination
-from ..diagnosis.gather import gather, sampler
-from ..diagnosis.kinds import untested
-from ..diagnosis.merge import merge_finding
-from ..diagnosis.verdict import summary_of, verdict_of
+from ..diagnosis.contract import merge_finding
+from ..diagnosis.evidence import gather, sampler
+from ..diagnosis.examination import NO_MOSAIC, Examination, summary_of, verdict_of
+from ..diagnosis.finding import untested
 from ..files import whole_file
 from ..parallel import apart
 from ..report.artefacts import MAP_NAME, ArtefactError

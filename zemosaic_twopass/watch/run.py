@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 
-from ..diagnosis.checks import fingerprints
+from ..diagnosis.contract import fingerprints
 from ..guard import log_failure, quietly
 from ..parallel import apart
 from ..settings import LOGGER_NAME

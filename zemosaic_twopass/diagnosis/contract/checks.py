@@ -6,10 +6,10 @@ import zlib
 
 import numpy as np
 
-from ..tiles.planes import channels_last
-from .finding import Finding
+from ...tiles.planes import channels_last
+from ..finding import Finding, untested
+from ..gains import gain_finding
 
-GAIN_TOLERANCE = 1e-5
 _CLIP_TOLERANCE = 1e-6
 _ROUNDING = 4 * np.finfo(np.float32).eps
 _SAME = 0.99
@@ -101,6 +101,25 @@ def check_gains(gains, count, gain_clip=None):
     return findings
 
 
+def check_planes(second_pass):
+    """What went into the coadd against float32(tile) × gain."""
+    tiles, gains = second_pass.tiles, second_pass.sound_gains
+    findings, unseen = [], 0
+    for index in range(len(tiles)):
+        seen = second_pass.observed(index)
+        unseen += seen is None
+        finding = None if seen is None or gains is None else check_corrected(index, tiles[index].pixels, seen, gains)
+        if finding is not None:
+            findings.append(finding)
+    if unseen:
+        message = f"What went into the coadd was not seen of {unseen} of {len(tiles)} tiles: not held against its gain."
+        findings.append(untested(None, message, "contract"))
+    if second_pass.gains is None:
+        message = "The gain list was not seen: whether it was applied is not known."
+        findings.append(untested(None, message, "gains"))
+    return findings
+
+
 def check_corrected(index, tile, corrected, gains):
     """A plane that went into the coadd against float32(tile) × gain, bit for bit.
 
@@ -152,41 +171,6 @@ def check_corrected(index, tile, corrected, gains):
         )
         return _exact("mask_bug", index, share, message, unit="fraction")
     return gain_finding(index, _common_factor(given, seen), gains, "contract", np.inf, np.nan)
-
-
-def gain_finding(index, applied, gains, test, sigma, error):
-    """What it means that another gain was applied than was recorded.
-
-    Parameters
-    ----------
-    index : int
-    applied : float or None
-        None where no one gain explains what was seen.
-    gains : sequence of float
-        Recorded.
-    test : str
-        What found it.
-    sigma, error : float
-        Significance, and standard error of the applied gain.
-
-    Returns
-    -------
-    Finding
-    """
-    recorded = gains[index]
-    tolerance = max(GAIN_TOLERANCE, 6 * error) if np.isfinite(error) else GAIN_TOLERANCE
-    if applied is None:
-        message = f"Tile {index} went into the coadd changed by more than a gain (recorded {recorded:.6g})."
-        return Finding("not_closed", index, np.nan, sigma, message, "", error, test=test)
-    others = [other for other in range(len(gains)) if abs(gains[other] - applied) <= tolerance * abs(applied)]
-    if abs(applied - 1) <= tolerance:
-        kind, meaning = "gain_not_applied", "the gain was computed and then not applied"
-    elif others:
-        kind, meaning = "gain_swapped", f"that is the gain of tile {others[0]}; the order of the lists differs"
-    else:
-        kind, meaning = "gain_mismatch", f"{applied / recorded:.6g} times what was recorded"
-    message = f"Tile {index} was multiplied by {applied:.6g}, recorded is {recorded:.6g}: {meaning}."
-    return Finding(kind, index, float(applied), sigma, message, "gain", error, test=test)
 
 
 def beyond_rounding(seen, expected):

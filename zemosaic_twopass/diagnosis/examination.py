@@ -1,8 +1,61 @@
-"""What the findings of a pass add up to: a verdict, and one sentence."""
+"""What came of looking into a second pass: the findings in order, and what they add up to."""
 
 from __future__ import annotations
 
-from .finding import PIPELINE, RESIDUAL
+from dataclasses import dataclass
+
+from .closure import Closure
+from .comparison import Mended
+from .finding import NOTES, PIPELINE, RESIDUAL, Finding
+from .photometry import TileFit
+
+NO_MOSAIC = "The second pass gave no mosaic."
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """What came of looking into a second pass.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        Worst first, notes last.
+    fits : tuple of (TileFit or None)
+        Every tile as given against the others, findings or not; empty where nothing could be compared.
+    mended : Mended or None
+        The tiles as they are and with what was found taken out; None where nothing could be compared.
+    closure : Closure or None
+    """
+
+    findings: tuple[Finding, ...]
+    fits: tuple[TileFit | None, ...] = ()
+    mended: Mended | None = None
+    closure: Closure | None = None
+
+
+def ordered(found):
+    """Findings in the order in which they are to be told.
+
+    Parameters
+    ----------
+    found : list of (float, Finding)
+        With the size of each effect.
+
+    Returns
+    -------
+    tuple of Finding
+        Pipeline kinds in their order, then residual ones by size, then notes.
+    """
+
+    def rank(item):
+        effect, finding = item
+        if finding.kind in PIPELINE:
+            return 0, PIPELINE.index(finding.kind), -effect
+        if finding.kind in RESIDUAL:
+            return 1, 0, -effect
+        return 2, NOTES.index(finding.kind), 0.0
+
+    return tuple(finding for _, finding in sorted(found, key=rank))
 
 
 def verdict_of(findings):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..tiles.planes import channels_last
-from .finding import Finding
+from ...tiles.planes import channels_last
+from ..finding import Finding
 
 # Rows that are compared at a time.
 _ROWS = 256

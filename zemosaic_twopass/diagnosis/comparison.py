@@ -13,12 +13,22 @@ from ..settings import worker_count
 from ..tiles.grid import copied, pixels_between
 from ..tiles.place import Place
 from ..tiles.planes import channels_last
-from .curvature import Curvature, flattened
-from .kinds import limits
-from .registration import Shift, moved, register
-from .solution import Solution, solve
+from .gains import Gains
+from .photometry import (
+    Correction,
+    Curvature,
+    Solution,
+    corrections,
+    flattened,
+    level_findings,
+    limits,
+    near_levels,
+    solve,
+)
+from .registration import Shift, moved, near_shift, register, shift_findings
 
 _RESOLUTION = 64 * np.finfo(np.float32).eps
+_CLOSEST = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +86,35 @@ class Survey:
             own = fit and fit.with_limits(*limits(self.solution, index))
             fits.append(own if own is None or shift is None else own.with_shift(shift))
         return tuple(fits)
+
+
+@dataclass(frozen=True, eq=False)
+class Mended:
+    """Tiles as they are and with what was found in each taken out.
+
+    Attributes
+    ----------
+    surveyed : Survey
+    corrections : tuple of (Correction or None)
+    blocks : tuple of (ndarray, shape (C, h, w), or None)
+        Block means with the faults taken out, in the boxes of the tiles' own blocks.
+    gains : Gains
+    """
+
+    surveyed: Survey
+    corrections: tuple[Correction | None, ...]
+    blocks: tuple[np.ndarray | None, ...]
+    gains: Gains
+
+    @classmethod
+    def of(cls, surveyed, gains):
+        """Take out what was found; a tile that could not be compared stays as it is."""
+        found = tuple(corrections(surveyed))
+        blocks = (
+            look.blocks and (look.blocks.value if own is None else own.of_blocks(look.blocks))
+            for look, own in zip(surveyed.looks, found, strict=True)
+        )
+        return cls(surveyed, found, tuple(blocks), gains)
 
 
 def survey(second_pass):
@@ -164,3 +203,44 @@ def _noise(tile):
     level = np.max(np.abs(planes), initial=0.0, where=np.isfinite(planes))
     # Never 0, not even for a tile of zeros: effects are measured in units of it.
     return np.fmax(pixel_noise(tile), max(_RESOLUTION * level, np.finfo(np.float32).tiny))
+
+
+def residual_findings(surveyed):
+    """What is found in the places, levels, scales and slopes of the tiles as given.
+
+    Parameters
+    ----------
+    surveyed : Survey
+
+    Returns
+    -------
+    list of (float, Finding)
+        With the size of each effect in units of a pixel's noise (of a tenth of a pixel, for a shift), tile by tile,
+        largest first; what could not be tested, as notes of size 0.
+    """
+    # Of a pair of tiles each sees the other: one finding is enough.
+    pairs = {}
+    for effect, finding in [*shift_findings(surveyed.shifts), *level_findings(surveyed.solution, surveyed.curvature)]:
+        key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
+        pairs.setdefault(key, (effect, finding))
+    return list(pairs.values())
+
+
+def closest(surveyed):
+    """What comes closest to a finding.
+
+    Parameters
+    ----------
+    surveyed : Survey
+
+    Returns
+    -------
+    list of Nearly
+        The closest first, three at most, one a tile at most.
+    """
+    found = []
+    for tile in range(len(surveyed.looks)):
+        own = [*near_levels(surveyed.solution, tile), *near_shift(surveyed.shifts[tile], tile)]
+        if own:
+            found.append(max(own, key=lambda one: one.closeness))
+    return sorted(found, key=lambda one: -one.closeness)[:_CLOSEST]

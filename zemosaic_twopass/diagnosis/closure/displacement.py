@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 
-from ..measure.sampling import bilinear
+from ...measure.sampling import bilinear
 
 MIN_POINTS = 40
 _MOST_POINTS = 1500

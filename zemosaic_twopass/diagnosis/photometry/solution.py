@@ -10,14 +10,14 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import fdtri
 
-from ..measure.coarse import coarse_shape
-from ..parallel import threads
-from ..settings import worker_count
-from .equations import COLUMNS, KINDS, Equations
-from .fits import STRUCTURE, TileFit, terms_inside, tile_fits
-from .joint import Channel
+from ...measure.coarse import coarse_shape
+from ...parallel import threads
+from ...settings import worker_count
+from .model import Channel
+from .normal_equations import COLUMNS, KINDS, Equations
+from .overlaps import shared_blocks
 from .selection import brought, choose, search, settle
-from .shared import shared_blocks
+from .tile_fit import STRUCTURE, TileFit, terms_inside, tile_fits
 
 # A mosaic without a fault would show one this often if nothing but its noise were in it.
 _FALSE_ALARMS = 2e-4

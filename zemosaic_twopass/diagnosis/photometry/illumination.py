@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import least_squares
 
-from .kinds import GRADIENT_FLOOR
+from .classify import GRADIENT_FLOOR
 
 _FEWEST_TILES = 4
 _FEWEST_GRADIENTS = 3

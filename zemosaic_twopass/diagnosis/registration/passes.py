@@ -11,10 +11,9 @@ from itertools import combinations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..measure.stars import locate_stars
-from ..tiles.planes import channels_last
-from .finding import Finding
-from .kinds import untested
+from ...measure.stars import locate_stars
+from ...tiles.planes import channels_last
+from ..finding import Finding, untested
 from .matching import RADIUS, common_offset
 
 # A smaller displacement doubles no star that anybody could see as two; what is interpolated reads up to 5 % low.

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import splu
 
-from .finding import LEVELS
+from ..finding import LEVELS
 
 KINDS = LEVELS
 # Columns of a tile's equations: level, scale of everything with the pedestal, slope along u and along v.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tiles.grid import block_sum
-from ..tiles.planes import channels_last
-from .checks import beyond_rounding
-from .evidence import Chart, Evidence, Layer, Series, binned
+from ...tiles.grid import block_sum
+from ...tiles.planes import channels_last
+from ..contract import beyond_rounding
+from .records import Chart, Evidence, Layer, Series, binned
 
 # Blocks of a tile along its longer side.
 _BLOCKS = 64
@@ -162,7 +162,7 @@ def implied_by(second_pass, closure, finding, sample):
     finding : Finding
         Kind `misregistration`.
     sample : callable
-        As for `gather.gather`.
+        As for `choice.gather`.
 
     Returns
     -------

@@ -8,7 +8,7 @@ import numpy as np
 from astropy.wcs.utils import pixel_to_pixel
 from scipy.special import fdtrc
 
-from ..tiles.grid import copied
+from ...tiles.grid import copied
 from .adjustment import adjust, in_errors, information
 from .matching import coarse_places, same_stars
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .curvature import Curvature
+from .illumination import Curvature
 
 _OFFSET, _GAIN, _SLOPES = 0, 1, slice(2, 4)
 

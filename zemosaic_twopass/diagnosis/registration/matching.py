@@ -10,8 +10,8 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components, mini
 from scipy.spatial import cKDTree
 from scipy.special import pdtrc
 
-from ..measure.coarse import FACTOR
-from ..tiles.grid import common_part
+from ...measure.coarse import FACTOR
+from ...tiles.grid import common_part
 
 RADIUS = 1.5
 # Two tiles that are each 20 px off, away from each other, and some more.

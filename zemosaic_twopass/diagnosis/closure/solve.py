@@ -14,11 +14,11 @@ import numpy as np
 from scipy.sparse import csr_array, eye_array
 from scipy.sparse.linalg import splu
 
-from ..measure.sampling import draw_points, sample_tile
-from ..parallel import threads
-from ..settings import worker_count
-from ..tiles.planes import channels_last
-from .checks import GAIN_TOLERANCE
+from ...measure.sampling import draw_points, sample_tile
+from ...parallel import threads
+from ...settings import worker_count
+from ...tiles.planes import channels_last
+from ..gains import GAIN_TOLERANCE
 from .culprit import Culprit, describe, explained
 
 _POINTS = 20_000

@@ -2,61 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..tiles.grid import common_part
-from .correction import Correction, corrections
-from .finding import LEVELS, WRONG_GAIN, WhatIf
-from .matching import RADIUS
-from .steps import MIN_BLOCKS
-from .survey import Survey
-
-
-@dataclass(frozen=True, eq=False)
-class Gains:
-    """Gains of a pass; NaN where one is not known.
-
-    Attributes
-    ----------
-    recorded, applied, error : ndarray, shape (N,)
-        The error is that of the applied gain, 0 where it was seen and not solved for.
-    """
-
-    recorded: np.ndarray
-    applied: np.ndarray
-    error: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Mended:
-    """Tiles as they are and with what was found in each taken out.
-
-    Attributes
-    ----------
-    surveyed : Survey
-    corrections : tuple of (Correction or None)
-    blocks : tuple of (ndarray, shape (C, h, w), or None)
-        Block means with the faults taken out, in the boxes of the tiles' own blocks.
-    gains : Gains
-    """
-
-    surveyed: Survey
-    corrections: tuple[Correction | None, ...]
-    blocks: tuple[np.ndarray | None, ...]
-    gains: Gains
-
-    @classmethod
-    def of(cls, surveyed, gains):
-        """Take out what was found; a tile that could not be compared stays as it is."""
-        found = tuple(corrections(surveyed))
-        blocks = (
-            look.blocks and (look.blocks.value if own is None else own.of_blocks(look.blocks))
-            for look, own in zip(surveyed.looks, found, strict=True)
-        )
-        return cls(surveyed, found, tuple(blocks), gains)
+from ...tiles.grid import common_part
+from ..closure import MIN_BLOCKS
+from ..finding import LEVELS, WRONG_GAIN, WhatIf
+from ..registration import RADIUS
 
 
 def with_what_if(findings, mended):

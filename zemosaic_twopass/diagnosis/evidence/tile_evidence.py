@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..measure.coarse import FACTOR
-from ..tiles.grid import common_part
-from .evidence import Chart, Evidence, Layer, Series, binned, cropped
+from ...measure.coarse import FACTOR
+from ...tiles.grid import common_part
+from .records import Chart, Evidence, Layer, Series, binned, cropped
 
 _ENDS = np.array([0.0, 1.0])
 # Of the brightness of the sky those blocks that hold no bright star: in percent.

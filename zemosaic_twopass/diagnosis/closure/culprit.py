@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..tiles.planes import channels_last
+from ...tiles.planes import channels_last
 from .displacement import MIN_POINTS, displacement
 
 _MOST = 0.9
@@ -56,7 +56,7 @@ def describe(system, closure, suspect, tiles, scatter):
     Parameters
     ----------
     system : System
-        From `zemosaic_twopass.diagnosis.closure`.
+        From `zemosaic_twopass.diagnosis.closure.solve`.
     closure : Closure
         Of the points that close.
     suspect : int or None

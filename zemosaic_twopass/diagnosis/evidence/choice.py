@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from ..measure.sampling import sample_tile
-from ..parallel import threads
-from ..settings import worker_count
-from ..tiles.grid import copied
-from .coadded import gain_evidence, implied_by, plane_evidence, point_evidence
-from .equations import KINDS
-from .evidence import Evidence
-from .finding import LEVELS, NOTES, WRONG_GAIN, Finding
-from .kinds import GRADIENT_FLOOR, OFFSET_FLOOR, brings
-from .levels import curvature_evidence, level_evidence, seam_evidence
-from .registration import ALARMS, SHIFT_FLOOR
-from .starlight import coadd_evidence, star_evidence
+from ...measure.sampling import sample_tile
+from ...parallel import threads
+from ...settings import worker_count
+from ...tiles.grid import copied
+from ..comparison import closest
+from ..finding import LEVELS, NOTES, WRONG_GAIN
+from .pass_evidence import gain_evidence, implied_by, plane_evidence, point_evidence
+from .records import Evidence
+from .star_evidence import coadd_evidence, star_evidence
+from .tile_evidence import curvature_evidence, level_evidence, seam_evidence
 
 _MOST = 6
-_CLOSEST = 3
 _TEXT_ONLY = "input_mutated", "gain_invalid"
 
 
@@ -47,7 +44,7 @@ def gather(examination, sample, second_pass=None):
             return tuple(_evidence(finding, examination, sample, second_pass) for finding in found[:_MOST])
         if examination.mended is None:
             return ()
-        return tuple(_nearly(one, examination.mended, sample) for one in _closest(examination.mended.surveyed))
+        return tuple(_nearly(one, examination.mended, sample) for one in closest(examination.mended.surveyed))
 
 
 def sampler(second_pass):
@@ -89,59 +86,6 @@ def _evidence(finding, examination, sample, second_pass):
         implied = implied_by(second_pass, closure, finding, sample)
         return coadd_evidence(finding, mended, closure.culprit.shift, implied)
     return point_evidence(finding, closure.culprit)
-
-
-@dataclass(frozen=True)
-class _Nearly:
-    """What is not enough for a finding: of which it has the parts `sure` and `large` of what makes one."""
-
-    finding: Finding
-    sure: float
-    large: float
-
-    @property
-    def closeness(self):
-        return min(self.sure, self.large)
-
-
-def _closest(surveyed):
-    """What comes closest to a finding, the closest first, one a tile at most."""
-    found = []
-    for tile in range(len(surveyed.looks)):
-        own = [*_levels(surveyed.solution, tile), *_shift(surveyed.shifts[tile], tile)]
-        if own:
-            found.append(max(own, key=lambda one: one.closeness))
-    return sorted(found, key=lambda one: -one.closeness)[:_CLOSEST]
-
-
-def _levels(solution, tile):
-    fit = solution.fits[tile]
-    if fit is None:
-        return
-    slope = np.hypot(fit.slope_x, fit.slope_y)
-    along = np.hypot(fit.slope_x * fit.slope_x_error, fit.slope_y * fit.slope_y_error) / slope
-    terms = (fit.offset, fit.offset_error), (fit.gain, fit.gain_error), (slope, along)
-    for kind, (value, error) in enumerate(terms):
-        size = np.abs(value / error)
-        if not (np.isfinite(size).any() and np.isfinite(solution.price[tile, kind])):
-            continue
-        channel = int(np.nanargmax(size))
-        height = abs(value[channel]) * (abs(solution.level[channel, tile]) if KINDS[kind] == "gain_residual" else 1.0)
-        floor = GRADIENT_FLOOR if KINDS[kind] == "gradient" else OFFSET_FLOOR
-        unit = "relative" if KINDS[kind] == "gain_residual" else "adu"
-        number = float(value[channel]), float(size[channel])
-        finding = Finding(KINDS[kind], tile, *number, "", unit, float(error[channel]), channel, test="residual")
-        sure = max(brings(solution, tile, kind) / float(solution.price[tile, kind]), 0.0)
-        yield _Nearly(finding, sure, float(height / (floor * solution.noise[tile, channel])))
-
-
-def _shift(shift, tile):
-    if shift is not None:
-        size = float(np.hypot(*shift.pixels))
-        finding = Finding("astrometry", tile, size, shift.significance, "", "px", shift.error, test="residual")
-        # As a deviance, so that it can be held against those of the levels.
-        sure = np.log(max(shift.chance * shift.tested, np.finfo(float).tiny)) / np.log(ALARMS)
-        yield _Nearly(finding, max(float(sure), 0.0), size / SHIFT_FLOOR)
 
 
 def _nearly(one, mended, sample):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .evidence import Chart, Evidence, Layer, Series, median_and_error
-from .matching import RADIUS
+from ..registration import RADIUS
+from .records import Chart, Evidence, Layer, Series, median_and_error
 
 # Half a stamp in pixels of the mosaic, and how many stars: enough for a quiet mean, quick to sample.
 _REACH = 8
@@ -25,7 +25,7 @@ def star_evidence(finding, mended, sample):
         Kind `astrometry`.
     mended : Mended
     sample : callable
-        As for `gather.gather`.
+        As for `choice.gather`.
 
     Returns
     -------

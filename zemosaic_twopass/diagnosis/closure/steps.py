@@ -8,12 +8,17 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import lsqr
 
-from ..tiles.grid import common_part
+from ...tiles.grid import common_part
+from ..finding import Finding, WhatIf
+from ..gains import GAIN_TOLERANCE
 
 MIN_BLOCKS = 20
 _CLOSE = 1e-9
 # Of what matching would take, so much must be gone for it to have been there.
 _MATCHED = 0.5
+
+# Of a pixel's noise, by which the gains must make a step grow.
+_SEAM_FLOOR = 0.5
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,46 @@ def median_steps(coarse):
         if np.isfinite(left).sum(axis=(1, 2)).min() >= MIN_BLOCKS:
             found[i, j] = np.nanmedian(left, axis=(1, 2))
     return found
+
+
+def seam_findings(looks, closure):
+    """The step that the second pass made or deepened most, as (effect, Finding); empty where it made none."""
+    if closure is None:
+        return []
+    # A tile that did not close has no gain here, nor one whose channels differ: what became of its step is not known.
+    alike = np.ptp(closure.gains, axis=1) <= np.maximum(GAIN_TOLERANCE, 6 * closure.errors.max(axis=1))
+    applied = np.where(alike, closure.gains[:, 0], np.nan)
+    usable = [look.blocks if np.isfinite(gain) else None for look, gain in zip(looks, applied, strict=True)]
+    steps = gain_steps(usable, applied, closure.offsets, [look.noise for look in looks])
+    steps = [step for step in steps if step.deepened > _SEAM_FLOOR]
+    if not steps:
+        return []
+    worst = max(steps, key=lambda step: step.deepened)
+    usual = np.nanmedian(applied)
+    tile = max(worst.tiles, key=lambda index: abs(applied[index] - usual))
+    i, j = worst.tiles
+    message = (
+        f"The second pass made the step between tiles {i} and {j} worse, {worst.before:+.4g} adu before and "
+        f"{worst.after:+.4g} after ({worst.deepened:.2g} times the noise of a pixel more): gains {applied[i]:.4g} and "
+        f"{applied[j]:.4g} on the pedestal put in {worst.added:+.4g}; {len(steps)} pairs like it. Subtract "
+        "the pedestal before Phase 5, or narrow the gain clip."
+    )
+    # With equal gains the pass would have left the step as it was, scaled like everything else.
+    sizes = np.abs([worst.before, worst.after, usual * worst.before])
+    finding = Finding(
+        "gain_seam",
+        tile,
+        worst.after,
+        worst.deepened,
+        message,
+        "adu",
+        worst.noise,
+        worst.channel,
+        test="seam",
+        tiles=worst.tiles,
+        what_if=WhatIf(*map(float, sizes), "adu", worst.noise),
+    )
+    return [(worst.deepened, finding)]
 
 
 def _meetings(coarse):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from .equations import COLUMNS, KINDS
-from .finding import Finding
+from ..finding import Finding, Nearly, of_a_pair, untested
+from .normal_equations import COLUMNS, KINDS
 from .selection import subset_number
 
 # Effects smaller than these are of no consequence, however sure: in units of a pixel's noise.
 OFFSET_FLOOR = 0.05
 GRADIENT_FLOOR = 0.1
-# A tenth of a pixel shows in the stars about as the noise of a pixel does in the sky.
-_PER_PIXEL = 10.0
 # Of two faults in one tile the lesser is only told where it is not a leftover of the greater.
 _LESSER = 0.1
 _OFFSET, _GAIN, _GRADIENT = range(len(KINDS))
@@ -56,45 +54,31 @@ class Candidate:
     told_apart: bool
 
 
-def residual_findings(surveyed):
-    """What is found in the places, levels, scales and slopes of the tiles as given.
+def level_findings(solution, curvature):
+    """What is found in the levels, scales and slopes of tiles, and in all of them in common.
 
     Parameters
     ----------
-    surveyed : Survey
+    solution : Solution
+    curvature : Curvature or None
 
     Returns
     -------
     list of (float, Finding)
-        With the size of each effect in units of a pixel's noise (of a tenth of a pixel, for a shift), tile by tile,
+        With the size of each effect in units of a pixel's noise, what all have in common first, then tile by tile,
         largest first; what could not be tested, as notes of size 0.
     """
-    solution, shifts = surveyed.solution, surveyed.shifts
     tested = [fit is not None for fit in solution.fits]
-    found = [
-        (_PER_PIXEL * float(np.hypot(*shift.pixels)), _shift_finding(index, shift))
-        for index, shift in enumerate(shifts)
-        if shift is not None and shift.matters
-    ]
-    found += _of_all(surveyed.curvature, solution.noise)
+    found = _of_all(curvature, solution.noise)
     for index in np.flatnonzero(tested).tolist():
         found += [(one.effect, _finding(index, one, solution)) for one in candidates(solution, index)]
     if not any(tested):
         reason = "No tile meets the others in enough places to be compared with them."
-        return [*_once(found), (0.0, untested(None, reason, "residual"))]
+        return [*found, (0.0, untested(None, reason, "residual"))]
     for index in np.flatnonzero(np.logical_not(tested)).tolist():
         reason = f"Tile {index} meets the others in too few places to be tested."
         found.append((0.0, untested(index, reason, "residual")))
-    return _once(found)
-
-
-def _once(found):
-    """Of a pair of tiles each sees the other: one finding is enough."""
-    pairs = {}
-    for effect, finding in found:
-        key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
-        pairs.setdefault(key, (effect, finding))
-    return list(pairs.values())
+    return found
 
 
 def _of_all(curvature, noise):
@@ -113,17 +97,6 @@ def _of_all(curvature, noise):
     error = float(curvature.error[channel])
     finding = Finding("gradient", None, height, curvature.sigma, message, "adu", error, channel, test="residual")
     return [(float(effect[channel]), finding)]
-
-
-def _shift_finding(index, shift):
-    x, y = (float(value) for value in shift.pixels)
-    size = float(np.hypot(x, y))
-    message = (
-        f"The stars of tile {index} lie {size:.3g} px (x {x:+.3g}, y {y:+.3g}) from where the others have them: "
-        "its WCS is wrong; solve it anew."
-    )
-    finding = Finding("astrometry", index, size, shift.significance, message, "px", shift.error, test="residual")
-    return _of_a_pair(finding, shift.group) if len(shift.group) == 2 else finding
 
 
 def candidates(solution, index):
@@ -228,19 +201,26 @@ def _finding(index, one, solution):
     )
     own = solution.partners[index]
     alone = len(own) == 1 and solution.partners[own[0]] == (index,)
-    return _of_a_pair(finding, (index, own[0])) if alone else finding
+    return of_a_pair(finding, (index, own[0])) if alone else finding
 
 
-def _of_a_pair(finding, pair):
-    """Where two tiles only meet each other nobody can say which of them is wrong."""
-    size, (first, second) = abs(finding.value), sorted(pair)
-    message = (
-        f"Tiles {first} and {second} differ by {size:.4g} {finding.unit}; no third tile says which of them is wrong: "
-        "look at both."
-    )
-    return replace(finding, tile=None, value=size, message=message, tiles=(finding.tile, sum(pair) - finding.tile))
-
-
-def untested(tile, reason, test):
-    """A note that a test could not be made of a tile, or of none (None)."""
-    return Finding("undetermined", tile, np.nan, 0.0, reason, "", test=test)
+def near_levels(solution, tile):
+    """Level, scale and slope of a tile as what is nearly a finding, as far as they are told; at most three `Nearly`."""
+    fit = solution.fits[tile]
+    if fit is None:
+        return
+    slope = np.hypot(fit.slope_x, fit.slope_y)
+    along = np.hypot(fit.slope_x * fit.slope_x_error, fit.slope_y * fit.slope_y_error) / slope
+    terms = (fit.offset, fit.offset_error), (fit.gain, fit.gain_error), (slope, along)
+    for kind, (value, error) in enumerate(terms):
+        size = np.abs(value / error)
+        if not (np.isfinite(size).any() and np.isfinite(solution.price[tile, kind])):
+            continue
+        channel = int(np.nanargmax(size))
+        height = abs(value[channel]) * (abs(solution.level[channel, tile]) if KINDS[kind] == "gain_residual" else 1.0)
+        floor = GRADIENT_FLOOR if KINDS[kind] == "gradient" else OFFSET_FLOOR
+        unit = "relative" if KINDS[kind] == "gain_residual" else "adu"
+        number = float(value[channel]), float(size[channel])
+        finding = Finding(KINDS[kind], tile, *number, "", unit, float(error[channel]), channel, test="residual")
+        sure = max(brings(solution, tile, kind) / float(solution.price[tile, kind]), 0.0)
+        yield Nearly(finding, sure, float(height / (floor * solution.noise[tile, channel])))

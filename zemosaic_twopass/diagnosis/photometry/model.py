@@ -17,8 +17,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
-from ..measure.coarse import FACTOR
-from .shared import sums_of_products
+from ...measure.coarse import FACTOR
+from .overlaps import sums_of_products
 
 TERMS = 7
 _HUBER = 1.345

@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .equations import COLUMNS, KINDS, RESOLVED, RIDGE
+from .normal_equations import COLUMNS, KINDS, RESOLVED, RIDGE
 
 _SUBSETS = tuple(subset for size in range(len(KINDS) + 1) for subset in combinations(range(len(KINDS)), size))
 _EVERYWHERE = (0,), (1,), (0, 1), (0, 1, 2)

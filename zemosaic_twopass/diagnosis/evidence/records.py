@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .finding import Finding
+from ..finding import Finding
 
 _GAUSSIAN_MAD = 1.4826
 # Error of a median of many values, in units of that of their mean.

@@ -1,0 +1,59 @@
+"""What the closure finds: gains other than recorded, and the tile that keeps the mosaic from closing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..finding import Finding, untested
+from ..gains import GAIN_TOLERANCE, gain_finding
+from .solve import close_mosaic
+
+_CULPRITS = {
+    "mask_bug": "the coadd used another mask for tile {tile} than it has, over {value:.3%} of its area",
+    "misregistration": "the coadd put tile {tile} {value:.3g} px (x {shift[0]:+.3g}, y {shift[1]:+.3g}) from where its "
+    "WCS says",
+    "not_closed": "what the coadd did to tile {tile} is neither gain nor offset nor shift ({value:.3g} adu is left)",
+}
+
+
+def close(second_pass, noise):
+    """The closure, None where none was made, and what it finds."""
+    count, combine = len(second_pass.tiles), second_pass.combine
+    if combine not in ("mean", None) or count < 2:
+        why = f"the coadd combines by {combine} != mean" if count > 1 else f"there is but {count} tile"
+        return None, [untested(None, f"The applied gains were not read off the mosaic: {why}.", "closure")]
+    closure = close_mosaic(second_pass, noise)
+    if combine is None and closure.culprit is not None:
+        closure.reason = "the coadd was not seen, and what it made is no mean of the tiles"
+    return closure, _findings(closure, second_pass.sound_gains)
+
+
+def _findings(closure, gains):
+    if closure.reason:
+        return [untested(None, f"The applied gains were not read off the mosaic: {closure.reason}.", "closure")]
+    findings = []
+    culprit = closure.culprit
+    if culprit is not None:
+        text = _CULPRITS[culprit.kind].format(**vars(culprit))
+        if culprit.tile is None:
+            text = f"the mosaic is no weighted mean of the tiles: {culprit.value:.3g} adu is left"
+        message = f"After the gains {text}; see the arguments and the result of the coadd."
+        sigma = culprit.value / culprit.error if culprit.error > 0 else np.inf
+        findings.append(
+            Finding(
+                culprit.kind, culprit.tile, culprit.value, sigma, message, culprit.unit, culprit.error, test="closure"
+            )
+        )
+    if gains is None:
+        return findings
+    for index, recorded in enumerate(gains):
+        # The channel that is furthest off: a fault may be in one plane only.
+        channel = closure.furthest(index, recorded)
+        if channel is None:
+            continue
+        applied, error = closure.gains[index, channel], closure.errors[index, channel]
+        off = abs(applied - recorded)
+        if off > max(GAIN_TOLERANCE * recorded, 6 * error):
+            sigma = off / max(error, np.finfo(float).tiny)
+            findings.append(gain_finding(index, float(applied), gains, "closure", sigma, error))
+    return findings

@@ -1,0 +1,12 @@
+"""Where tiles lie, and the second pass on the first, by the stars that they share.
+
+In: stars and blocks of the tiles, or both mosaics. Out: a `Shift` of each tile, and what is found, or nearly found, in
+it; what is found of the pass. Door: the names below.
+"""
+
+from .findings import near_shift, shift_findings
+from .matching import RADIUS
+from .passes import compare_passes
+from .shifts import Shift, moved, register
+
+__all__ = ["RADIUS", "Shift", "compare_passes", "moved", "near_shift", "register", "shift_findings"]

@@ -1,0 +1,52 @@
+"""What is found in the places of tiles, and what is nearly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..finding import Finding, Nearly, of_a_pair
+from .shifts import ALARMS, SHIFT_FLOOR
+
+# A tenth of a pixel shows in the stars about as the noise of a pixel does in the sky.
+_PER_PIXEL = 10.0
+
+
+def shift_findings(shifts):
+    """What is found in the places of tiles.
+
+    Parameters
+    ----------
+    shifts : sequence of (Shift or None)
+        From `register`.
+
+    Returns
+    -------
+    list of (float, Finding)
+        With the size of each effect in tenths of a pixel, tile by tile.
+    """
+    return [
+        (_PER_PIXEL * float(np.hypot(*shift.pixels)), _finding(index, shift))
+        for index, shift in enumerate(shifts)
+        if shift is not None and shift.matters
+    ]
+
+
+def _finding(index, shift):
+    x, y = (float(value) for value in shift.pixels)
+    size = float(np.hypot(x, y))
+    message = (
+        f"The stars of tile {index} lie {size:.3g} px (x {x:+.3g}, y {y:+.3g}) from where the others have them: "
+        "its WCS is wrong; solve it anew."
+    )
+    finding = Finding("astrometry", index, size, shift.significance, message, "px", shift.error, test="residual")
+    return of_a_pair(finding, shift.group) if len(shift.group) == 2 else finding
+
+
+def near_shift(shift, tile):
+    """The shift of a tile (None where it has none) as what is nearly a finding; none or one `Nearly`."""
+    if shift is not None:
+        size = float(np.hypot(*shift.pixels))
+        finding = Finding("astrometry", tile, size, shift.significance, "", "px", shift.error, test="residual")
+        # As a deviance, so that it can be held against those of the levels.
+        sure = np.log(max(shift.chance * shift.tested, np.finfo(float).tiny)) / np.log(ALARMS)
+        yield Nearly(finding, max(float(sure), 0.0), size / SHIFT_FLOOR)
