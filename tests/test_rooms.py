@@ -18,6 +18,7 @@ TESTS = ("contract", "registration", "photometry", "closure")
 ARROWS = {
     **dict.fromkeys((*INNER_FOUNDATIONS, *TESTS), ()),
     "comparison": ("registration", "photometry"),
+    "acceptance": ("registration", "photometry", "comparison"),
     "evidence": (*TESTS, "comparison"),
     "examination": (*TESTS, "comparison", "evidence"),
     "examine": (*TESTS, "comparison", "evidence", "examination"),

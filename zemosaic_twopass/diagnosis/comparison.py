@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..measure.coarse import CoarseTile, pixel_noise, project_blocks
+from ..measure.fluxes import Fluxes, measure_fluxes
 from ..measure.stars import Stars, find_stars
 from ..parallel import threads
 from ..settings import worker_count
@@ -41,6 +42,8 @@ class TileLook:
     noise : ndarray, shape (C,)
         Of one pixel in adu, at least what float32 resolves.
     stars : Stars
+    fluxes : Fluxes
+        Of these; all NaN where they were not asked for.
     middle : ndarray, shape (2,)
         Of the image, (x, y) in pixels of the mosaic; NaN for one that misses it.
     reach : float
@@ -50,8 +53,13 @@ class TileLook:
     blocks: CoarseTile | None
     noise: np.ndarray
     stars: Stars
+    fluxes: Fluxes
     middle: np.ndarray
     reach: float
+
+    def without_pixels(self):
+        """The look at a tile of which nothing is known."""
+        return replace(self, blocks=None, stars=Stars.none(), fluxes=Fluxes.none(len(self.noise)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +151,7 @@ def survey(second_pass):
         return compare(looks, shape_out, lambda wrong, pixels: run(look, wrong, pixels))
 
 
-def look_at(tile, wcs, place):
+def look_at(tile, wcs, place, *, fluxes=False):
     """What is kept of one tile.
 
     Parameters
@@ -153,6 +161,8 @@ def look_at(tile, wcs, place):
         Of the mosaic.
     place : Place or None
         Of the tile in it.
+    fluxes : bool, optional
+        Also measure how bright its stars are, which the comparison of the tiles does without.
 
     Returns
     -------
@@ -164,7 +174,8 @@ def look_at(tile, wcs, place):
         middle, corner = np.transpose(pixels_between(tile.wcs, wcs, *np.transpose([ends / 2, ends])))
     with np.errstate(all="ignore"):
         blocks, noise, stars = project_blocks(tile, place), _noise(tile.pixels), find_stars(tile, wcs)
-    return TileLook(blocks, noise, stars, middle, float(np.hypot(*(corner - middle))))
+        measured = measure_fluxes(tile, wcs, stars) if fluxes else Fluxes.none(len(noise), len(stars))
+    return TileLook(blocks, noise, stars, measured, middle, float(np.hypot(*(corner - middle))))
 
 
 def compare(looks, shape_out, look_again):
@@ -191,6 +202,29 @@ def compare(looks, shape_out, look_again):
         if not isinstance(look, str):
             looks[index] = look
 
+    return _levelled(looks, shifts, shape_out)
+
+
+def without(surveyed, tiles, shape_out):
+    """Compare the others once more: what is in some tiles is left out, and explained by nothing in the rest.
+
+    Parameters
+    ----------
+    surveyed : Survey
+    tiles : container of int
+        Which to leave out; they cannot be compared then. All shifts stay as they are.
+    shape_out : tuple of int
+        (H, W) of the mosaic.
+
+    Returns
+    -------
+    Survey
+    """
+    looks = [replace(look, blocks=None) if index in tiles else look for index, look in enumerate(surveyed.curved)]
+    return _levelled(looks, surveyed.shifts, shape_out)
+
+
+def _levelled(looks, shifts, shape_out):
     def solution_of(own):
         return solve([(look.blocks, look.noise) for look in own], shape_out)
 

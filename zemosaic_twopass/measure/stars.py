@@ -50,6 +50,11 @@ class Stars:
     places: np.ndarray
     errors: np.ndarray
 
+    @classmethod
+    def none(cls):
+        """Of a tile without any."""
+        return cls(np.empty((0, 2)), np.empty(0))
+
     def __len__(self):
         return len(self.errors)
 
@@ -72,7 +77,7 @@ def find_stars(tile, wcs):
     """
     x, y, errors = locate_stars(tile.pixels, tile.coverage)
     if not len(x):
-        return Stars(np.empty((0, 2)), np.empty(0))
+        return Stars.none()
     places, beside = np.moveaxis(pixels_between(tile.wcs, wcs, np.stack([x, x + 1]), np.stack([y, y])), 0, 2)
     scale = np.hypot(*(beside - places).T)
     errors = errors * scale

@@ -10,6 +10,7 @@ import numpy as np
 from astropy.table import Table
 
 from .. import __version__
+from ..diagnosis.acceptance import too_few_stars
 from ..diagnosis.examination import summary_of, verdict_of
 from ..diagnosis.photometry import Correction
 from ..files import whole_file
@@ -24,11 +25,14 @@ _DESCRIPTIONS = {
     "copy": "file name of its copy; - for one that could not be written",
     "corrected": "whether anything was taken out; otherwise the copy is the tile byte for byte",
     "compared": "whether the tile could be compared with others",
+    "refused": "why what was found in the tile is not taken out: it would do harm; - for a tile of which it is",
+    "stars": "number of stars shared with other tiles that tell its scale, in the channel that has most",
 }
 # Of each term: its unit, and what it is.
 _TERMS = {
     "gain": (None, "factor of the pixels: copy = pixel x gain + offset; slopes, curvature and shift left aside"),
     "offset": ("adu", "added to pixel x gain"),
+    "star_scale": (None, "brightness of the stars of the tile as given over that in the others as given"),
     "slope_x": ("adu", "rise of the tile along columns of the mosaic from end to end, taken out before the gain"),
     "slope_y": ("adu", "rise of the tile along rows of the mosaic from end to end, taken out before the gain"),
     "curvature": ("adu", "rise of every tile from its middle to its corners, taken out first"),
@@ -55,7 +59,8 @@ def corrections_table(done):
     for index, (name, own, file) in enumerate(zip(done.names, done.corrections, done.files, strict=True)):
         row = {"idx": index, "id": name, "copy": MISSING if file is None else file.name}
         row |= {"corrected": own is not None and not own.empty, "compared": own is not None}
-        rows.append(row | _cells(own, channels))
+        row |= {"refused": done.refused.get(index, MISSING), "stars": int(done.stars.counts[index].max())}
+        rows.append(row | _cells(own, channels) | _star_cells(done.stars, index, channels))
     table = Table(rows=rows)
     for column in table.itercols():
         column.unit, column.description = _unit_and_description(column.name)
@@ -76,9 +81,12 @@ def repair_lines(done):
     """The log lines of a `Repair`: before and after, what is still found, each correction, and what came of it."""
     lines = [_comparison_line("before", done.before), _comparison_line("after", done.after)]
     lines += finding_lines(done.after.findings)
-    corrected = [(name, own) for name, own in zip(done.names, done.corrections, strict=True) if own and not own.empty]
-    lines += [f"[TwoPassRepair] tile={label(name)} {' '.join(_terms_of(own))}" for name, own in corrected]
-    if not corrected:
+    for index, (name, own) in enumerate(zip(done.names, done.corrections, strict=True)):
+        if index in done.refused:
+            lines.append(f"[TwoPassRepair] tile={label(name)} left as it is: {done.refused[index]}")
+        elif own and not own.empty:
+            lines.append(f"[TwoPassRepair] tile={label(name)} {' '.join(_terms_of(own))}{_unwitnessed(done, index)}")
+    if not any(own and not own.empty for own in done.corrections):
         lines.append("[TwoPassRepair] nothing to correct: every copy is its tile, byte for byte")
     before, after = (f"{value:.3g}" for value in done.steps)
     return [*lines, f"[TwoPassRepair] steps rms {before} → {after} adu (noise {done.noise:.3g})"]
@@ -92,6 +100,7 @@ def to_dict(done):
             **{when: _comparison(getattr(done, when)) for when in ("before", "after")},
             "corrections": [dict(zip(table.colnames, row, strict=True)) for row in table.iterrows()],
             "steps_rms": {"before": done.steps[0], "after": done.steps[1], "noise": done.noise, "unit": "adu"},
+            "refused": {done.names[index]: reason for index, reason in done.refused.items()},
             "failed": done.failed,
             "files": [str(path) for path in done.files if path is not None],
         }
@@ -132,7 +141,7 @@ def _comparison_line(when, found):
 
 def _cells(own, channels):
     """Terms of a correction with their errors, by column; those of nothing for a tile that was not compared."""
-    own = own or _nothing(len(channels))
+    own = own or Correction.none(len(channels))
     gain, gain_error, offset, offset_error = own.multiplier()
     (slope_x, slope_y), (slope_x_error, slope_y_error) = own.slope.T, own.slope_error.T
     cells = {}
@@ -150,10 +159,13 @@ def _cells(own, channels):
     return cells
 
 
-def _nothing(count):
-    zero, unknown = np.zeros((count, 2)), np.full((count, 2), np.nan)
-    one, other = zero[:, 0], unknown[:, 0]
-    return Correction(one, other, one + 1, other, zero, unknown, zero[0], unknown[0], unknown, None, unknown[0])
+def _star_cells(stars, index, channels):
+    """Scale of a tile from its stars and the error, by column; NaN where they say nothing."""
+    logarithm, error = (layer[index] for layer in stars.against_others(np.ones_like(stars.logarithm)))
+    cells = {}
+    for what, values in (("star_scale", np.exp(logarithm)), ("star_scale_error", np.exp(logarithm) * error)):
+        cells |= {f"{what}_{name}": float(value) for name, value in zip(channels, values, strict=True)}
+    return cells
 
 
 def _curvature(own):
@@ -162,6 +174,13 @@ def _curvature(own):
         return np.zeros(len(own.offset)), np.full(len(own.offset), np.nan)
     height = own.curvature.height
     return height, np.where(height != 0, own.curvature.error, np.nan)
+
+
+def _unwitnessed(done, index):
+    """That no stars bear out the factor of a tile; empty where they do, or there is none."""
+    if not too_few_stars(done.stars, index) or (done.corrections[index].factor == 1).all():
+        return ""
+    return f" (too few stars to bear out the factor: {done.stars.counts[index].max()})"
 
 
 def _terms_of(own):

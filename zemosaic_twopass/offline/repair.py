@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ..diagnosis.acceptance import accept
 from ..diagnosis.closure import median_steps
 from ..diagnosis.comparison import look_at
 from ..diagnosis.examination import Examination
 from ..diagnosis.examine import examine_tiles
-from ..diagnosis.photometry import Correction, corrections
+from ..diagnosis.photometry import Correction, StarScales
 from ..diagnosis.registration import moved
 from ..files import reason_of, whole_file
-from ..measure.stars import Stars
 from ..tiles.copies import unpacked_name, write_copy
 from ..tiles.images import TileError, celestial_wcs, open_image
 from ..tiles.mosaic import MosaicGrid
@@ -42,6 +42,11 @@ class Repair:
         Of the tiles, without their folders.
     corrections : tuple of (Correction or None)
         None for a tile that could not be compared.
+    refused : dict of int to str
+        Why tiles in which something was found stay as they are: what was found would do harm, or cannot be seen to
+        help. Their corrections are of nothing.
+    stars : StarScales
+        How bright the tiles' stars are.
     files : tuple of (pathlib.Path or None)
         Copies; None for one that could not be written.
     failed : dict of str to str
@@ -57,6 +62,8 @@ class Repair:
 
     names: tuple[str, ...]
     corrections: tuple[Correction | None, ...]
+    refused: dict[int, str]
+    stars: StarScales
     files: tuple[Path | None, ...]
     failed: dict[str, str]
     before: Examination
@@ -66,14 +73,15 @@ class Repair:
 
 
 def repair(paths, out, *, everything=False, run=map, tell=lambda: None):
-    """Write corrected copies of tiles, and compare the copies.
+    """Write corrected copies of tiles, and compare the copies; what would harm a tile is not done.
 
     Parameters
     ----------
     paths : sequence of path-like
         Master tiles, as for `tiles.read_master_tile`; never written to.
     out : path-like
-        Folder of the copies and of their table. A tile in which nothing is found is copied byte for byte.
+        Folder of the copies and of their table. A tile in which nothing is found, or nothing that can be taken out
+        without harm, is copied byte for byte.
     everything : bool, optional
         Take out all that was fitted, be it significant or not.
     run : callable, optional
@@ -98,7 +106,8 @@ def repair(paths, out, *, everything=False, run=map, tell=lambda: None):
     before = _compared(looks, paths, grid, run)
     if not any(before.fits):
         raise TileError(f"none of {len(paths)} tiles meets another in enough places to be compared with it")
-    found = corrections(before.mended.surveyed, everything)
+    accepted = accept(before.mended.surveyed, grid.shape, everything)
+    found = accepted.corrections
     noise = float(np.nanmedian([look.noise for look in looks]))
     # The looks at the tiles as given go one by one: those at the copies are as large.
     before, steps = replace(before, mended=None), median_steps([look.blocks for look in looks])
@@ -110,7 +119,8 @@ def repair(paths, out, *, everything=False, run=map, tell=lambda: None):
     after = _of_copies(_compared(looks, files, grid, run), files) if changed else before
     steps = _rms_of_steps(steps, median_steps([look.blocks for look in looks]))
     names = tuple(path.name for path in paths)
-    return _with_table(Repair(names, tuple(found), tuple(files), failed, before, after, steps, noise), out)
+    done = Repair(names, found, accepted.refused, accepted.stars, tuple(files), failed, before, after, steps, noise)
+    return _with_table(done, out)
 
 
 def try_head(path):
@@ -127,7 +137,7 @@ def try_look(path, grid):
     """`TileLook` of a tile, or the reason as text where it cannot be used."""
     try:
         tile = read_master_tile(path)
-        return look_at(tile, grid.wcs(), Place.of(tile.shape, tile.wcs, grid.shape, grid.wcs()))
+        return look_at(tile, grid.wcs(), Place.of(tile.shape, tile.wcs, grid.shape, grid.wcs()), fluxes=True)
     except TileError as error:
         return str(error)
 
@@ -269,7 +279,7 @@ def _taken_over(outcomes, looks, files):
         changed |= outcome is not None
         if isinstance(outcome, str):
             failed[files[index].name], files[index] = outcome, None
-            looks[index] = replace(looks[index], blocks=None, stars=Stars(np.empty((0, 2)), np.empty(0)))
+            looks[index] = looks[index].without_pixels()
         elif outcome is not None:
             looks[index] = outcome
     return changed, failed

@@ -1,24 +1,30 @@
 """How bright tiles are: offset, gain and slope of all of them at once, and a bow that they have in common.
 
 In: blocks of the tiles and the noise of their pixels. Out: a `Solution`, its findings, and what takes them out of a
-tile again. Door: the names below.
+tile again; the scales of the tiles from fluxes of the stars that they share. Door: the names below.
 """
 
 from .classify import level_findings, limits, near_levels
 from .correction import Correction, corrections
+from .held_out import held_out_steps
 from .illumination import Curvature, flattened
 from .solution import Solution, solve
+from .star_scales import FEWEST_STARS, StarScales, star_scales
 from .tile_fit import TileFit
 
 __all__ = [
+    "FEWEST_STARS",
     "Correction",
     "Curvature",
     "Solution",
+    "StarScales",
     "TileFit",
     "corrections",
     "flattened",
+    "held_out_steps",
     "level_findings",
     "limits",
     "near_levels",
     "solve",
+    "star_scales",
 ]

@@ -47,11 +47,23 @@ class Correction:
     curvature: Curvature | None
     middle: np.ndarray
 
+    @classmethod
+    def none(cls, channels):
+        """Nothing to take out of a tile of so many channels."""
+        zero, unknown, pair = np.zeros((channels, 2)), np.full((channels, 2), np.nan), np.full((2, 2), np.nan)
+        levels = zero[:, 0], unknown[:, 0], np.ones(channels), unknown[:, 0], zero, unknown
+        return cls(*levels, np.zeros(2), pair[0], pair, None, pair[0])
+
     @property
     def empty(self):
         """Whether there is nothing to take out."""
+        return not (self.changes_pixels or self.shift.any())
+
+    @property
+    def changes_pixels(self):
+        """Whether there is anything to take out but a shift, which goes into the WCS."""
         level = self.offset.any() or (self.factor != 1).any() or self.slope.any()
-        return not (level or self.shift.any() or self.curvature is not None)
+        return bool(level or self.curvature is not None)
 
     def multiplier(self):
         """The correction as pixel × gain + offset; slopes, curvature and shift left aside.

@@ -5,8 +5,8 @@ it; what is found of the pass. Door: the names below.
 """
 
 from .findings import near_shift, shift_findings
-from .matching import RADIUS
+from .matching import RADIUS, same_stars
 from .passes import compare_passes
 from .shifts import Shift, moved, register
 
-__all__ = ["RADIUS", "Shift", "compare_passes", "moved", "near_shift", "register", "shift_findings"]
+__all__ = ["RADIUS", "Shift", "compare_passes", "moved", "near_shift", "register", "same_stars", "shift_findings"]

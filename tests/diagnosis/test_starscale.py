@@ -1,0 +1,84 @@
+"""Scales of tiles from the stars that they share: those that were put in, with errors that are true."""
+
+import numpy as np
+import pytest
+
+from zemosaic_twopass.diagnosis.photometry import star_scales
+from zemosaic_twopass.measure.fluxes import Fluxes
+
+SCALES = np.array([1.0, 1.0, 1.3, 0.97, 1.0])
+
+
+def measured(seed, stars=40, scales=SCALES, error=0.03, spoiled=0.0, growth=0.0):
+    """Arguments of `star_scales`: every star is in every second tile or so, some of them far off.
+
+    Tiles with a wide aperture hold more of their stars, and tell that less lies outside.
+    """
+    rng = np.random.default_rng(seed)
+    bright = 10 ** rng.uniform(3, 5, stars)
+    seen = rng.random((len(scales), stars)) < 0.6
+    fluxes, tiles, numbers = [], [], []
+    for index, (scale, own) in enumerate(zip(scales, seen, strict=True)):
+        wide = growth * rng.normal()
+        flux = scale * bright[own] * np.exp(rng.normal(0, error, own.sum()) + wide)
+        flux = np.where(rng.random(own.sum()) < spoiled, 1.5 * flux, flux)[:, np.newaxis]
+        fluxes.append(
+            Fluxes(flux, error * flux, np.full(1, 1.1 * np.exp(rng.normal(0, 0.01) - wide)), np.full(1, 0.01))
+        )
+        tiles.append(np.full(own.sum(), index))
+        numbers.append(np.flatnonzero(own))
+    entries = np.arange(sum(map(len, tiles)))
+    return fluxes, entries, np.concatenate(tiles), np.concatenate(numbers)
+
+
+@pytest.mark.parametrize(("spoiled", "growth"), [(0.0, 0.0), (0.1, 0.0), (0.0, 0.05)])
+def test_scales_and_their_errors(spoiled, growth):
+    z = []
+    for seed in range(60):
+        scales = star_scales(*measured(seed, spoiled=spoiled, growth=growth))
+        left, error = scales.against_others(SCALES[:, np.newaxis])
+        assert (scales.counts > 10).all()
+        z.append(left / error)
+    # The others' median is noisier than their mean; pixels are allowed for that are not in these.
+    assert 0.6 < np.std(z) < 1.3
+    assert np.abs(np.mean(z)) < 0.25
+
+
+def test_a_factor_that_is_right_leaves_nothing_and_a_wrong_one_itself():
+    scales = star_scales(*measured(3, stars=80))
+    given, error = (layer[:, 0] for layer in scales.against_others(np.ones((5, 1))))
+    assert given[2] == pytest.approx(np.log(1.3), abs=4 * error[2])
+    assert error[2] < 0.03
+    wrong = np.ones((5, 1))
+    wrong[2], wrong[0] = 1.3, 2.0
+    left = scales.against_others(wrong)[0][:, 0]
+    assert abs(left[2]) < 4 * error[2]
+    assert left[0] == pytest.approx(-np.log(2), abs=4 * error[0])
+
+
+def test_two_stars_say_nothing():
+    fluxes, entries, tiles, numbers = measured(4)
+    few = np.flatnonzero(tiles == 3)[2:]
+    keep = np.setdiff1d(entries, few)
+    scales = star_scales(fluxes, keep, tiles[keep], numbers[keep])
+    assert scales.counts[3] == 0
+    assert np.isnan(scales.against_others(np.ones((5, 1)))[0][3])
+    assert np.isfinite(scales.against_others(np.ones((5, 1)))[0][[0, 1, 2, 4]]).all()
+
+
+def test_tiles_that_no_stars_join_are_not_compared():
+    one, other = measured(5, scales=SCALES[:2]), measured(6, scales=SCALES[2:4])
+    shift = len(one[1])
+    tiles = np.concatenate([one[2], other[2] + 2])
+    numbers = np.concatenate([one[3], other[3] + 1000])
+    scales = star_scales([*one[0], *other[0]], np.concatenate([one[1], other[1] + shift]), tiles, numbers)
+    left, error = (layer[:, 0] for layer in scales.against_others(np.ones((4, 1))))
+    assert np.abs(left[:2]).max() < 4 * error[:2].max()
+    np.testing.assert_allclose(np.abs(left[2:]), np.log(1.3 / 0.97), atol=4 * error[2:].max())
+
+
+def test_no_stars_at_all():
+    nothing = np.zeros(0, dtype=int)
+    scales = star_scales([Fluxes.none(3), Fluxes.none(3)], nothing, nothing, nothing)
+    assert not scales.counts.any()
+    assert np.isnan(scales.against_others(np.ones((2, 3)))).all()

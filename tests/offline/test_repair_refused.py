@@ -1,0 +1,124 @@
+"""What would harm a tile is not done to it: it stays byte for byte and is named, and the others are right."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from scipy.ndimage import median_filter
+
+from zemosaic_twopass.diagnosis.acceptance import accept
+from zemosaic_twopass.diagnosis.comparison import compare, look_at
+from zemosaic_twopass.measure.fluxes import Fluxes
+from zemosaic_twopass.measure.stars import Stars
+from zemosaic_twopass.offline.corrections import TABLE_NAME, repair_lines, to_dict
+from zemosaic_twopass.offline.repair import repair
+from zemosaic_twopass.synthetic.faults import Fault
+from zemosaic_twopass.synthetic.sky import synthetic_tiles
+from zemosaic_twopass.tiles.mosaic import MosaicGrid
+from zemosaic_twopass.tiles.place import Place
+from zemosaic_twopass.tiles.reading import read_master_tile, write_master_tile
+
+SKY = {"rows": 3, "columns": 3, "shape": (170, 210), "overlap": 0.5, "seed": 4}
+OFFSET, GAIN = 0, 1
+
+
+def surveyed(tiles):
+    """(what the tiles are against one another, shape of the mosaic)."""
+    grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+    wcs = grid.wcs()
+    looks = [look_at(tile, wcs, Place.of(tile.shape, tile.wcs, grid.shape, wcs), fluxes=True) for tile in tiles]
+    return compare(looks, grid.shape, lambda wrong, pixels: ["as it was"] * len(wrong)), grid.shape
+
+
+@pytest.fixture(scope="module")
+def sound():
+    return surveyed(synthetic_tiles(**SKY, faults=[Fault("offset", 0, 30.0)]))
+
+
+def claimed(found, tile, kind, size):
+    """The same as if the fit had found something in a tile, in every channel."""
+    solution = found.solution
+    inside, terms, errors = solution.inside.copy(), solution.terms.copy(), solution.errors.copy()
+    inside[tile, kind], terms[:, tile, kind], errors[:, tile, kind] = True, size, 0.001
+    return replace(found, solution=replace(solution, inside=inside, terms=terms, errors=errors))
+
+
+def test_an_ordinary_offset_is_accepted(sound):
+    found = accept(*sound)
+    assert found.refused == {}
+    assert [own.empty for own in found.corrections] == [False, *[True] * 8]
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (-1.0, ", 0, is no scale"),
+        (-1.3, ", -0.3, is no scale"),
+        (0.3, "1.3, is contradicted by"),
+        (-0.2, "contradicted"),
+    ],
+)
+def test_a_factor_that_is_none_or_that_stars_contradict_is_refused(sound, size, words):
+    found = accept(claimed(sound[0], 4, GAIN, size), sound[1])
+    assert list(found.refused) == [4]
+    assert words in found.refused[4]
+    assert found.corrections[4].empty
+    # The neighbour is found anew, without the one that is refused.
+    assert found.corrections[0].offset == pytest.approx(30, abs=0.6)
+    assert all(found.corrections[index].empty for index in (1, 2, 3, 5, 6, 7, 8))
+
+
+def test_without_stars_they_say_nothing(sound):
+    found, shape = claimed(sound[0], 4, GAIN, 0.3), sound[1]
+    channels = len(found.looks[0].noise)
+    blind = tuple(replace(look, stars=Stars.none(), fluxes=Fluxes.none(channels)) for look in found.looks)
+    accepted = accept(replace(found, looks=blind), shape)
+    assert not accepted.stars.counts.any()
+    assert not any("stars" in reason for reason in accepted.refused.values())
+
+
+def test_what_does_not_help_where_it_was_not_fitted_is_refused():
+    """Brighter in two opposite quarters and darker in the others: half of it asks for what the other half does not."""
+    tiles = synthetic_tiles(**SKY, faults=[Fault("offset", 0, 30.0)])
+    rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in tiles[4].shape)
+    saddle = 40 * (rows[:, np.newaxis] * columns)[..., np.newaxis]
+    tiles[4] = replace(tiles[4], pixels=tiles[4].pixels + saddle)
+    found, shape = surveyed(tiles)
+    only = replace(found.solution, inside=np.zeros_like(found.solution.inside))
+    only.terms[:], only.errors[:] = 0.0, np.nan
+    accepted = accept(claimed(replace(found, solution=only), 4, OFFSET, 5.0), shape)
+    assert 4 in accepted.refused
+    assert "where it was not fitted" in accepted.refused[4]
+
+
+@pytest.fixture(scope="module")
+def glowing(tmp_path_factory):
+    """(tiles, what came of them): a sky × 1.3 in the middle but not its stars, an offset in a corner."""
+    folder = tmp_path_factory.mktemp("glowing")
+    tiles = synthetic_tiles(**SKY, faults=[Fault("offset", 0, 30.0)])
+    known = np.where(np.isfinite(tiles[4].pixels), tiles[4].pixels, np.nanmedian(tiles[4].pixels, axis=(0, 1)))
+    smooth = median_filter(known, size=(21, 21, 1))
+    tiles[4] = replace(tiles[4], pixels=(tiles[4].pixels + 0.3 * smooth).astype(np.float32))
+    for tile in tiles:
+        write_master_tile(folder / tile.name, tile)
+    paths = [folder / tile.name for tile in tiles]
+    return paths, repair(paths, folder / "out")
+
+
+def test_a_refused_tile_stays_and_is_named_and_the_others_are_right(glowing):
+    paths, done = glowing
+    same = [one.read_bytes() == other.read_bytes() for one, other in zip(paths, done.files, strict=True)]
+    assert same == [False, *[True] * 8]
+    clean = synthetic_tiles(**SKY)[0].pixels
+    assert np.nanmedian(read_master_tile(done.files[0]).pixels - clean) == pytest.approx(0, abs=0.6)
+    assert list(done.refused) == [4]
+    (line,) = (line for line in repair_lines(done) if "tile_04" in line and "left as it is" in line)
+    assert done.refused[4] in line
+    assert "stars that it shares" in line
+    table = Table.read(done.files[0].parent / TABLE_NAME, format="ascii.ecsv")
+    assert [reason != "-" for reason in table["refused"]] == [index == 4 for index in range(9)]
+    assert not table["corrected"][4]
+    assert (table["gain_g"][4], table["offset_g"][4]) == (1, 0)
+    assert table["star_scale_g"][4] == pytest.approx(1, abs=5 * table["star_scale_error_g"][4])
+    assert to_dict(done)["refused"] == {"tile_04.fits": done.refused[4]}

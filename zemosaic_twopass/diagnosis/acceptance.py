@@ -1,0 +1,157 @@
+"""Which corrections may be applied: none that would harm its tile, and the others as if that tile were not there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .comparison import without
+from .photometry import FEWEST_STARS, Correction, StarScales, corrections, held_out_steps, star_scales
+from .registration import same_stars
+
+# In errors: from there stars contradict a factor, and if it takes them further from the others, from there.
+_CONTRADICTED = 3.0
+_DOUBTED = 2.0
+# After so many rounds all that is left is refused at once.
+_ROUNDS = 8
+_ORPHANED = "it meets only tiles that are left as they are"
+
+
+@dataclass(frozen=True, eq=False)
+class Acceptance:
+    """What is to be taken out of each tile, and what is not.
+
+    Attributes
+    ----------
+    corrections : tuple of (Correction or None)
+        Of nothing for a tile that is refused; None for one that could not be compared.
+    refused : dict of int to str
+        Why nothing is taken out of tiles in which something was found.
+    stars : StarScales
+        Of the tiles as given.
+    """
+
+    corrections: tuple[Correction | None, ...]
+    refused: dict[int, str]
+    stars: StarScales
+
+
+@dataclass(frozen=True)
+class _Objection:
+    tile: int
+    weight: float
+    reason: str
+
+
+def accept(surveyed, shape_out, everything=False):
+    """Refuse what would harm: one tile after the other, the worst first, and the rest solved without it.
+
+    A neighbour that was fitted against a tile with a fault that the model does not have may have been given a part of
+    it. So whoever is refused is left out of the fit, and all others are found and judged anew.
+
+    Parameters
+    ----------
+    surveyed : Survey
+    shape_out : tuple of int
+        (H, W) of the mosaic.
+    everything : bool, optional
+        As for `correction.corrections`. What is not significant is held against the stars; whether it makes steps
+        smaller is not asked.
+
+    Returns
+    -------
+    Acceptance
+    """
+    with np.errstate(all="ignore"):
+        stars, refused, current = _scales(surveyed), {}, surveyed
+        first = found = corrections(surveyed, everything)
+        for turn in range(len(found)):
+            objections = [*_by_factor(found), *_by_stars(found, stars)]
+            # Dearer by far, and what is refused by the others need not be asked.
+            objections = objections or _by_steps(current, shape_out)
+            if not objections:
+                break
+            worst = max(objections, key=lambda one: one.weight)
+            refused |= {one.tile: one.reason for one in (objections if turn >= _ROUNDS else [worst])}
+            current = without(surveyed, refused, shape_out)
+            found = corrections(current, everything)
+    channels = surveyed.solution.noise.shape[1]
+    for index, (own, before) in enumerate(zip(found, first, strict=True)):
+        if own is None and before is not None and not before.empty:
+            refused.setdefault(index, _ORPHANED)
+    final = (Correction.none(channels) if index in refused else own for index, own in enumerate(found))
+    return Acceptance(tuple(final), dict(sorted(refused.items())), stars)
+
+
+def _scales(surveyed):
+    """Scales of the tiles from their stars, which are the same where the tiles' shifts put them."""
+    looks = surveyed.looks
+    shifts = np.array([np.zeros(2) if shift is None else shift.pixels for shift in surveyed.shifts])
+    tiles = np.repeat(np.arange(len(looks)), [len(look.stars) for look in looks])
+    # The looks of tiles whose shift matters have it taken out.
+    out = [shift is not None and shift.matters for shift in surveyed.shifts]
+    shifts[out] = 0
+    entries, numbers = np.zeros((2, 0), dtype=int)
+    if len(tiles):
+        entries, numbers = same_stars(np.concatenate([look.stars.places for look in looks]) - shifts[tiles], tiles)
+    return star_scales([look.fluxes for look in looks], entries, tiles[entries], numbers)
+
+
+def _by_factor(found):
+    """Objections to factors that are not positive."""
+    for index, own in enumerate(found):
+        if own is not None and not np.all(own.factor > 0):
+            channel = int(np.argmin(own.factor))
+            yield _Objection(index, np.inf, f"its factor{_where(own, channel)}, {own.factor[channel]:.4g}, is no scale")
+
+
+def _by_stars(found, stars):
+    """Objections to factors that the brightness of shared stars contradicts."""
+    factor = np.array([np.ones(stars.counts.shape[1]) if own is None else own.factor for own in found])
+    usable = np.where(factor > 0, factor, 1.0)
+    left, error = stars.against_others(usable)
+    # As it was, among neighbours as they will be.
+    before = left + np.log(usable)
+    size, limit = np.abs(left), np.maximum(np.abs(before), _DOUBTED * error)
+    contradicted = (factor != 1) & (factor > 0) & ((size > _CONTRADICTED * error) | (size > limit))
+    for index in np.flatnonzero(contradicted.any(axis=1)):
+        channel = int(np.argmax(np.where(contradicted[index], size[index], -np.inf)))
+        said, doubt = np.exp(before[index, channel]), error[index, channel] * np.exp(before[index, channel])
+        reason = (
+            f"its factor{_where(found[index], channel)}, {factor[index, channel]:.4g}, is contradicted by "
+            f"{stars.counts[index, channel]} stars that it shares: {said:.4g}±{doubt:.2g}"
+        )
+        yield _Objection(int(index), float(size[index, channel]), reason)
+
+
+def _by_steps(surveyed, shape_out):
+    """Objections to what does not make the steps of its tile smaller on blocks left out of the fit."""
+    found = corrections(surveyed)
+    levels = [index for index, own in enumerate(found) if own is not None and own.changes_pixels]
+    if not levels:
+        return []
+    steps, objections = held_out_steps(surveyed, shape_out), []
+    for index in levels:
+        own = steps[index]
+        if not own.smaller:
+            reason = (
+                f"it does not help where it was not fitted: steps to its neighbours of {own.before:.3g} times the "
+                f"noise before, {own.after:.3g} after"
+            )
+            if not np.isfinite(own.after / own.before):
+                reason = (
+                    f"whether it helps cannot be judged: {own.blocks} blocks of its overlaps were left out of the fit"
+                )
+            # Whatever contradicts a factor goes first; of these, what goes furthest wrong.
+            objections.append(_Objection(index, float(np.nan_to_num(own.after - own.before)), reason))
+    return objections
+
+
+def _where(own, channel):
+    return f" in channel {channel}" if len(own.factor) > 1 else ""
+
+
+def too_few_stars(stars, index):
+    """Whether the stars say nothing of the scale of a tile in any of its channels."""
+    return bool(np.all(stars.counts[index] < FEWEST_STARS))

@@ -1,0 +1,186 @@
+"""The scale of every tile from the brightness of the stars that it shares: it does not ask what the sky looks like.
+
+Star s is as bright as a_i F_s in tile i. Logarithms make it linear; the stars are eliminated, what is left is one
+equation a tile and channel, solved with Huber's weights (as photometric solutions do: Padmanabhan et al. 2008,
+ApJ 674, 1217).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+# Fewer stars say nothing of the scale of a tile.
+FEWEST_STARS = 3
+_HUBER = 1.345
+_ITERATIONS = 30
+_SETTLED = 1e-6
+# Relative: what pixels do to a star, however bright.
+_SYSTEMATIC = 0.01
+# Of what lies outside the apertures, as part of a star, by so much at least tiles may differ.
+_SHAPES = 0.01
+# How far the errors from the pixels' noise are trusted before the stars speak for themselves.
+_PRIOR_FREEDOM = 3.0
+_TINY = np.finfo(float).tiny
+
+
+@dataclass(frozen=True, eq=False)
+class StarScales:
+    """Scale of each tile from shared stars.
+
+    Attributes
+    ----------
+    logarithm : ndarray, shape (N, C)
+        Of the scale, natural, with mean 0 over tiles that are joined by stars; NaN for a tile that shares fewer than
+        three measured stars.
+    covariance : ndarray, shape (C, N, N)
+        Of the logarithms; of a sum of them that adds up to 0 over tiles that are joined.
+    groups : ndarray of int, shape (N, C)
+        Tiles with the same number are joined by stars.
+    counts : ndarray of int, shape (N, C)
+        Measured stars that each tile shares with others.
+    """
+
+    logarithm: np.ndarray
+    covariance: np.ndarray
+    groups: np.ndarray
+    counts: np.ndarray
+
+    def against_others(self, factor):
+        """By what the stars of each tile are too bright once factors have been taken out of the tiles.
+
+        Parameters
+        ----------
+        factor : ndarray, shape (N, C)
+            Positive; 1 for a tile that stays as it is.
+
+        Returns
+        -------
+        left, error : ndarray, shape (N, C)
+            Logarithm of the scale of the tile less the median of the other tiles that stars join it to, and its
+            standard error; NaN where there is none.
+        """
+        found = np.full((2, *self.logarithm.shape), np.nan)
+        rest = self.logarithm - np.log(factor)
+        for channel, own in enumerate(rest.T):
+            for index in np.flatnonzero(np.isfinite(own)):
+                same = np.isfinite(own) & (self.groups[:, channel] == self.groups[index, channel])
+                same[index] = False
+                if not same.any():
+                    continue
+                contrast = same / -np.count_nonzero(same)
+                contrast[index] = 1.0
+                variance = contrast @ self.covariance[channel] @ contrast
+                found[:, index, channel] = own[index] - np.median(own[same]), np.sqrt(max(variance, 0.0))
+        return found
+
+
+def star_scales(fluxes, entries, tiles, numbers):
+    """Compare the tiles by the brightness of the stars that they share.
+
+    Parameters
+    ----------
+    fluxes : sequence of Fluxes
+        One a tile.
+    entries : ndarray of int, shape (m,)
+        Which of the stars of all tiles, one tile after the other, are in more than one.
+    tiles, numbers : ndarray of int, shape (m,)
+        Whose each of them is, and which star it is, from 0 up.
+
+    Returns
+    -------
+    StarScales
+    """
+    count, channels = len(fluxes), fluxes[0].flux.shape[1]
+    flux, error = (np.concatenate([getattr(own, name) for own in fluxes])[entries] for name in ("flux", "error"))
+    growth, growth_error = _growths(fluxes)
+    found = StarScales(
+        np.full((count, channels), np.nan),
+        np.zeros((channels, count, count)),
+        np.zeros((count, channels), dtype=int),
+        np.zeros((count, channels), dtype=int),
+    )
+    for channel in range(channels):
+        known = np.flatnonzero(np.isfinite(flux[:, channel]))
+        # A star that only one tile has measured says nothing, nor does a tile with too few of them.
+        while len(known):
+            often = np.bincount(numbers[known])[numbers[known]] > 1
+            enough = np.bincount(tiles[known], minlength=count)[tiles[known]] >= FEWEST_STARS
+            if np.all(often & enough):
+                break
+            known = known[often & enough] if np.all(often) else known[often]
+        if not len(known):
+            continue
+        relative = error[known, channel] / flux[known, channel]
+        whole = flux[known, channel] * growth[tiles[known], channel]
+        shared = tiles[known], np.unique(numbers[known], return_inverse=True)[1]
+        found.counts[:, channel] = np.bincount(tiles[known], minlength=count)
+        scale, covariance, groups = _solved(np.log(whole), relative, shared, count)
+        there = found.counts[:, channel] > 0
+        found.logarithm[there, channel], found.groups[:, channel] = scale[there], groups
+        found.covariance[channel] = covariance + np.diag(growth_error[:, channel] ** 2)
+    return found
+
+
+def _growths(fluxes):
+    """What lies outside the apertures of each tile, and the relative error of what is left of it, shape (N, C).
+
+    In apertures as wide as the stars it is nearly the same in all: what a tile tells of its own counts by how surely
+    tiles differ (Efron & Morris 1975, J. Am. Stat. Assoc. 70, 311).
+    """
+    own, error = (np.stack([getattr(one, name) for one in fluxes]) for name in ("growth", "growth_error"))
+    growth, left = np.ones_like(own), np.full_like(own, _SHAPES)
+    for channel in range(own.shape[1]):
+        told = np.isfinite(own[:, channel])
+        if told.any():
+            value, variance = own[told, channel], error[told, channel] ** 2
+            usual = np.average(value, weights=1 / variance)
+            differ = max(np.average((value - usual) ** 2 - variance, weights=1 / variance), _SHAPES**2)
+            growth[told, channel] = usual + (value - usual) * differ / (differ + variance)
+            left[told, channel] = np.sqrt(differ * variance / (differ + variance)) / usual
+    return growth, left
+
+
+def _solved(values, errors, shared, count):
+    """Scales that bring the same stars together, their covariance, and the groups of tiles that stars join."""
+    tiles, numbers = shared
+    inherent = 1 / (errors**2 + _SYSTEMATIC**2)
+    weight, scale = inherent, np.zeros(count)
+    for _ in range(_ITERATIONS):
+        inverse, groups = _inverse(weight, tiles, numbers, count)
+        before, scale = scale, inverse @ np.bincount(tiles, weight * _less_mean(values, weight, numbers), count)
+        left = _less_mean(values - scale[tiles], weight, numbers)
+        share = weight / np.bincount(numbers, weight)[numbers]
+        size = np.abs(left) * np.sqrt(inherent / np.maximum(1 - share, _TINY))
+        limit = max(_HUBER * max(1.0, 1.4826 * float(np.median(size))), _TINY)
+        huber = limit / np.maximum(size, limit)
+        weight = inherent * huber
+        if np.max(np.abs(scale - before)) < _SETTLED:
+            break
+    # Huber 1981, Robust Statistics, section 7.6.
+    slope = np.mean(size <= limit)
+    free = max(len(values) - (numbers.max() + 1) - np.count_nonzero(np.bincount(tiles)) + 1, 0)
+    excess = float(np.mean((huber * size) ** 2)) / slope
+    # Errors of pixels that are independent are too small; what a few stars scatter by is not known.
+    excess = max((free * excess + _PRIOR_FREEDOM) / (free + _PRIOR_FREEDOM), 1.0)
+    inverse, groups = _inverse(inherent * (size <= limit), tiles, numbers, count)
+    return scale, excess * inverse, groups
+
+
+def _less_mean(values, weight, numbers):
+    """Values less the weighted mean of their star."""
+    return values - (np.bincount(numbers, weight * values) / np.bincount(numbers, weight))[numbers]
+
+
+def _inverse(weight, tiles, numbers, count):
+    """Pseudo-inverse of the normal matrix, 0 for a scale that all tiles joined by stars have, and their groups."""
+    total = np.maximum(np.bincount(numbers, weight), _TINY)
+    table = csr_array((weight, (numbers, tiles)), shape=(len(total), count))
+    normal = np.diag(np.bincount(tiles, weight, minlength=count))
+    normal -= (table.T @ (table / total[:, np.newaxis])).toarray()
+    links = csr_array((np.ones(len(tiles)), (numbers, tiles)), shape=(len(total), count))
+    _, groups = connected_components(links.T @ links, directed=False)
+    return np.linalg.pinv(normal, hermitian=True), groups

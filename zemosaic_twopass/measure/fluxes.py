@@ -1,0 +1,220 @@
+"""How bright the stars of a tile are, channel by channel, in apertures that are as wide as its own stars.
+
+An aperture of so many pixels holds less of a star the worse the seeing was. Here its radius is so many half-light radii
+of the tile's stars; what lies outside is read off a curve of growth (Stetson 1990, PASP 102, 932) and told with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..tiles.grid import pixels_between
+from ..tiles.planes import channels_last
+
+# Of the surest stars so many are measured, and the width of all is that of so many.
+_MOST = 400
+_FOR_WIDTH = 60
+_FEWEST = 3
+_GAUSSIAN_MAD = 1.4826
+_MEDIAN_COST = 1.2533
+# In pixels: what the half-light radius is read in.
+_TRIAL = np.arange(0.5, 8.25, 0.5)
+_TRIAL_RING = 9.0, 13.0
+_WIDTHS = 0.7, 4.0
+# In half-light radii: to know a star's shape, to measure it, to know what lies outside, and its background.
+_CORE, _APERTURE, _WHOLE, _RING = 1.2, 2.0, 4.0, (5.0, 7.5)
+# Share of the background that must be known.
+_RING_KNOWN = 0.5
+# A star whose core holds another part of it than the usual one, by so much and by so many errors, has a companion or
+# is saturated.
+_UNUSUAL, _UNUSUAL_ERRORS = 0.06, 3.0
+# Pixels within this part of the brightest, and how many of a star may be before it is flat at the top.
+_TOP, _FLAT = 0.02, 3
+_BRIGHT = 0.3
+_LEAST_SIGNAL = 10.0
+# Error with which a star tells what lies outside; and of that, where none does.
+_TELLS_GROWTH, _GROWTH_UNKNOWN = 0.05, 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Fluxes:
+    """Brightness of the stars of one tile.
+
+    Attributes
+    ----------
+    flux, error : ndarray, shape (n, C)
+        Of each of its `Stars`, in adu times the area of a pixel of the mosaic, and the standard error from the noise
+        of pixels that are independent, both of what lies in the apertures; NaN for one that is saturated, blended,
+        too faint or not measured.
+    growth, growth_error : ndarray, shape (C,)
+        All of a star over what lies in the aperture, the same for all of them, and its standard error.
+    """
+
+    flux: np.ndarray
+    error: np.ndarray
+    growth: np.ndarray
+    growth_error: np.ndarray
+
+    @classmethod
+    def none(cls, channels, stars=0):
+        """Of so many stars of which none is measured."""
+        return cls(*np.full((2, stars, channels), np.nan), *np.full((2, channels), np.nan))
+
+
+def measure_fluxes(tile, wcs, stars):
+    """Measure the brightness of the stars of a tile.
+
+    Parameters
+    ----------
+    tile : Tile
+        Pixels where its coverage is not positive are not used.
+    wcs : astropy.wcs.WCS
+        Of the mosaic, to which the places of the stars refer.
+    stars : Stars
+        Of the tile. The surest 400 are measured, the others NaN.
+
+    Returns
+    -------
+    Fluxes
+        All NaN where fewer than three stars can be measured.
+    """
+    planes = channels_last(tile.pixels)
+    found = Fluxes.none(planes.shape[2], len(stars))
+    if len(stars) < _FEWEST:
+        return found
+    places = stars.places[:_MOST]
+    x, y = pixels_between(wcs, tile.wcs, *places.T)
+    images = planes, None if tile.coverage is None else np.asarray(tile.coverage) > 0
+    width = _half_light(_Stamps.of(images, x[:_FOR_WIDTH], y[:_FOR_WIDTH], _TRIAL_RING))
+    if not np.isfinite(width):
+        return found
+    stamps = _Stamps.of(images, x, y, tuple(width * radius for radius in _RING))
+    (core, core_error), (flux, error), (whole, whole_error) = (
+        stamps.fluxes(width * radius) for radius in (_CORE, _APERTURE, _WHOLE)
+    )
+    usable = (flux > _LEAST_SIGNAL * error) & ~stamps.flat()
+    usable &= _usual(core / flux, np.hypot(core_error / core, error / flux), usable)
+    growth = _growth(whole / flux, np.hypot(whole_error, error) / flux, usable)
+    scale = np.where(usable, _area(tile.wcs, wcs, x, y)[:, np.newaxis], np.nan)
+    found.flux[: len(places)], found.error[: len(places)] = flux * scale, error * scale
+    return replace(found, growth=growth[0], growth_error=growth[1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Stamps:
+    """Pixels around stars less their background.
+
+    Attributes
+    ----------
+    value : ndarray, shape (n, side, side, C)
+        0 where not known.
+    known : ndarray of bool, shape (n, side, side, C)
+    away : ndarray, shape (n, side, side)
+        How far from the star, in pixels.
+    noise, background_error : ndarray, shape (n, C)
+        Of a pixel, and of the background; NaN where too little of it is known.
+    top : ndarray, shape (C,)
+        The brightest pixel of all stamps.
+    """
+
+    value: np.ndarray
+    known: np.ndarray
+    away: np.ndarray
+    noise: np.ndarray
+    background_error: np.ndarray
+    top: np.ndarray
+
+    @classmethod
+    def of(cls, images, x, y, ring):
+        """Around places (x, y), shape (n,), with the background between two radii."""
+        planes, good = images
+        span = np.arange(-int(np.ceil(ring[1])), int(np.ceil(ring[1])) + 1)
+        column, row = (np.nan_to_num(np.rint(axis)).astype(int) for axis in (x, y))
+        rows, columns = row[:, np.newaxis, np.newaxis] + span[:, np.newaxis], column[:, np.newaxis, np.newaxis] + span
+        away = np.hypot(rows - y[:, np.newaxis, np.newaxis], columns - x[:, np.newaxis, np.newaxis])
+        inside = (rows >= 0) & (rows < planes.shape[0]) & (columns >= 0) & (columns < planes.shape[1])
+        index = np.clip(rows, 0, planes.shape[0] - 1), np.clip(columns, 0, planes.shape[1] - 1)
+        if good is not None:
+            inside &= good[index]
+        value = planes[index].astype(float)
+        value[~inside | np.isnan(away)] = np.nan
+        value[~np.isfinite(value)] = np.nan
+        around = np.where(((away >= ring[0]) & (away <= ring[1]))[..., np.newaxis], value, np.nan)
+        around = around.reshape(len(x), -1, planes.shape[2])
+        number = np.count_nonzero(np.isfinite(around), axis=1)
+        enough = number > _RING_KNOWN * np.pi * (ring[1] ** 2 - ring[0] ** 2)
+        around[~np.broadcast_to(enough[:, np.newaxis], around.shape)] = np.nan
+        level = _median(around)
+        noise = _GAUSSIAN_MAD * _median(np.abs(around - level[:, np.newaxis]))
+        value -= level[:, np.newaxis, np.newaxis]
+        known = np.isfinite(value)
+        top = np.max(value, axis=(0, 1, 2), initial=0.0, where=known)
+        error = _MEDIAN_COST * noise / np.sqrt(np.maximum(number, 1))
+        return cls(np.where(known, value, 0.0), known, away, noise, error, top)
+
+    def fluxes(self, radius):
+        """Sums within a radius and their errors, shape (n, C); NaN where a pixel is not known."""
+        # Pixels on the edge count by the part of them that lies inside.
+        part = np.clip(radius + 0.5 - self.away, 0.0, 1.0)
+        flux = np.einsum("nij,nijc->nc", part, self.value)
+        missing = np.einsum("nij,nijc->nc", part, (~self.known).astype(float)) > 0
+        size, square = part.sum(axis=(1, 2)), (part**2).sum(axis=(1, 2))
+        variance = square[:, np.newaxis] * self.noise**2 + (size[:, np.newaxis] * self.background_error) ** 2
+        return np.where(missing, np.nan, flux), np.sqrt(variance)
+
+    def flat(self):
+        """Which stars are bright and flat at the top in a channel, shape (n, C): they were cut off."""
+        # A whole stamp may hold a brighter neighbour.
+        near = (self.away < _TRIAL_RING[0] / 2)[..., np.newaxis] & self.known
+        peak = np.max(self.value, axis=(1, 2), initial=0.0, where=near)
+        alike = np.count_nonzero(near & (self.value > (1 - _TOP) * peak[:, np.newaxis, np.newaxis]), axis=(1, 2))
+        return (alike >= _FLAT) & (peak > _BRIGHT * self.top)
+
+
+def _half_light(stamps):
+    """Radius within which the stars of a tile have half of their light, in pixels; NaN where it cannot be told."""
+    growth = np.stack([np.nansum(stamps.fluxes(radius)[0], axis=1) for radius in _TRIAL])
+    growth = growth[:, ~stamps.flat().any(axis=1) & (growth[-1] > 0)]
+    if growth.shape[1] < _FEWEST:
+        return np.nan
+    curve = np.median(growth / growth[-1], axis=1)
+    return float(np.clip(np.interp(0.5, np.maximum.accumulate(curve), _TRIAL), *_WIDTHS))
+
+
+def _usual(part, error, usable):
+    """Which stars have the usual part of their light in the core, shape (n, C)."""
+    usual = _median(np.where(usable, part, np.nan)[np.newaxis])[0]
+    return np.abs(part / usual - 1) <= _UNUSUAL + _UNUSUAL_ERRORS * error
+
+
+def _growth(growth, error, usable):
+    """What all of a star is over what lies in the aperture, and its error, by channel; shape (2, C)."""
+    factor, doubt = np.ones(growth.shape[1]), np.full(growth.shape[1], _GROWTH_UNKNOWN)
+    for channel in range(growth.shape[1]):
+        told = growth[usable[:, channel] & (error[:, channel] < _TELLS_GROWTH), channel]
+        told = told[np.isfinite(told)]
+        if len(told) >= _FEWEST:
+            factor[channel] = np.median(told)
+            scatter = _GAUSSIAN_MAD * np.median(np.abs(told - factor[channel]))
+            # How a few stars scatter is not known from them alone.
+            scatter = np.sqrt((len(told) * scatter**2 + _FEWEST * _TELLS_GROWTH**2) / (len(told) + _FEWEST))
+            doubt[channel] = _MEDIAN_COST * scatter / np.sqrt(len(told))
+    return np.stack([factor, doubt])
+
+
+def _median(values):
+    """Median along the second axis of what is known; NaN where nothing is."""
+    # As `nanmedian`, which warns where all are NaN, and whose warnings only filters of all threads would stop.
+    ordered, count = np.sort(values, axis=1), np.count_nonzero(~np.isnan(values), axis=1, keepdims=True)
+    middle = (np.maximum(count - 1, 0) // 2, count // 2)
+    low, high = (np.take_along_axis(ordered, np.minimum(k, values.shape[1] - 1), axis=1)[:, 0] for k in middle)
+    return (low + high) / 2
+
+
+def _area(wcs, wcs_out, x, y):
+    """Areas of the pixels at places of one WCS in pixels of another, shape (n,)."""
+    right, up, here = (np.stack(pixels_between(wcs, wcs_out, x + dx, y + dy)) for dx, dy in ((1, 0), (0, 1), (0, 0)))
+    (a, b), (c, d) = right - here, up - here
+    return np.abs(a * d - b * c)
