@@ -48,6 +48,25 @@ def reason_of(error):
     return f"{type(error).__name__}: {text}"
 
 
+def by_reason(pairs):
+    """Many files in few words.
+
+    Parameters
+    ----------
+    pairs : iterable of (path-like, str)
+        A file and what is to be said of it.
+
+    Returns
+    -------
+    list of str
+        "a.fits, b.fits: no such file", one for each thing that is said, in the order in which they come.
+    """
+    names = {}
+    for path, reason in pairs:
+        names.setdefault(reason, []).append(str(path))
+    return [f"{', '.join(paths)}: {reason}" for reason, paths in names.items()]
+
+
 def bounded_text(path):
     """Read a text file that may come from a stranger.
 

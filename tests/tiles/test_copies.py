@@ -97,6 +97,15 @@ def test_everything_else_is_kept(master, tmp_path, layout, where):
             assert "CHECKSUM" in other.header or where == "tile-compressed"
 
 
+@pytest.mark.parametrize("leading", [(1,), (1, 1)])
+def test_axes_of_one_are_kept(master, tmp_path, leading):
+    data = np.moveaxis(master.pixels, 2, 0)[(None,) * len(leading)]
+    fits.PrimaryHDU(data, cards(master)).writeto(tmp_path / "tile.fits")
+    write_copy(tmp_path / "tile.fits", tmp_path / "copy.fits", edit)
+    assert fits.getdata(tmp_path / "copy.fits").shape == data.shape
+    np.testing.assert_array_equal(read_master_tile(tmp_path / "copy.fits").pixels, expected(master.pixels))
+
+
 @pytest.mark.parametrize("layout", ["HW", "HWC", "CHW"])
 def test_scaled_integers_with_blanks_become_floats(master, tmp_path, layout):
     values = np.nan_to_num(stored(master, layout), nan=0.0)
@@ -118,10 +127,12 @@ def test_scaled_integers_with_blanks_become_floats(master, tmp_path, layout):
     assert np.isnan(pixels).any()
 
 
-@pytest.mark.parametrize("frame", ["plain", "sip", "swapped", "cube", "no CRPIX"])
+@pytest.mark.parametrize(
+    "frame", ["plain", "sip", "swapped", "cube", "sip cube", "four axes", "alpha first", "no CRPIX"]
+)
 def test_the_reference_pixel_moves_and_the_image_with_it(master, tmp_path, frame):
     header, data = master.wcs.to_header(relax=True), master.pixels[..., 0]
-    if frame == "sip":
+    if "sip" in frame:
         header["CTYPE1"], header["CTYPE2"] = "RA---TAN-SIP", "DEC--TAN-SIP"
         for name, number in (("A", 2e-5), ("B", -1e-5), ("AP", -2e-5), ("BP", 1e-5)):
             header[f"{name}_ORDER"], header[f"{name}_2_0"] = 2, number
@@ -133,13 +144,21 @@ def test_the_reference_pixel_moves_and_the_image_with_it(master, tmp_path, frame
     if frame == "cube":
         data = np.stack([data] * 3)
         header.update({"CTYPE3": "FREQ", "CRPIX3": 1.0, "CRVAL3": 1.0, "CDELT3": 1.0, "CUNIT3": "Hz"})
+    if frame in ("sip cube", "four axes"):
+        data = np.stack([data] * 3)[(None,) * (frame == "four axes")]
     if frame == "no CRPIX":
         del header["CRPIX1"], header["CRPIX2"]
-    fits.PrimaryHDU(data, header).writeto(tmp_path / "tile.fits")
+    hdus, where = [fits.PrimaryHDU(data, header)], 0
+    if frame == "alpha first":
+        alpha = fits.ImageHDU(master.coverage.astype("u1"), name="ALPHA")
+        hdus, where = [fits.PrimaryHDU(), alpha, fits.ImageHDU(data, header)], 2
+    fits.HDUList(hdus).writeto(tmp_path / "tile.fits")
     write_copy(tmp_path / "tile.fits", tmp_path / "copy.fits", lambda values, top: values, (2.25, -1.5))
+    assert fits.getdata(tmp_path / "copy.fits", where).shape == data.shape
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        old, new = (WCS(fits.getheader(tmp_path / name)).celestial for name in ("tile.fits", "copy.fits"))
+        naxis = None if frame == "cube" else 2
+        old, new = (WCS(fits.getheader(tmp_path / n, where), naxis=naxis).celestial for n in ("tile.fits", "copy.fits"))
     x, y = np.array([3.0, 30.0]), np.array([200.0, 7.0])
     np.testing.assert_allclose(
         new.pixel_to_world_values(x + 2.25, y - 1.5), old.pixel_to_world_values(x, y), atol=1e-11, rtol=0

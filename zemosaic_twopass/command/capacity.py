@@ -13,8 +13,8 @@ from pathlib import Path
 from ..measure.coarse import FACTOR
 from ..phase5.coadd import MAPPED_BEYOND
 from ..tiles.grid import pixel_box
-from ..tiles.images import celestial_wcs, open_image
 from ..tiles.mosaic import smallest_grid
+from ..tiles.reading import try_head, usable_heads
 
 _FLOAT, _DOUBLE = 4, 8
 # Python with all that is imported, and what the diagnosis keeps of the tiles.
@@ -113,15 +113,14 @@ def check_capacity(paths):
     MemoryError
         If more is needed than there is, in memory or in the temporary folder; the message states both.
     TileError
-        If a tile cannot be used.
+        If tiles cannot be used, or have another number of channels than most; names all.
     """
-    shapes, tiles_wcs, channels = [], [], 1
-    for path in paths:
-        with open_image(path) as (data, header, _):
-            shapes.append(data.shape[:2])
-            tiles_wcs.append(celestial_wcs(header, data.shape[:2]))
-            channels = max(channels, data.shape[2] if data.ndim == 3 else 1)
-    need, folder = need_of(shapes, tiles_wcs, channels), tempfile.gettempdir()
+    heads = usable_heads(paths, map(try_head, paths))
+    channels = heads[0].channels
+    need, folder = (
+        need_of([head.shape for head in heads], [head.wcs() for head in heads], channels),
+        tempfile.gettempdir(),
+    )
     there = (
         (need.memory, memory_available(), "memory"),
         (need.disk, shutil.disk_usage(folder).free, f"disk in {folder}"),

@@ -28,6 +28,7 @@ from .options import read_options
 from .passes import SEED, first_pass_of, load_tiles, workers_of
 from .repair import repair_command
 from .replay import replay_command
+from .tile_paths import tile_paths
 from .verify import verify_command
 
 
@@ -50,6 +51,8 @@ def main(argv=None):
     try:
         if command is _exec:
             return _exec(options)
+        if "tiles" in options:
+            options.tiles = tile_paths(options.tiles, getattr(options, "mosaic", None))
         with console(options.json):
             return command(options)
     except (TileError, OSError, ValueError, MemoryError) as error:

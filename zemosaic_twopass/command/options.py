@@ -11,6 +11,8 @@ from ..offline.workers import OURS
 from ..synthetic.faults import FAULTS, PIPELINE_FAULTS, Fault
 from .execute import split_command
 
+_TILES = "files, patterns or folders"
+
 
 def read_options(argv):
     """Read the command line; ends the process with code 2 and a usage line where it cannot be read.
@@ -43,9 +45,11 @@ def _parser():
     show = _command(commands, "show", "a report on disk: verdict, findings and tiles")
     compare = _command(commands, "compare", "two reports on disk side by side: gains, medians, delta")
     _add_demo(demo)
-    run.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits")
+    run.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits", help=_TILES)
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="where files go")
-    verify.add_argument("tiles", nargs="*", type=Path, metavar="TILE.fits", help="default: the demo's tiles")
+    verify.add_argument(
+        "tiles", nargs="*", type=Path, metavar="TILE.fits", help=f"{_TILES} (default: the demo's tiles)"
+    )
     show.add_argument("directory", type=Path, metavar="DIR", help="where the report was written")
     compare.add_argument("directories", nargs=2, type=Path, metavar="DIR", help="where the reports were written")
     for command in (demo, run, show):
@@ -92,7 +96,7 @@ def _add_demo(demo):
 def _add_replay(commands):
     command = _command(commands, "replay", "tiles on disk against a finished first-pass mosaic, without a second pass")
     command.add_argument("mosaic", type=Path, metavar="MOSAIC.fits", help="the first-pass mosaic")
-    command.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits")
+    command.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits", help=_TILES)
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where files go")
     command.add_argument("--downsample", type=int, default=8, metavar="N", help="delta map reduction (default: 8)")
     command.add_argument("--fail-on", choices=VERDICTS, metavar="VERDICT", help="exit 1 if this is the verdict")
@@ -104,7 +108,7 @@ def _add_replay(commands):
 
 def _add_repair(commands):
     command = _command(commands, "repair", "corrected copies of tiles, and the proof that the steps are gone")
-    command.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits")
+    command.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits", help=_TILES)
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the copies go")
     command.add_argument("--all", action="store_true", help="take out all that was fitted, be it significant or not")
     _add_dask(command)

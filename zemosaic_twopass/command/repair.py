@@ -6,6 +6,7 @@ import json
 import logging
 
 from ..console import counter, say
+from ..files import by_reason
 from ..offline.corrections import repair_lines, to_dict
 from ..offline.repair import repair
 from ..settings import LOGGER_NAME
@@ -33,10 +34,7 @@ def repair_command(options):
     with counter(2 * len(options.tiles), "tiles") as bar, runner(options) as run:
         done = repair(options.tiles, options.out, everything=options.all, run=run, tell=bar.update)
     if done.failed:
-        reasons = {}
-        for name, why in done.failed.items():
-            reasons.setdefault(why, []).append(name)
-        text = "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items())
+        text = "; ".join(by_reason(done.failed.items()))
         logging.getLogger(LOGGER_NAME).warning("[TwoPassRepair] not written: %s", text)
     if options.json:
         print(json.dumps(to_dict(done), allow_nan=False))

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from ..console import progress, say
+from ..files import by_reason
 from ..offline.gains import gains_from_report, gains_from_text
 from ..offline.replay import replay
 from ..report.report import log_lines, tile_lines
@@ -34,9 +35,9 @@ def replay_command(options):
         For input that cannot be used.
     """
     logger = logging.getLogger(LOGGER_NAME)
-    for path in (options.mosaic, *options.tiles):
-        if not Path(path).is_file():
-            raise TileError(f"{path}: no such file")
+    gone = by_reason((path, "no such file") for path in (options.mosaic, *options.tiles) if not Path(path).is_file())
+    if gone:
+        raise TileError(*gone)
     gains = _gains(options)
 
     def tell(record):

@@ -21,12 +21,13 @@ from ..diagnosis.examination import Examination
 from ..diagnosis.examine import examine_tiles
 from ..diagnosis.photometry import Correction, StarScales
 from ..diagnosis.registration import moved
-from ..files import reason_of, whole_file
+from ..files import by_reason, reason_of, whole_file
 from ..tiles.copies import unpacked_name, write_copy
-from ..tiles.images import TileError, celestial_wcs, open_image
+from ..tiles.headers import celestial_wcs
+from ..tiles.images import TileError, open_image
 from ..tiles.mosaic import MosaicGrid
 from ..tiles.place import Place
-from ..tiles.reading import read_master_tile
+from ..tiles.reading import read_master_tile, try_head, usable, usable_heads, warn_of
 from ..tiles.records import Tile
 from .corrections import TABLE_NAME, history_of, write_corrections
 from .replay import try_moved
@@ -96,13 +97,13 @@ def repair(paths, out, *, everything=False, run=map, tell=lambda: None):
     Raises
     ------
     TileError
-        If `out` holds a tile, two copies would have one name, a tile cannot be read, they do not go together or meet
+        If `out` holds a tile, two copies would have one name, tiles cannot be read, they do not go together or meet
         nowhere, or no copy could be written. The message names the files.
     """
     paths, out = [Path(path) for path in paths], Path(os.path.abspath(out))
     _refuse(paths, out)
     grid = _grid(paths, run)
-    looks = list(map(_usable, _told(run(partial(try_look, grid=grid), paths), tell)))
+    looks = usable(paths, _told(run(partial(try_look, grid=grid), paths), tell))
     before = _compared(looks, paths, grid, run)
     if not any(before.fits):
         raise TileError(f"none of {len(paths)} tiles meets another in enough places to be compared with it")
@@ -121,16 +122,6 @@ def repair(paths, out, *, everything=False, run=map, tell=lambda: None):
     names = tuple(path.name for path in paths)
     done = Repair(names, found, accepted.refused, accepted.stars, tuple(files), failed, before, after, steps, noise)
     return _with_table(done, out)
-
-
-def try_head(path):
-    """(H, W), number of channels and header of a tile, or the reason as text where it cannot be used."""
-    try:
-        with open_image(path) as (data, header, _):
-            celestial_wcs(header, data.shape[:2])
-            return data.shape[:2], data.shape[2] if data.ndim == 3 else 1, header
-    except TileError as error:
-        return str(error)
 
 
 def try_look(path, grid):
@@ -210,10 +201,11 @@ def _refuse(paths, out):
     """Raise where a copy would take a tile's place, or another copy's."""
     if len(paths) < 2:
         raise TileError(f"{', '.join(map(str, paths)) or 'no tiles'}: {len(paths)} given, at least 2 are needed")
+    gone = by_reason((path, "no such file") for path in paths if not path.is_file())
+    if gone:
+        raise TileError(*gone)
     names, tiles = {}, {}
     for path in paths:
-        if not path.is_file():
-            raise TileError(f"{path}: no such file")
         name = os.path.normcase(unpacked_name(path))
         if name in names:
             raise TileError(f"{names[name]} and {path}: the copies of both would be called {unpacked_name(path)}")
@@ -234,21 +226,9 @@ def _identity(path):
 
 
 def _grid(paths, run):
-    shapes, wcs, first = [], [], None
-    for path, (shape, channels, header) in zip(paths, map(_usable, run(try_head, paths)), strict=True):
-        first = channels if first is None else first
-        if channels != first:
-            raise TileError(f"{path}: {channels} channels != {first} of {paths[0]}")
-        shapes.append(shape)
-        wcs.append(celestial_wcs(header, shape))
-    return MosaicGrid.holding(shapes, wcs)
-
-
-def _usable(result):
-    """What came of the work on a tile; raises the reason where nothing did."""
-    if isinstance(result, str):
-        raise TileError(result)
-    return result
+    heads = usable_heads(paths, run(try_head, paths))
+    warn_of((path, remark) for path, head in zip(paths, heads, strict=True) for remark in head.remarks())
+    return MosaicGrid.holding([head.shape for head in heads], [head.wcs() for head in heads])
 
 
 def _told(results, tell):

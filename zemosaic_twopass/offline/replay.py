@@ -25,9 +25,10 @@ from ..measure.stats import TileStats, scan_as_given, statistics_after_gain
 from ..report.report import TileRecord, TwoPassReport
 from ..settings import LOGGER_NAME
 from ..tiles.grid import tile_outline
-from ..tiles.images import TileError, celestial_wcs, open_image
+from ..tiles.headers import celestial_wcs
+from ..tiles.images import TileError, open_image
 from ..tiles.place import Place
-from ..tiles.reading import read_master_tile
+from ..tiles.reading import read_master_tile, read_with_remarks, warn_of
 
 _CLEAN = "Every tile agrees with the others; what a second pass makes of them was not looked at."
 
@@ -50,6 +51,8 @@ class Look:
         As `grid.tile_outline` gives it.
     against : TileLook
         What the tile is compared with the others by.
+    remarks : list of str
+        As `headers.wcs_remarks` gives them.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Look:
     layers: tuple
     outline: np.ndarray
     against: TileLook
+    remarks: list
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,11 @@ class Target:
     downsample: int
 
     def wcs(self):
-        """The WCS of the mosaic; raises as `images.celestial_wcs` does."""
+        """The WCS of the mosaic; raises as `headers.celestial_wcs` does."""
         return celestial_wcs(self.header, self.shape)
 
     def grid(self):
-        """The `CoarseGrid`; raises as `CoarseGrid.of` and `images.celestial_wcs` do."""
+        """The `CoarseGrid`; raises as `CoarseGrid.of` and `headers.celestial_wcs` do."""
         return CoarseGrid.of(self.wcs(), self.shape, self.downsample)
 
 
@@ -110,7 +114,7 @@ def look_at_tile(path, gain, target):
     TileError
         If the file cannot be used; the message names it.
     """
-    tile = read_master_tile(path)
+    tile, remarks = read_with_remarks(path)
     layers, given = [tile.pixels], scan_as_given(tile.pixels)
     post = TileStats.unknown(len(given.middles))
     if not np.isnan(gain):
@@ -125,6 +129,7 @@ def look_at_tile(path, gain, target):
         tuple(project_layers(layers, tile, place, target.grid())),
         tile_outline(tile.shape, tile.wcs),
         look_at(tile, target.wcs(), place),
+        remarks,
     )
 
 
@@ -205,6 +210,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
         tell(records[-1])
     if not records:
         raise TileError(left_out[0] if left_out else "no tiles: 0 files were given, at least 1 is needed")
+    warn_of((path, remark) for path, look in zip(used, looks, strict=True) for remark in look.remarks)
     delta, before = _maps(looks, base, grid, known)
     found = examine_tiles(
         [look.against for look in looks],

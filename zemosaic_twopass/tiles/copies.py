@@ -6,9 +6,9 @@ import io
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
 
 from ..files import whole_file
+from .headers import sky_axes
 from .images import TileError, open_hdus, spatial_first
 from .planes import channels_last
 
@@ -88,9 +88,8 @@ def _header(header, moved, history):
     for key in _STALE:
         header.remove(key, ignore_missing=True, remove_all=True)
     if any(moved):
-        sky = WCS(header).wcs
-        for axis, change in zip(sorted((sky.lng, sky.lat)), moved, strict=True):
-            key = f"CRPIX{axis + 1}"
+        for axis, change in zip(sky_axes(header.tostring()), moved, strict=True):
+            key = f"CRPIX{axis}"
             header[key] = header.get(key, 0.0) + float(change)
     for line in history:
         header.add_history(line)

@@ -11,13 +11,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
-from astropy.wcs import WCS
-from astropy.wcs.utils import proj_plane_pixel_scales
 
-_MAX_CHANNELS = 4
+# What is said of a card that astropy cannot take for text.
+NO_TEXT = "holds NUL bytes or others that are no text"
+
+_COVERAGE = "ALPHA"
+_CHANNELS = (1, 3)
+# More cannot be the planes of an axis of colours.
+_MOST_PLANES = 4
 # Far beyond any tile: a file that claims more, or unpacks to more, is not read.
 _MAX_VALUES = 1 << 30
 _MAX_BYTES = 1 << 33
@@ -46,7 +49,7 @@ def open_image(path):
         As it lies in the file, mapped into memory and not read yet where the file allows it. For the time of the
         block only: what is to stay must be copied.
     header : str
-        Of the image; what `celestial_wcs` makes a WCS of. A WCS itself loses its last bits when it is pickled.
+        Of the image; what `headers.celestial_wcs` makes a WCS of. A WCS itself loses its last bits when it is pickled.
     coverage : ndarray, shape (H, W), or None
         As `data`.
 
@@ -65,14 +68,23 @@ def _parts(path):
         image = hdus[index]
         try:
             data = spatial_first(np.asarray(image.data))
-            coverage = np.squeeze(np.asarray(hdus["ALPHA"].data)) if "ALPHA" in hdus else None
+            coverage = np.squeeze(np.asarray(hdus[_COVERAGE].data)) if _COVERAGE in hdus else None
         except TileError:
             raise
         except Exception as error:  # astropy raises many kinds on a damaged file
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
         if coverage is not None and coverage.shape != data.shape[:2]:
             raise TileError(f"ALPHA shape {coverage.shape} != image shape {data.shape[:2]}")
-        yield data, image.header.tostring(), coverage
+        yield data, _text_of(image.header), coverage
+
+
+def _text_of(header):
+    for card in header.cards:
+        try:
+            str(card)
+        except Exception as error:  # astropy does not say which card it is
+            raise TileError(f"{card.keyword.strip()} {NO_TEXT}") from error
+    return header.tostring()
 
 
 @contextmanager
@@ -104,8 +116,7 @@ def open_hdus(path):
 def _named(path):
     """Errors of a file get its name."""
     try:
-        # What astropy mends in a header is no news to the reader; what it cannot mend raises further on.
-        with _no_astropy_warnings():
+        with quiet_astropy():
             yield
     except TileError as error:
         raise TileError(f"{path}: {error}") from None
@@ -120,17 +131,22 @@ def _image_among(path):
             if any(key in hdu.header for hdu in hdus for key in ("BSCALE", "BZERO", "BLANK")):
                 # An image that is stored scaled must be computed.
                 hdus = stack.enter_context(_checked(path, memmap=False))
-            images = [index for index, hdu in enumerate(hdus) if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2]
+            images = [index for index, hdu in enumerate(hdus) if _is_image(hdu)]
             if not images:
                 raise TileError("holds no image")
         except TileError:
             raise
         except Exception as error:  # astropy raises many kinds on a damaged file
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
         yield hdus, images[0]
 
 
-def _unreadable(error):
+def _is_image(hdu):
+    return hdu.is_image and hdu.header.get("NAXIS", 0) >= 2 and hdu.name.upper() != _COVERAGE
+
+
+def unreadable(error):
+    """The TileError of what another library raised, in one line."""
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return TileError(f"cannot be read: {reason}")
 
@@ -190,7 +206,8 @@ def _check_sizes(hdus):
 
 
 @contextmanager
-def _no_astropy_warnings():
+def quiet_astropy():
+    """What astropy mends in a header is no news to the reader; what it cannot mend raises."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyWarning)
         yield
@@ -202,6 +219,7 @@ def spatial_first(data):
     Parameters
     ----------
     data : ndarray
+        Of more than three axes, those of length 1 are passed over, the outermost first.
 
     Returns
     -------
@@ -210,56 +228,22 @@ def spatial_first(data):
     Raises
     ------
     TileError
-        If it has neither two nor three axes, or which of three holds the channels cannot be told.
+        If it has neither two nor three axes, which of three holds the channels cannot be told, or there are other
+        than 1 or 3 of them: the last may be no colour.
     """
+    shape = data.shape
+    while data.ndim > 3 and 1 in data.shape:
+        data = data.squeeze(data.shape.index(1))
     if data.ndim == 2:
         return data
     if data.ndim != 3:
-        raise TileError(f"image of shape {data.shape}: 2 or 3 axes are needed, not {data.ndim}")
-    small = [axis for axis, size in enumerate(data.shape) if size <= _MAX_CHANNELS]
-    if small == [0]:
-        return np.moveaxis(data, 0, 2)
-    if small == [2]:
-        return data
-    raise TileError(
-        f"axis order of shape {data.shape} cannot be told: one outer axis of at most {_MAX_CHANNELS} channels is needed"
-    )
-
-
-def celestial_wcs(header, shape):
-    """The WCS of an image.
-
-    Parameters
-    ----------
-    header : str
-        As `open_image` gives it.
-    shape : tuple of int
-        (H, W) of the image.
-
-    Returns
-    -------
-    astropy.wcs.WCS
-        Two-dimensional.
-
-    Raises
-    ------
-    TileError
-        If it is not celestial, or its pixels have no area.
-    """
-    with _no_astropy_warnings():
-        try:
-            wcs = WCS(fits.Header.fromstring(header))
-            sky = wcs.celestial if wcs.has_celestial else wcs
-            position = sky.pixel_to_world(shape[1] / 2, shape[0] / 2) if wcs.has_celestial else None
-            area = float(np.prod(proj_plane_pixel_scales(sky))) if wcs.has_celestial else 0.0
-        except Exception as error:  # so does wcslib
-            raise _unreadable(error) from error
-    if not wcs.has_celestial:
-        raise TileError(f"no celestial WCS: CTYPE is {list(wcs.wcs.ctype)}")
-    if not isinstance(position, SkyCoord):
-        frame = f"CTYPE {list(sky.wcs.ctype)} in RADESYS {sky.wcs.radesys!r}"
-        raise TileError(f"no celestial WCS: {frame} gives no position on the sky")
-    if not (math.isfinite(area) and area > 0):
-        raise TileError(f"no celestial WCS: a pixel of {area:g} square degrees")
-    sky.array_shape = shape
-    return sky
+        raise TileError(f"image of shape {shape}: 2 or 3 axes are needed, not {data.ndim}")
+    small = [axis for axis, size in enumerate(data.shape) if size <= _MOST_PLANES]
+    if small not in ([0], [2]):
+        raise TileError(
+            f"axis order of shape {shape} cannot be told: one outer axis of at most {_MOST_PLANES} channels is needed"
+        )
+    planes = data.shape[small[0]]
+    if planes not in _CHANNELS:
+        raise TileError(f"{planes} planes, 1 or 3 are read: is the last one alpha? give it as an extension {_COVERAGE}")
+    return np.moveaxis(data, small[0], 2)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from reproject.mosaicking import find_optimal_celestial_wcs
 
-from .images import TileError, celestial_wcs
+from .headers import celestial_wcs
+from .images import TileError
 
 # A mosaic larger than both, in pixels and in areas of all its tiles, has a tile where none should be.
 _LARGE_MOSAIC = 1 << 22
@@ -36,7 +37,7 @@ class MosaicGrid:
         return cls(wcs.to_header(relax=True).tostring(), shape)
 
     def wcs(self):
-        """The WCS; raises as `images.celestial_wcs` does."""
+        """The WCS; raises as `headers.celestial_wcs` does."""
         return celestial_wcs(self.header, self.shape)
 
 
