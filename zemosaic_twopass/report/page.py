@@ -116,6 +116,7 @@ def _content(report, directory):
         "title": title,
         "meaning": meaning,
         "summary": report.summary,
+        "run": ", ".join(f"{word} {name}" for word, name in report.run.items()),
         "findings": [
             {
                 "kind": finding.kind.replace("_", " "),

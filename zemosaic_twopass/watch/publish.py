@@ -16,6 +16,7 @@ from ..report.artefacts import MAP_NAME, ArtefactError
 from ..report.report import TwoPassReport, file_lines, finding_lines, tile_lines
 from ..settings import Settings
 from .build import delta_maps, examination_of, settings_of, tile_outlines, tile_records
+from .journal import tell_report
 from .runs import prune_runs, run_folder
 
 
@@ -59,6 +60,7 @@ def publish(run, ran, probe):
         evidence=evidence,
         outlines=tile_outlines(second_pass.tiles) if maps[0] else (),
         settings=settings_of(run.capture, probe.downsample),
+        run=run.capture.run,
     )
     probe.reports.append(report)
     last = (*finding_lines(report.findings), report.verdict_line())
@@ -66,8 +68,10 @@ def publish(run, ran, probe):
         files = apart(_write, report, probe.directory, logger)
     except ArtefactError as error:
         run.say(logger, *file_lines(report, error.written), *last)
+        tell_report(run, report, error.written)
         raise
     run.say(logger, *file_lines(report, files), *last)
+    tell_report(run, report, files)
 
 
 def _write(report, directory, logger):
