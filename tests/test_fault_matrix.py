@@ -7,7 +7,7 @@ from replay import Night
 from watching import FAILED, PICTURES, watching
 
 import zemosaic_instrument
-from zemosaic_twopass.watch import hooks, run
+from zemosaic_twopass.watch import hooks, host, run
 
 pytestmark = pytest.mark.slow
 
@@ -25,9 +25,8 @@ OUTERMOST = {
     "_Tap.__call__",
 }
 # What every call runs through, with a delta map or without.
-ALWAYS = [
-    module for module in MODULES if module.__name__.endswith(("run", "hooks", "capture", "publish", "instrument"))
-]
+ENDS = ("run", "calls", "host", "journal", "hooks", "capture", "publish", "instrument")
+ALWAYS = [module for module in MODULES if module.__name__.endswith(ENDS)]
 
 
 def name_of(module):
@@ -68,9 +67,13 @@ def functions(reached):
 
 
 def test_most_functions_are_reached(functions):
-    """Those that are not read and write tiles, open and close a probe, or need another fault in the tiles."""
-    count = sum(len(functions_of(module)) for module in MODULES)
-    assert sum(map(len, functions.values())) > 0.7 * count > 150
+    """Those that are not read and write tiles, open and close a probe, or need another fault in the tiles.
+
+    Those of `host` need an application around the pass: `test_names.py` has one, and lets each of them fail.
+    """
+    count = sum(len(functions_of(module)) for module in MODULES if module is not host)
+    reached = sum(len(found) for name, found in functions.items() if name != host.__name__)
+    assert reached > 0.7 * count > 150, (reached, count)
 
 
 def check_each(functions, check):

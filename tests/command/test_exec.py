@@ -4,6 +4,7 @@ import configparser
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,6 +39,8 @@ if __name__ == "__main__":
     process.join()
     sys.exit(process.exitcode)
 """
+
+NOTHING = "zemosaic-twopass: no worker was imported, nothing was watched\n"
 
 LOG = """
 logger.addHandler(logging.FileHandler("worker.log"))
@@ -75,7 +78,7 @@ def twopass(folder, *arguments, **kwargs):
 
 
 def test_spawned_worker_is_watched(zemosaic):
-    done = twopass(zemosaic, "exec", "--delta-map", "--downsample", "4", "--out", "found", "--", "run_zemosaic.py")
+    done = twopass(zemosaic, "exec", "--downsample", "4", "--out", "found", "--", "run_zemosaic.py")
     assert done.returncode == 0, done.stderr
     lines = (zemosaic / "worker.log").read_text().splitlines()
     assert lines[0].startswith("[TwoPassProbe] attached to zemosaic_worker since=2025-12-23 sees=gains,corrected_tiles")
@@ -87,7 +90,10 @@ def test_spawned_worker_is_watched(zemosaic):
     assert newest.shape == (10, 12)
     np.testing.assert_array_equal(np.load(run / "twopass_delta_map.npy"), newest)
     assert str(run) in next(line for line in lines if line.startswith("[TwoPassDelta]"))
-    again = twopass(zemosaic, "exec", "--delta-map", "--downsample", "5", "--out", "found", "run_zemosaic.py")
+    # The child has told its parent, and the parent's parent.
+    (line,) = done.stderr.splitlines()
+    assert re.fullmatch(rf"zemosaic-twopass: second pass 1: [a-z_]+ .*tiles=2 .* dir={re.escape(str(run))}", line)
+    again = twopass(zemosaic, "exec", "--downsample", "5", "--out", "found", "run_zemosaic.py")
     assert again.returncode == 0, again.stderr
     assert len(list((zemosaic / "found" / "runs").iterdir())) == 2
     assert np.load(zemosaic / "found" / "twopass_delta_map.npy").shape == (8, 10)
@@ -113,7 +119,7 @@ def test_everything_passes_through(tmp_path):
     done = twopass(tmp_path, "exec", "program.py", *arguments, input="a line\n")
     assert done.returncode == 7
     assert json.loads(done.stdout) == arguments
-    assert done.stderr == "a line\n"
+    assert done.stderr == "a line\n" + NOTHING
     assert not (tmp_path / "theirs").exists()
 
 
@@ -151,7 +157,8 @@ def test_worker_that_fails_to_import(zemosaic, trouble):
     (zemosaic / "run_zemosaic.py").write_text("import zemosaic_worker\n")
     bare, watched = command(zemosaic, "run_zemosaic.py"), twopass(zemosaic, "exec", "run_zemosaic.py")
     assert watched.returncode == bare.returncode != 0
-    assert watched.stderr.splitlines()[-1:] == bare.stderr.splitlines()[-1:]
+    assert watched.stderr.endswith(NOTHING)
+    assert watched.stderr.removesuffix(NOTHING).splitlines()[-1:] == bare.stderr.splitlines()[-1:]
 
 
 def test_worker_without_a_second_pass(zemosaic):
@@ -243,8 +250,8 @@ def test_autowrapt_entry_points():
 
 def test_split_command():
     valued = ("--out", "--downsample")
-    assert split_command(["--delta-map", "--out", "d", "a.py", "--out", "x"], valued) == (
-        ["--delta-map", "--out", "d"],
+    assert split_command(["--no-delta-map", "--out", "d", "a.py", "--out", "x"], valued) == (
+        ["--no-delta-map", "--out", "d"],
         ["a.py", "--out", "x"],
     )
     assert split_command(["--out=d", "--", "--odd.py"], valued) == (["--out=d"], ["--odd.py"])
@@ -268,12 +275,14 @@ def test_usage_and_bad_reduction(capsys):
 def test_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", "theirs")
     monkeypatch.chdir(tmp_path)
-    found = environment_for(True, "out", 4)
+    found = environment_for(directory="out", downsample=4)
     assert found["ZEMOSAIC_TWO_PASS_DEBUG_DIR"] == str(tmp_path / "out")
     assert (found["ZEMOSAIC_TWO_PASS_DEBUG"], found["ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP"]) == ("1", "1")
     assert found["ZEMOSAIC_TWO_PASS_DEBUG_DOWNSAMPLE"] == "4"
     assert found["PYTHONPATH"].split(os.pathsep)[1:] == ["theirs"]
     assert "ZEMOSAIC_TWO_PASS_DEBUG" not in os.environ
+    monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP", "1")
+    assert environment_for(delta_map=False)["ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP"] == "0"
 
 
 def test_decorated_worker_in_a_fresh_interpreter(tmp_path):

@@ -114,7 +114,7 @@ def _process(options, tiles, directory, faults=()):
 
 def _exec(options):
     """An unmodified program with the probe attached."""
-    return execute(options.program, environment_for(options.delta_map, options.out, options.downsample))
+    return execute(options.program, environment_for(not options.no_delta_map, options.out, options.downsample))
 
 
 def _show(options):

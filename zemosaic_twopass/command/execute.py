@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ..settings import PREFIX
 from ..tiles.images import TileError
+from .hearing import hearing, say_aside
+from .program import check_program, watched_main
 
 HOOK = Path(__file__).resolve().parent / "hook"
 
@@ -38,7 +40,7 @@ def split_command(argv, valued=()):
     return list(argv[:index]), list(argv[index:])
 
 
-def environment_for(delta_map=False, directory=None, downsample=None):
+def environment_for(delta_map=True, directory=None, downsample=None):
     """The environment that carries the probe into a program and its children.
 
     Parameters
@@ -56,8 +58,7 @@ def environment_for(delta_map=False, directory=None, downsample=None):
     """
     environment = dict(os.environ)
     environment[PREFIX] = "1"
-    if delta_map:
-        environment[PREFIX + "_DELTA_MAP"] = "1"
+    environment[PREFIX + "_DELTA_MAP"] = "1" if delta_map else "0"
     if directory is not None:
         # Absolute: the program may change its working directory.
         environment[PREFIX + "_DIR"] = os.path.abspath(directory)
@@ -69,7 +70,7 @@ def environment_for(delta_map=False, directory=None, downsample=None):
 
 
 def execute(program, environment):
-    """Run a Python program in a child interpreter and wait for it.
+    """Run a Python program in a child interpreter, wait for it, and say on standard error what was seen of it.
 
     Standard streams are the child's own; Ctrl-C reaches it from the terminal, a request to end is passed on.
 
@@ -87,22 +88,28 @@ def execute(program, environment):
     Raises
     ------
     TileError
-        If no program is named or the script is not there.
+        If no program is named, or the script is not there or is none for Python.
     """
     if not program or program == ["-m"]:
         raise TileError("exec: no program: SCRIPT.py or -m MODULE is needed")
-    if program[0] != "-m" and not os.path.exists(program[0]):
-        raise TileError(f"{program[0]}: no such script")
+    if program[0] != "-m":
+        check_program(program[0])
+    elif program[1].rpartition(".")[2] == "zemosaic_worker":
+        say_aside(f"a worker that -m runs is not watched: give its path, {program[1].replace('.', '/')}.py")
+    with hearing() as journal, watched_main(program[0]) as compiled:
+        code = _run([str(compiled or program[0]), *program[1:]], {**environment, **journal})
+    return code if code >= 0 else 128 - code
+
+
+def _run(program, environment):
     child = subprocess.Popen([sys.executable, *program], env=environment)
     before = signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))
     try:
         while True:
             try:
-                code = child.wait()
-                break
+                return child.wait()
             except KeyboardInterrupt:
                 # The terminal has told the child too; how it ends is for it to say.
                 continue
     finally:
         signal.signal(signal.SIGTERM, before)
-    return code if code >= 0 else 128 - code

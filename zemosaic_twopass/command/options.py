@@ -125,9 +125,9 @@ def _add_exec(commands):
         "exec",
         help="an unmodified ZeMosaic with the probe attached",
         description="Run an unmodified program, the probe attached to any ZeMosaic worker it or its children import.",
-        usage="zemosaic-twopass exec [--delta-map] [--out DIR] [--downsample N] [--] SCRIPT.py|-m MODULE [ARGS ...]",
+        usage="zemosaic-twopass exec [--no-delta-map] [--out DIR] [--downsample N] [--] SCRIPT.py|-m MODULE [ARGS ...]",
     )
-    command.add_argument("--delta-map", action="store_true", help="also build and save the delta map")
+    command.add_argument("--no-delta-map", action="store_true", help="neither delta map nor diagnosis")
     command.add_argument("--out", type=Path, metavar="DIR", help="where files go (default: the runtime folder)")
     command.add_argument("--downsample", type=_count, metavar="N", help="delta map reduction (default: 8)")
 

@@ -113,6 +113,7 @@ def _content(report, directory):
         "title": title,
         "meaning": meaning,
         "summary": report.summary,
+        "run": ", ".join(f"{word} {name}" for word, name in report.run.items()),
         "findings": [
             {
                 "kind": finding.kind.replace("_", " "),

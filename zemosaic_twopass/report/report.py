@@ -88,6 +88,8 @@ class TwoPassReport:
         Edge of each tile on the sky, as `grid.tile_outline` gives it; empty where there is no map.
     settings : dict
         What the second pass and its diagnostics were set to.
+    run : dict
+        Last parts of the names of the folders of the application's run, "input" and "output", as far as it told them.
     after_gain : bool
         False where no gain is known: `delta` is then that of the tiles as given.
     created : str
@@ -110,6 +112,7 @@ class TwoPassReport:
     summary: str = ""
     outlines: tuple[np.ndarray, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, str] = field(default_factory=dict)
     after_gain: bool = True
     created: str = field(default_factory=_now)
     evidence: tuple[Evidence, ...] = ()
@@ -153,6 +156,7 @@ class TwoPassReport:
                 "delta": delta,
                 "merge": None if self.merge is None else asdict(self.merge),
                 "settings": self.settings,
+                "run": self.run,
                 "versions": package_versions(),
             }
         )

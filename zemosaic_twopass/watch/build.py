@@ -24,7 +24,7 @@ def tile_records(capture, names=None):
     capture : RunCapture
         With the scans of the tiles as given.
     names : sequence of str, optional
-        What the tiles are called; ignored unless there is one a tile.
+        What the tiles are called; unless there is one a tile, what the application calls them.
 
     Returns
     -------
@@ -33,8 +33,10 @@ def tile_records(capture, names=None):
         everything after it.
     """
     second_pass = capture.second_pass
-    if names is None or len(names) != len(second_pass.tiles):
-        names = [None] * len(second_pass.tiles)
+    tiles = second_pass.tiles
+    # Those that the probe was given stand; then those that the application told.
+    given = (each for each in (names, tiles.names) if each is not None and len(each) == len(tiles))
+    names = next(given, [None] * len(tiles))
 
     def describe(index, given):
         corrected, source = second_pass.corrected(index)

@@ -33,6 +33,8 @@ class RunCapture:
         Of the tiles as given, one each; empty where no statistics are taken.
     settings : dict
         What the call says of the second pass, for the report.
+    run : dict
+        Names of the folders of the application's run, from `host.run_under_way`; empty where it does not tell.
 
     Raises
     ------
@@ -58,6 +60,7 @@ class RunCapture:
             first_coverage=arguments.get("coverage_p1"),
         )
         self.scans = ()
+        self.run = {}
         self.settings = {name: arguments[name] for name in ("sigma_px", "gain_clip", "shape_out") if name in arguments}
 
     def observe_gains(self, gains):

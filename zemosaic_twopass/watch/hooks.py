@@ -12,7 +12,9 @@ import numpy as np
 
 from ..guard import quietly
 from .caller import Caller, under_way
-from .run import arguments_of, noted, observed_run
+from .calls import arguments_of
+from .host import OBSERVERS
+from .run import noted, observed_run
 
 SECOND_PASS = "run_second_pass_coverage_renorm"
 GAINS = "compute_per_tile_gains_from_coverage"
@@ -142,7 +144,7 @@ def description_of(worker, function, home):
     home : module
         Whose inner functions the second pass calls.
     """
-    shown = {SHOWN_BY[name] for _, name, _ in hooks_of(home)}
+    shown = {SHOWN_BY[name] for _, name, _ in hooks_of(home) if name in SHOWN_BY}
     sees, missing = sorted_out(shown)
     return (
         f"[TwoPassProbe] attached to {getattr(worker, '__name__', worker)} since={since_of(function)} "
@@ -176,4 +178,5 @@ def hooks_of(home):
     owners = [(home, GAINS, observe_gains), (home, COADD, observe_coadd), (home, CALLER, observe_caller)]
     # Public ZeMosaic calls the coadd as an attribute of its utilities module.
     owners.append((getattr(home, UTILS, None), COADD, observe_coadd))
+    owners += [(home, name, observer) for name, observer in OBSERVERS.items()]
     return [entry for entry in owners if callable(getattr(entry[0], entry[1], None))]

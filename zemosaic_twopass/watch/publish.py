@@ -17,6 +17,7 @@ from ..report.artefacts import MAP_NAME, ArtefactError
 from ..report.report import TwoPassReport, log_lines, tile_lines
 from ..settings import Settings
 from .build import delta_maps, examination_of, settings_of, tile_outlines, tile_records
+from .journal import tell_report
 from .runs import prune_runs, run_folder
 
 
@@ -79,7 +80,9 @@ def draft_of(run, probe):
     with run.guard():
         settings = settings_of(capture, probe.downsample)
     tiles = tuple(replace(record, fit=fit) for record, fit in zip_longest(records, found.fits) if record is not None)
-    report = TwoPassReport(tiles, *maps, found.findings, evidence=evidence, outlines=outlines, settings=settings)
+    report = TwoPassReport(
+        tiles, *maps, found.findings, evidence=evidence, outlines=outlines, settings=settings, run=capture.run
+    )
     return Draft(probe, logger, report)
 
 
@@ -113,6 +116,7 @@ def publish(run, draft, merge):
         files, failed = error.written, error
     if draft.wanted:
         run.say(logger, log_lines(report, files))
+        tell_report(run, report, files)
     if failed is not None:
         try:
             raise failed

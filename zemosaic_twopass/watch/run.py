@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import logging
 import threading
 from contextlib import contextmanager, suppress
@@ -15,19 +16,13 @@ from ..parallel import apart
 from ..settings import LOGGER_NAME
 from ..tiles.images import TileError
 from ..tiles.records import check_tiles
+from .calls import arguments_of
 from .capture import RunCapture, scans_as_given
+from .host import names_of, run_under_way
+from .journal import tell
 
 _running = {}
-
-
-def arguments_of(function, args, kwargs):
-    """The arguments of a call by name; `TypeError` where they do not fit the function."""
-    signature = inspect.signature(function)
-    found = signature.bind(*args, **kwargs).arguments
-    for name, parameter in signature.parameters.items():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            found |= found.pop(name, {})
-    return found
+_numbers = itertools.count(1)
 
 
 def noted(function, *args):
@@ -64,6 +59,8 @@ class Run:
         self._caller = caller
         self.args = args
         self.kwargs = kwargs
+        # By this the journal tells the passes of a process from one another.
+        self.number = next(_numbers)
         # Both come when the call is opened; a run without them still keeps its inner calls from complaining.
         self.capture = self.logger = None
         self._key = None
@@ -89,6 +86,8 @@ class Run:
                     probe.failures.append(f"{type(error).__name__}: {error}")
                 with suppress(Exception):
                     log_failure(self._logger(), error)
+                with suppress(Exception):
+                    tell("failed", number=self.number, text=f"{type(error).__name__}: {error}")
             # Less the entry of this frame: it leads on to one of contextlib's that holds the error, and with it
             # every array that the error has seen, until the collector comes.
             error.__traceback__ = error.__traceback__.tb_next
@@ -128,6 +127,8 @@ class Run:
     def _open(self, function):
         # Each step has a guard of its own: a run that is found by its inner calls keeps them from complaining too.
         with self.guard():
+            tell("began", number=self.number)
+        with self.guard():
             self.capture = RunCapture({})
         with self.guard():
             for probe in self.probes:
@@ -147,6 +148,9 @@ class Run:
                 # Something that takes (*args, **kwargs) stands in its place.
                 raise TypeError(f"{function} gives its arguments no names: put functools.wraps on it")
             self.capture = RunCapture(arguments, mosaic)
+            with self.guard():
+                self.capture.run = run_under_way()
+                self.capture.second_pass.tiles.names = names_of(arguments.get("tiles_wcs"))
             if any(probe.delta_map or probe.logger_of(self).isEnabledFor(logging.DEBUG) for probe in self.probes):
                 self.capture.scans = scans_as_given(self.capture.second_pass.tiles)
             if any(probe.delta_map for probe in self.probes):

@@ -24,11 +24,11 @@ def _run_the_one_that_is_shadowed():
 
 def _attach(module):
     try:
-        from zemosaic_instrument import attach_on_import
+        from zemosaic_twopass.command.attaching import attach_to
+
+        attach_to(module)
     except Exception as error:
         print(f"zemosaic-twopass: {module.__name__} is not watched: {error}", file=sys.stderr)
-    else:
-        attach_on_import(module)
 
 
 def _wait_for_a_worker():
