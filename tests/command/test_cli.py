@@ -60,7 +60,7 @@ def test_demo(tmp_path, capsys):
     (written,) = [line for line in lines if line.startswith("[TwoPassDelta] wrote delta map: ")]
     assert str(tmp_path / "twopass_delta_map.npy") in written
     assert "reference=first_pass" in written
-    assert lines[-1].startswith("[TwoPassVerdict] pipeline_bug tiles=4 ")
+    assert lines[-1].startswith("[TwoPassVerdict] pipeline_bug picture=unknown tiles=4 ")
     assert "worst_idx=2 " in lines[-1]
     assert any(line.startswith("[TwoPassFinding] idx=2 kind=input_mutated ") for line in lines[-9:-1])
     assert out.count("[TwoPassVerdict]") == 1

@@ -135,9 +135,9 @@ def test_a_residual_is_found_and_named(tmp_path, grey, capsys):
     assert expected[0].value == pytest.approx(finding.value, rel=1e-3)
     argv = ["replay", str(tmp_path / "mosaic.fits"), *map(str, paths), "--out", str(tmp_path / "out")]
     assert cli.main([*argv, "--fail-on", "residual"]) == 1
-    *_, line, verdict = capsys.readouterr().out.splitlines()
+    *_, line, _, verdict = capsys.readouterr().out.splitlines()
     assert line.startswith("[TwoPassFinding] idx=2 kind=offset ")
-    assert verdict.startswith("[TwoPassVerdict] residual tiles=4 findings=1 worst_idx=2 ")
+    assert verdict.startswith("[TwoPassVerdict] residual picture=unknown tiles=4 findings=1 worst_idx=2 ")
 
 
 def test_a_tile_with_other_channels_is_left_out(night, tmp_path):
@@ -164,7 +164,7 @@ def test_command(night, tmp_path, capsys):
     assert cli.main([*argv, "--gains", str(text), "--out", str(tmp_path / "a")]) == 0
     out = capsys.readouterr().out.splitlines()
     assert len([line for line in out if line.startswith("[TwoPassTile] ")]) == 8
-    assert out[-1].startswith("[TwoPassVerdict] clean tiles=4 ")
+    assert out[-1].startswith("[TwoPassVerdict] clean picture=unknown tiles=4 ")
     report = tmp_path / "a" / "twopass_report.json"
     names = [str(path) for path in reversed(night.paths)]
     again = ["replay", str(night.mosaic_path), *names, "--downsample", "4", "--out", str(tmp_path / "b")]

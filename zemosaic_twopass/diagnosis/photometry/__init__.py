@@ -9,8 +9,8 @@ from .correction import Correction, corrections
 from .held_out import held_out_steps
 from .illumination import Curvature, flattened
 from .solution import Solution, solve
-from .star_scales import FEWEST_STARS, StarScales, star_scales
 from .tile_fit import TileFit
+from .zero_points import FEWEST_STARS, StarScales, star_scales
 
 __all__ = [
     "FEWEST_STARS",
