@@ -8,7 +8,7 @@ import threading
 import traceback
 from contextlib import suppress
 
-from .settings import LOGGER_NAME
+from .settings import LOGGER_NAME, in_ascii
 
 
 def log_failure(logger, error):
@@ -17,7 +17,7 @@ def log_failure(logger, error):
     A record that held the error itself would keep every array of its frames alive.
     """
     text = "".join(traceback.format_exception(error)).rstrip()
-    logger.warning("[TwoPassProbe] diagnostics failed: %s: %s\n%s", type(error).__name__, str(error), text)
+    logger.warning("[TwoPassProbe] diagnostics failed: %s", in_ascii(f"{type(error).__name__}: {error}\n{text}"))
 
 
 def quietly(function, *args):

@@ -49,7 +49,7 @@ def test_lines(tiles, tmp_path, capsys):
     assert [line.split()[1] for line in lines] == ["before", "after", "tile=tile_01.fits", "tile=tile_04.fits", "steps"]
     assert "offset=[+3" in lines[2]
     assert "factor=[1.08" in lines[3]
-    assert " → " in lines[-1]
+    assert " -> " in lines[-1]
     assert sorted(path.name for path in tmp_path.iterdir()) == [*(f"tile_0{k}.fits" for k in range(6)), TABLE_NAME]
 
 

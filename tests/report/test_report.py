@@ -119,10 +119,10 @@ def test_summary_says_what_the_verdict_rests_on():
     assert summary_of((closure_off, untested), True, True) == ("No overlap.", None)
     assert summary_of((closure_off,), True, True)[0] == (
         "No fault found, as far as it could be tested: every tile agrees with the others and what went into the "
-        "coadd is gain × tile. It is a median."
+        "coadd is gain x tile. It is a median."
     )
     assert summary_of((), True, True)[0] == (
-        "Every tile agrees with the others, what went into the coadd is gain × tile and the mosaic is what the "
+        "Every tile agrees with the others, what went into the coadd is gain x tile and the mosaic is what the "
         "recorded gains make of them."
     )
     assert "gave no mosaic" in summary_of((), True, False)[0]

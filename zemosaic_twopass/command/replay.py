@@ -10,7 +10,7 @@ from ..console import progress, say
 from ..offline.gains import gains_from_report, gains_from_text
 from ..offline.replay import replay
 from ..report.report import file_lines, finding_lines, tile_lines
-from ..settings import LOGGER_NAME
+from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
 from .runner import runner
 
@@ -41,14 +41,14 @@ def replay_command(options):
 
     def tell(record):
         for line in tile_lines(record):
-            logger.debug("%s", line)
+            logger.debug("%s", in_ascii(line))
 
     with progress(len(options.tiles), "pre_gain "), runner(options) as run:
         report, left_out = replay(
             options.mosaic, options.tiles, gains, downsample=options.downsample, run=run, tell=tell
         )
     for reason in left_out:
-        logger.warning("[TwoPassReplay] left out: %s", reason)
+        logger.warning("[TwoPassReplay] left out: %s", in_ascii(reason))
     files = report.write(options.out, logger)
     if options.json:
         found = {**report.to_dict(), "left_out": left_out, "files": [str(path) for path in files]}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from ..settings import LOGGER_NAME
+from ..settings import LOGGER_NAME, in_ascii
 from .images import TileError, celestial_wcs, open_image
 from .records import Tile, check_tiles
 
@@ -66,7 +66,8 @@ def load_master_tiles(paths):
     masters = []
     for number, path in enumerate(paths, start=1):
         masters.append(read_master_tile(path))
-        logger.info("[TwoPass] loaded tile=%d/%d shape=%s file=%s", number, len(paths), masters[-1].pixels.shape, path)
+        shape = masters[-1].pixels.shape
+        logger.info("[TwoPass] loaded tile=%d/%d shape=%s file=%s", number, len(paths), shape, in_ascii(str(path)))
     columns = [[getattr(m, field) for m in masters] for field in ("pixels", "wcs", "coverage")]
     check_tiles(*columns, names=[str(path) for path in paths])
     return tuple(columns)

@@ -12,7 +12,7 @@ import numpy as np
 from ..diagnosis.checks import fingerprints
 from ..guard import log_failure, quietly
 from ..parallel import apart
-from ..settings import LOGGER_NAME
+from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
 from ..tiles.records import check_tiles
 from .capture import RunCapture, scans_as_given
@@ -102,7 +102,7 @@ class Run:
         A logger that cannot take them costs the lines, not the report.
         """
         with self.guard():
-            for line in lines:
+            for line in map(in_ascii, lines):
                 if (id(logger), line) not in self._said:
                     self._said.add((id(logger), line))
                     logger.debug("%s", line)

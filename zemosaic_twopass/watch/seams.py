@@ -12,6 +12,7 @@ import sys
 import numpy as np
 
 from ..guard import quietly
+from ..settings import in_ascii
 from .run import arguments_of, noted, observed_run
 
 SECOND_PASS = "run_second_pass_coverage_renorm"
@@ -150,7 +151,7 @@ def description_of(worker, function, home):
     """
     shown = {SHOWN_BY[name] for _, name, _ in seams_of(home)}
     sees, missing = sorted_out(shown)
-    return (
+    return in_ascii(
         f"[TwoPassProbe] attached to {getattr(worker, '__name__', worker)} since={since_of(function)} "
         f"sees={','.join(sees) or '-'} missing={','.join(missing) or '-'} "
         f"file={getattr(worker, '__file__', None) or '-'}"
