@@ -9,7 +9,7 @@ from pathlib import Path
 from ..console import progress, say
 from ..offline.gains import gains_from_report, gains_from_text
 from ..offline.replay import replay
-from ..report.report import file_lines, finding_lines, tile_lines
+from ..report.report import file_lines, finding_lines, label, tile_lines
 from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
 from .runner import runner
@@ -47,6 +47,8 @@ def replay_command(options):
         report, left_out = replay(
             options.mosaic, options.tiles, gains, downsample=options.downsample, run=run, tell=tell
         )
+    if "mosaic_scale" in report.settings:
+        logger.info("%s", in_ascii(_scale_line(report.settings)))
     for reason in left_out:
         logger.warning("[TwoPassReplay] left out: %s", in_ascii(reason))
     files = report.write(options.out, logger)
@@ -57,6 +59,15 @@ def replay_command(options):
         for line in (*file_lines(report, files), *finding_lines(report.findings), report.verdict_line()):
             say(line)
     return int(bool(left_out) or report.verdict == options.fail_on)
+
+
+def _scale_line(settings):
+    """What a mosaic that is not in the tiles' adu was taken for."""
+    scale, level = (",".join(f"{value:.6g}" for value in settings[f"mosaic_{key}"]) for key in ("scale", "level"))
+    return (
+        f"[TwoPassReplay] mosaic={label(settings['mosaic'])} scale=[{scale}] level=[{level}] "
+        "it is not in adu of the tiles: taken for scale x tiles + level"
+    )
 
 
 def _gains(options):
