@@ -64,9 +64,9 @@ WRONG = {
     "another sky, normalised": (lambda mosaic, other: other / 65535, "correlation"),
     "10 px beside": (displaced(10, 0), "correlation"),
     "6 px beside": (displaced(-4, 4), "correlation"),
-    "3 px beside": (displaced(3, 0), "it lies about x=+3"),
+    "3 px beside": (displaced(3, 0), "it lies about x=+"),
     "2 px above": (displaced(0, -2), "px beside them"),
-    "nothing of it": (lambda mosaic, other: np.where(np.arange(MOSAIC[1])[:, None] > 345, 1000.0, np.nan) + 0 * other,
+    "nothing of it": (lambda mosaic, other: np.where(np.isnan(mosaic), 1000 + np.indices(mosaic.shape)[0] % 9, np.nan),
                       "none of them meets"),
     "grey": (lambda mosaic, other: mosaic[..., 0], "3 channels != 1 of other mosaic.fits"),
     "four planes": (lambda mosaic, other: mosaic[..., [0, 1, 2, 0]], "3 channels != 4 of other mosaic.fits"),
@@ -94,19 +94,18 @@ def test_a_mosaic_that_does_not_go_with_the_tiles(night, tmp_path, capsys, kind)
 def test_a_normalised_mosaic_is_scaled(night, scale, level, downsample):
     plain = night.replayed(night.mosaic.pixels, downsample=downsample)
     report = night.replayed(np.asarray(scale) * night.mosaic.pixels + np.asarray(level), downsample=downsample)
-    assert report.findings == plain.findings
+    # What is not known in them is NaN, which equals nothing.
+    assert repr(report.findings) == repr(plain.findings)
     assert (report.verdict, report.worst) == ("residual", 2)
     settings = dict(report.settings)
-    np.testing.assert_allclose(settings.pop("mosaic_scale"), np.broadcast_to(scale, 3), rtol=0.01)
+    np.testing.assert_allclose(settings.pop("mosaic_scale"), np.broadcast_to(scale, 3), rtol=1e-5)
     assert len(settings.pop("mosaic_level")) == 3
     assert settings == plain.settings
-    # A level that all tiles have beside the mosaic is no more to be told from that of the mosaic.
-    known = plain.delta.count > 0
-    off = (report.before.signed - plain.before.signed)[known]
-    assert np.abs(off - np.median(off)).max() < 0.01 * np.ptp(night.mosaic.pixels[np.isfinite(night.mosaic.pixels)])
-    assert np.percentile(np.abs(off), 90) < 8
-    medians = np.subtract(report.before.tile_medians, plain.before.tile_medians)
-    assert np.ptp(medians) < 0.5
+    # The noise of a pixel is 8 adu.
+    for found, expected in ((report.before, plain.before), (report.delta, plain.delta)):
+        known = expected.count > 0
+        np.testing.assert_allclose(found.signed[known], expected.signed[known], atol=0.02)
+        np.testing.assert_allclose(found.tile_medians, expected.tile_medians, atol=0.01)
 
 
 def test_the_scale_is_said(night, tmp_path, capsys):

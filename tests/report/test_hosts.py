@@ -61,7 +61,9 @@ def test_the_pictures_are_right_whatever_the_environment(tmp_path):
             check=False,
         )
         assert done.returncode == 0, (name, done.stderr)
-        assert not done.stderr or name == "usetex", (name, done.stderr)
+        # A thread of matplotlib's own says so where it takes long.
+        told = [line for line in done.stderr.splitlines() if "is building the font cache" not in line]
+        assert not told or name == "usetex", (name, told)
         if name in ("a backend", "backend of a module that is not there"):
             assert done.stdout.strip() == environment["MPLBACKEND"]
         assert names(tmp_path / name) == set(ARTEFACTS), name
