@@ -20,6 +20,7 @@ What is watched runs once, with its own arguments, and gives its own result, wha
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 import weakref
@@ -54,8 +55,29 @@ class AttachError(LookupError):
     """The worker does not have the function that is to be watched."""
 
 
+class _Bound(wrapt.BoundFunctionWrapper):
+    """A watched function as a method of an object that has it in its class; copied as a method is."""
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self._self_parent.__get__(copy.deepcopy(self._self_instance, memo), self._self_owner)
+
+
 class _Watched(wrapt.FunctionWrapper):
-    """A wrapper of ours; pickled by name, so it reaches process pools like the function it wraps."""
+    """A wrapper of ours; pickled by name, so it reaches process pools like the function it wraps.
+
+    A copy of it is itself, as that of any function is: what holds a function is copied with it.
+    """
+
+    __bound_function_wrapper__ = _Bound
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
 
     def __reduce_ex__(self, protocol):
         return self.__wrapped__.__qualname__

@@ -7,8 +7,8 @@ from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 
 from zemosaic_twopass.diagnosis import diagnose
-from zemosaic_twopass.synthetic.sky import synthetic_tiles
-from zemosaic_twopass.tiles.records import SecondPass, TileList
+from zemosaic_twopass.synthetic.sky import synthetic_tiles, tangent_wcs
+from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList
 
 NOISE = 8.0
 
@@ -76,6 +76,16 @@ class Pass:
         # The first pass lies where the second does.
         known = {"mosaic": self.mosaic, "coverage": self.weights, "first_pass": self.mosaic, "planes": planes, **known}
         return SecondPass(tiles, self.out, self.shape, **known)
+
+
+def coadded(tiles, shape):
+    """Mean of some tiles on a grid of that shape about the middle of the synthetic sky; a `Tile`, NaN where none is."""
+    wcs, planes = tangent_wcs((83.82, -5.39), 0.0, shape), []
+    for channel in range(tiles[0].pixels.shape[2]):
+        layers = [reproject_interp((tile.pixels[..., channel], tile.wcs), wcs, shape)[0] for tile in tiles]
+        counts = np.isfinite(layers).sum(axis=0)
+        planes.append(np.where(counts > 0, np.nansum(layers, axis=0) / np.maximum(counts, 1), np.nan))
+    return Tile(np.stack(planes, axis=-1).astype(np.float32), wcs, None, name="mosaic.fits")
 
 
 def named(findings):

@@ -8,7 +8,7 @@ import threading
 import traceback
 from contextlib import suppress
 
-from .settings import LOGGER_NAME
+from .settings import LOGGER_NAME, in_ascii
 
 
 def log_failure(logger, error):
@@ -16,8 +16,9 @@ def log_failure(logger, error):
 
     The error goes along as text only: a record that held it would keep every array of its frames alive.
     """
-    logger.warning("[TwoPassProbe] diagnostics failed: %s: %s", type(error).__name__, " ".join(str(error).split()))
-    logger.debug("[TwoPassProbe] %s", "".join(traceback.format_exception(error)).rstrip())
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    logger.warning("[TwoPassProbe] diagnostics failed: %s", in_ascii(text))
+    logger.debug("[TwoPassProbe] %s", in_ascii("".join(traceback.format_exception(error)).rstrip()))
 
 
 def quietly(function, *args):

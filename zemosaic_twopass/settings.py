@@ -57,6 +57,22 @@ class Settings:
         return {"delta_map": self.delta_map, "downsample": self.downsample}
 
 
+def in_ascii(text):
+    """A text as it may stand in a log: a handler whose encoding lacks a character would lose the whole line.
+
+    Parameters
+    ----------
+    text : str
+        May hold names and paths of any kind, also such as are no Unicode.
+
+    Returns
+    -------
+    str
+        What is not ASCII as escapes of Python; ASCII, line ends too, as it was.
+    """
+    return text.encode("ascii", "backslashreplace").decode("ascii")
+
+
 def switched_on():
     """Whether ``ZEMOSAIC_TWO_PASS_DEBUG`` is on."""
     return _read("", _flag, False)
@@ -106,5 +122,6 @@ def _read(suffix, parse, default):
         if (name, text) not in _complained:
             _complained.add((name, text))
             logger = logging.getLogger(LOGGER_NAME)
-            logger.warning("[TwoPassProbe] %s=%s cannot be read, %s is used: %s", name, text, default, error)
+            reason = in_ascii(f"{name}={text} cannot be read, {default} is used: {error}")
+            logger.warning("[TwoPassProbe] %s", reason)
         return default

@@ -73,7 +73,7 @@ def test_every_combination(clean, not_applied, gains, planes, first_pass, combin
     sentence, worst = summary_of(findings, True)
     assert worst is None
     assert "very tile agrees with the others" in sentence
-    assert ("is gain × tile" in sentence) == (gains and planes)
+    assert ("is gain x tile" in sentence) == (gains and planes)
     assert ("is what the recorded gains make" in sentence) == (gains and "closure" not in expected)
     assert ("second pass lies on the first" in sentence) == first_pass
     assert sentence.startswith("No fault found, as far as") == bool(expected)

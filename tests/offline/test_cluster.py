@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from distributed import LocalCluster
+from scenes import coadded
 
 from zemosaic_twopass.command import cli
 from zemosaic_twopass.offline import cluster
@@ -32,9 +33,8 @@ GAINS = [1.0, 0.95, 1.1, 0.9, 1.05, 0.97]
 def night(tmp_path_factory):
     """Paths of a mosaic and of tiles."""
     folder = tmp_path_factory.mktemp("cluster")
-    whole = synthetic_tiles(rows=1, columns=1, shape=(220, 240), seed=4)[0]
-    write_master_tile(folder / "mosaic.fits", whole)
     tiles = synthetic_tiles(rows=2, columns=3, shape=(90, 110), overlap=0.5)
+    write_master_tile(folder / "mosaic.fits", coadded(tiles, (220, 240)))
     for tile in tiles:
         write_master_tile(folder / tile.name, tile)
     return folder / "mosaic.fits", [folder / tile.name for tile in tiles]

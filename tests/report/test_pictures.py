@@ -77,6 +77,14 @@ HOSTS = {
     "savefig.dpi": 50,
     "savefig.facecolor": "black",
     "font.family": ["serif"],
+    "font.size": 30.0,
+    "text.usetex": True,
+    "path.sketch": (1, 100, 2),
+    "axes.formatter.use_mathtext": True,
+    "axes.grid": True,
+    "xtick.direction": "in",
+    "figure.autolayout": True,
+    "lines.linewidth": 9.0,
 }
 
 

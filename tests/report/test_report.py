@@ -121,10 +121,10 @@ def test_summary_says_what_the_verdict_rests_on():
     assert summary_of((closure_off, untested), True) == ("No overlap.", None)
     assert summary_of((closure_off,), True)[0] == (
         "No fault found, as far as it could be tested: every tile agrees with the others, what went into the coadd is "
-        "gain × tile and the second pass lies on the first. It is a median."
+        "gain x tile and the second pass lies on the first. It is a median."
     )
     assert summary_of((), True)[0] == (
-        "Every tile agrees with the others, what went into the coadd is gain × tile, the second pass lies on the "
+        "Every tile agrees with the others, what went into the coadd is gain x tile, the second pass lies on the "
         "first and the mosaic is what the recorded gains make of them."
     )
     no_mosaic = Finding("undetermined", None, np.nan, 0.0, "No mosaic.", "", test="mosaic")

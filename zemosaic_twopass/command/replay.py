@@ -10,8 +10,8 @@ from ..console import progress, say
 from ..files import by_reason
 from ..offline.gains import gains_from_report, gains_from_text
 from ..offline.replay import replay
-from ..report.report import log_lines, tile_lines
-from ..settings import LOGGER_NAME
+from ..report.report import label, log_lines, tile_lines
+from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
 from .runner import runner
 
@@ -42,14 +42,16 @@ def replay_command(options):
 
     def tell(record):
         for line in tile_lines(record):
-            logger.debug("%s", line)
+            logger.debug("%s", in_ascii(line))
 
     with progress(len(options.tiles), "pre_gain "), runner(options) as run:
         report, left_out = replay(
             options.mosaic, options.tiles, gains, downsample=options.downsample, run=run, tell=tell
         )
+    if "mosaic_scale" in report.settings:
+        logger.info("%s", in_ascii(_scale_line(report.settings)))
     for reason in left_out:
-        logger.warning("[TwoPassReplay] left out: %s", reason)
+        logger.warning("[TwoPassReplay] left out: %s", in_ascii(reason))
     files = report.write(options.out, logger)
     if options.json:
         found = {**report.to_dict(), "left_out": left_out, "files": [str(path) for path in files]}
@@ -58,6 +60,15 @@ def replay_command(options):
         for _, line in log_lines(report, files):
             say(line)
     return int(bool(left_out) or report.verdict == options.fail_on)
+
+
+def _scale_line(settings):
+    """What a mosaic that is not in the tiles' adu was taken for."""
+    scale, level = (",".join(f"{value:.6g}" for value in settings[f"mosaic_{key}"]) for key in ("scale", "level"))
+    return (
+        f"[TwoPassReplay] mosaic={label(settings['mosaic'])} scale=[{scale}] level=[{level}] "
+        "it is not in adu of the tiles: taken for scale x tiles + level"
+    )
 
 
 def _gains(options):

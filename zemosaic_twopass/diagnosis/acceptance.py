@@ -120,7 +120,7 @@ def _by_stars(found, stars):
         said, doubt = np.exp(before[index, channel]), error[index, channel] * np.exp(before[index, channel])
         reason = (
             f"its factor{_where(found[index], channel)}, {factor[index, channel]:.4g}, is contradicted by "
-            f"{stars.counts[index, channel]} stars that it shares: {said:.4g}±{doubt:.2g}"
+            f"{stars.counts[index, channel]} stars that it shares: {said:.4g} +/- {doubt:.2g}"
         )
         yield _Objection(int(index), float(size[index, channel]), reason)
 

@@ -113,7 +113,7 @@ def _clean_summary(open_questions):
     alone = sum(finding.tile is not None for finding in open_questions)
     shown = [f"every tile but {alone} agrees with the others" if alone else "every tile agrees with the others"]
     if not fell_out & {"contract", "gains"}:
-        shown.append("what went into the coadd is gain × tile")
+        shown.append("what went into the coadd is gain x tile")
     if "passes" not in fell_out:
         shown.append("the second pass lies on the first")
     if "closure" not in fell_out:

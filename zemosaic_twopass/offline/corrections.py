@@ -89,7 +89,7 @@ def repair_lines(done):
     if not any(own and not own.empty for own in done.corrections):
         lines.append("[TwoPassRepair] nothing to correct: every copy is its tile, byte for byte")
     before, after = (f"{value:.3g}" for value in done.steps)
-    return [*lines, f"[TwoPassRepair] steps rms {before} → {after} adu (noise {done.noise:.3g})"]
+    return [*lines, f"[TwoPassRepair] steps rms {before} -> {after} adu (noise {done.noise:.3g})"]
 
 
 def to_dict(done):
@@ -203,7 +203,7 @@ def _measured(value, error, plus):
     if not (np.isfinite(error) and error > 0):
         return f"{value:{plus}.6g}"
     digits = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:{plus}.{digits}f}±{error:.{digits}f}"
+    return f"{value:{plus}.{digits}f}+/-{error:.{digits}f}"
 
 
 def _unit_and_description(name):

@@ -19,6 +19,7 @@ from ..diagnosis.examination import summary_of, verdict_of
 from ..diagnosis.examine import examine_tiles
 from ..diagnosis.registration import moved
 from ..guard import log_failure
+from ..measure.coarse import FACTOR
 from ..measure.delta import CoarseGrid, compare_tiles, project_layers
 from ..measure.sampling import sample_tile
 from ..measure.stats import TileStats, scan_as_given, statistics_after_gain
@@ -29,6 +30,7 @@ from ..tiles.headers import celestial_wcs
 from ..tiles.images import TileError, open_image
 from ..tiles.place import Place
 from ..tiles.reading import read_master_tile, read_with_remarks, warn_of
+from .reference import channel_means, fit_mosaic
 
 _CLEAN = "Every tile agrees with the others; what a second pass makes of them was not looked at."
 
@@ -182,25 +184,27 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
     -------
     report : TwoPassReport
         Its delta map is that of gain × tile, where gains are known, else that of the tiles as given. Its findings
-        are those of the tiles as given, against one another.
+        are those of the tiles as given, against one another. A mosaic in another scale and level than the tiles is
+        brought to theirs first; `mosaic_scale` and `mosaic_level` in its settings, one value a channel, say from what.
     left_out : list of str
         Why tiles were left out, naming each.
 
     Raises
     ------
     TileError
-        If the mosaic cannot be used, the gains are not one a tile, or no tile can be used.
+        If the mosaic cannot be used or does not go with the tiles, the gains are not one a tile, or no tile can be
+        used.
     ValueError
         If `downsample` does not fit the mosaic.
     """
     known = gains is not None
     if known and len(gains) != len(paths):
         raise TileError(f"{len(gains)} gains != {len(paths)} tiles")
-    target, grid, base = _reference(mosaic, downsample)
+    target, grid, base, means = _reference(mosaic, downsample)
     looks, used, records, left_out = [], [], [], []
     found = run(partial(try_tile, target=target), paths, gains if known else [np.nan] * len(paths))
     for path, look in zip(paths, found, strict=True):
-        reason = look if isinstance(look, str) else _unlike(path, look, records)
+        reason = look if isinstance(look, str) else _unlike(path, look, len(means), target)
         if reason:
             left_out.append(reason)
             continue
@@ -211,6 +215,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
     if not records:
         raise TileError(left_out[0] if left_out else "no tiles: 0 files were given, at least 1 is needed")
     warn_of((path, remark) for path, look in zip(used, looks, strict=True) for remark in look.remarks)
+    base, settings = _in_adu(base, means, looks, target)
     delta, before = _maps(looks, base, grid, known)
     found = examine_tiles(
         [look.against for look in looks],
@@ -234,7 +239,12 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
         summary if findings else _CLEAN,
         evidence=_evidence(found, sample),
         outlines=tuple(look.outline for look in looks),
-        settings={"mosaic": Path(mosaic).name, "shape_out": grid.shape_out, "downsample": grid.downsample},
+        settings={
+            "mosaic": Path(mosaic).name,
+            "shape_out": grid.shape_out,
+            "downsample": grid.downsample,
+            **settings,
+        },
         after_gain=known,
     )
     return report, left_out
@@ -250,19 +260,33 @@ def _evidence(found, sample):
 
 
 def _reference(mosaic, downsample):
-    """The `Target` of a mosaic, its grid, and its block means there."""
+    """The `Target` of a mosaic, its grid, its block means there, and those of each channel by which it is fitted."""
     # In a function of its own, at whose end the file is no longer mapped into memory.
     with open_image(mosaic) as (data, header, coverage):
         target = Target(os.path.abspath(mosaic), header, data.shape[:2], downsample)
         grid = target.grid()
-        return target, grid, grid.average(data, coverage)
+        return target, grid, grid.average(data, coverage), channel_means(data, FACTOR, coverage)
 
 
-def _unlike(path, look, records):
-    """Why a tile does not go with those before it; empty if it does."""
-    if not records or len(look.pre.median) == len(records[0].pre.median):
+def _unlike(path, look, channels, target):
+    """Why a tile does not go with the mosaic; empty if it does."""
+    if len(look.pre.median) == channels:
         return ""
-    return f"{path}: {len(look.pre.median)} channels != {len(records[0].pre.median)} of {records[0].name}"
+    return f"{path}: {len(look.pre.median)} channels != {channels} of {Path(target.mosaic).name}"
+
+
+def _in_adu(base, means, looks, target):
+    """The block means of the mosaic in the tiles' adu, and what is to be said of its scale."""
+    noise = float(np.nanmedian([look.against.noise for look in looks]))
+    try:
+        fit = fit_mosaic(means, [look.against.blocks for look in looks], noise)
+    except TileError as error:
+        raise TileError(f"{target.mosaic}: {error}") from None
+    if fit is None:
+        return base, {}
+    with open_image(target.mosaic) as (data, _, coverage):
+        base = fit.in_adu(channel_means(data, target.downsample, coverage))
+    return base, {"mosaic_scale": fit.scale.tolist(), "mosaic_level": fit.level.tolist()}
 
 
 def _maps(looks, base, grid, known):

@@ -10,11 +10,12 @@ import numpy as np
 
 from ..files import reason_of, whole_file
 from ..guard import alone
-from ..settings import LOGGER_NAME
+from ..settings import LOGGER_NAME, in_ascii
 from .evidence_picture import EVIDENCE_PICTURE, write_evidence_picture
 from .maps import write_map
 from .page import write_page
 from .pictures import MAP_PICTURE, TILES_PICTURE, write_map_picture, write_tiles_picture
+from .style import PictureError
 from .tables import write_table
 
 MAP_NAME = "twopass_delta_map.npy"
@@ -25,6 +26,8 @@ PAGE_NAME = "twopass_report.html"
 
 # Module that may be missing, and the extra that brings it.
 _EXTRAS = {"matplotlib": "plot", "jinja2": "report"}
+# Characters of a reason: TeX gives its whole log.
+_LONGEST = 200
 
 
 class ArtefactError(OSError):
@@ -63,7 +66,7 @@ def write_artefacts(report, directory, logger=None):
     if not (report.tile_count or report.findings):
         return ()
     _make_directory(directory)
-    written, failed, missing, cause = [], {}, {}, None
+    written, failed, missing, undrawn, cause = [], {}, {}, {}, None
     for name, (has, write) in ARTEFACTS.items():
         path = directory / name
         try:
@@ -71,6 +74,8 @@ def write_artefacts(report, directory, logger=None):
                 with alone(), whole_file(path) as temporary:
                     write(report, temporary)
                 written.append(path)
+        except PictureError as error:
+            undrawn.setdefault(" ".join(str(error).split())[:_LONGEST], []).append(name)
         except Exception as error:
             extra = _EXTRAS.get(error.name) if isinstance(error, ModuleNotFoundError) else None
             if extra:
@@ -80,8 +85,12 @@ def write_artefacts(report, directory, logger=None):
                 failed.setdefault(reason_of(error), []).append(name)
         if path not in written:
             _remove(path, failed)
+    logger = logger or logging.getLogger(LOGGER_NAME)
     if missing:
-        _say_missing(missing, logger or logging.getLogger(LOGGER_NAME))
+        _say_missing(missing, logger)
+    for reason, names in undrawn.items():
+        # What the host's matplotlib cannot draw is no fault of the report.
+        logger.warning("[TwoPassReport] left out: %s; cannot be drawn: %s", " ".join(names), in_ascii(reason))
     if failed:
         reasons = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in failed.items())
         try:

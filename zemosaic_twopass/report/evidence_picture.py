@@ -10,7 +10,7 @@ import numpy as np
 
 from ..diagnosis.finding import LEVELS, WRONG_GAIN
 from .evidence_panels import CHART, MARGIN, NAME, SIDE, WIDTH, Canvas, draw_chart, draw_layers
-from .style import COMPRESSION, DPI, FLAGGED, INK, headline, new_figure, save, silent_fonts
+from .style import COMPRESSION, DPI, FLAGGED, INK, headline, new_figure, write_picture
 
 EVIDENCE_PICTURE = "twopass_evidence.png"
 # Where in the picture each row is: its text chunk, as "top bottom" in pixels.
@@ -36,7 +36,6 @@ class _Row:
     image: float
 
 
-@silent_fonts()
 def write_evidence_picture(report, path):
     """Write the picture of the evidence, and where in it each row is.
 
@@ -51,14 +50,21 @@ def write_evidence_picture(report, path):
     ------
     ModuleNotFoundError
         If matplotlib is not installed.
+    PictureError
+        If it cannot draw here.
     OSError
         If the file cannot be written.
     """
-    figure, rows = draw_evidence(report)
-    # The last row of pixels is a whole one.
-    last = int(figure.get_size_inches()[1] * DPI)
-    text = ";".join(f"{round(top * DPI)} {min(round(bottom * DPI), last)}" for top, bottom in rows)
-    save(figure, path, cut=False, texts={ROWS_KEY: text})
+    texts = {}
+
+    def draw():
+        figure, rows = draw_evidence(report)
+        # The last row of pixels is a whole one.
+        last = int(figure.get_size_inches()[1] * DPI)
+        texts[ROWS_KEY] = ";".join(f"{round(top * DPI)} {min(round(bottom * DPI), last)}" for top, bottom in rows)
+        return figure
+
+    write_picture(draw, path, cut=False, texts=texts)
 
 
 def read_rows(path):

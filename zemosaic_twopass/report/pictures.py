@@ -19,8 +19,7 @@ from .style import (
     finish_ticks,
     headline,
     new_figure,
-    save,
-    silent_fonts,
+    write_picture,
 )
 from .tables import channel_names, flagged_tiles
 
@@ -34,7 +33,6 @@ MAP_PICTURE = "twopass_delta_map.png"
 TILES_PICTURE = "twopass_tiles.png"
 
 
-@silent_fonts()
 def write_map_picture(report, path):
     """Write the picture of the delta map and of the signed delta map, with the outlines of the tiles.
 
@@ -51,13 +49,14 @@ def write_map_picture(report, path):
     ------
     ModuleNotFoundError
         If matplotlib is not installed.
+    PictureError
+        If it cannot draw here.
     OSError
         If the file cannot be written.
     """
-    save(draw_map(report), path)
+    write_picture(lambda: draw_map(report), path)
 
 
-@silent_fonts()
 def write_tiles_picture(report, path):
     """Write the picture of gain and medians of each tile, before and after the gain, by channel.
 
@@ -72,10 +71,12 @@ def write_tiles_picture(report, path):
     ------
     ModuleNotFoundError
         If matplotlib is not installed.
+    PictureError
+        If it cannot draw here.
     OSError
         If the file cannot be written.
     """
-    save(draw_tiles(report), path)
+    write_picture(lambda: draw_tiles(report), path)
 
 
 def draw_tiles(report):

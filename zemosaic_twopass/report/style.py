@@ -1,16 +1,18 @@
 """What the pictures have in common: size, colours, text, and the list of findings.
 
-matplotlib is imported only when a figure is made, and of it only the object-oriented part: pyplot and
-the global settings belong to the program we are a guest in.
+matplotlib is imported only when a figure is made, and of it only the object-oriented part, with a canvas of our own:
+pyplot, backends and settings belong to the program we are a guest in.
 """
 
 from __future__ import annotations
 
 import io
 import logging
+import os
+import sys
 import textwrap
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from .tables import flagged_tiles
 
@@ -29,25 +31,112 @@ _MARGIN, _BORDER = 0.1, 0.6
 # Fewer bytes than matplotlib's four channels at zlib's usual level, in a third of the time.
 COMPRESSION = 3
 _NAMED = 8
+# Settings of matplotlib that what is drawn may depend on, by how their names begin.
+_DRAWN = (
+    *("agg.", "axes.", "boxplot.", "contour.", "errorbar.", "figure.", "font.", "grid.", "hatch.", "image.", "legend."),
+    *("lines.", "markers.", "mathtext.", "patch.", "path.", "savefig.", "text.", "xtick.", "ytick."),
+)
+
+
+class PictureError(RuntimeError):
+    """A picture that matplotlib could not draw, as this host has set it up; the message says why."""
+
+
+def write_picture(draw, path, **how):
+    """Draw a figure and write it as PNG.
+
+    Parameters
+    ----------
+    draw : callable
+        Gives the figure.
+    path : pathlib.Path
+        Overwritten.
+    **how
+        As for `save`.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    PictureError
+        If it cannot draw here.
+    OSError
+        If the file cannot be written.
+    """
+    picture = io.BytesIO()
+    try:
+        with _silent(), _own_settings():
+            save(draw(), picture, **how)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "matplotlib":
+            raise
+        raise PictureError(f"{type(error).__name__}: {error}") from error
+    path.write_bytes(picture.getvalue())
 
 
 @contextmanager
-def silent_fonts():
-    """Keep matplotlib's search for fonts, by this thread, out of the host's log; a decorator too.
+def _silent():
+    """Keep what matplotlib has to say to this thread out of the host's log.
 
-    It looks for every font that is asked for by name, ours and those of axes that are being made.
+    It looks for every font that is asked for by name, ours and those of axes that are being made, and complains of a
+    folder of settings that it cannot write to.
     """
-    logger, own = logging.getLogger("matplotlib.font_manager"), threading.get_ident()
+    loggers, own = (
+        [logging.getLogger(name) for name in ("matplotlib", "matplotlib.font_manager")],
+        threading.get_ident(),
+    )
 
     def of_others(record):
         return record.thread != own
 
     # Put in and taken out whole, so that a line that another thread is about to write passes all its filters.
-    logger.filters = [*logger.filters, of_others]
+    for logger in loggers:
+        logger.filters = [*logger.filters, of_others]
     try:
         yield
     finally:
-        logger.filters = [kept for kept in logger.filters if kept is not of_others]
+        for logger in loggers:
+            logger.filters = [kept for kept in logger.filters if kept is not of_others]
+
+
+@contextmanager
+def _own_settings():
+    """matplotlib's own defaults while we draw, for some settings are read only then and cannot be said otherwise.
+
+    Nothing is changed where the host has set nothing. What we have set is set back.
+    """
+    _import_matplotlib()
+    from matplotlib import rcParams, rcParamsDefault
+
+    # Past the dictionary's own access, which chooses a backend and warns of names that are old.
+    own = {name: value for name, value in dict.items(rcParamsDefault) if name.startswith(_DRAWN)}
+    hosts = {name: dict.get(rcParams, name) for name in own}
+    changed = [name for name, value in own.items() if hosts[name] != value]
+    for name in changed:
+        dict.__setitem__(rcParams, name, own[name])
+    try:
+        yield
+    finally:
+        for name in changed:
+            # What somebody else has set meanwhile stays.
+            if dict.get(rcParams, name) == own[name]:
+                dict.__setitem__(rcParams, name, hosts[name])
+
+
+def _import_matplotlib():
+    """Import matplotlib also where MPLBACKEND names a backend that is not there: no picture of ours needs one."""
+    if "matplotlib" in sys.modules:
+        return
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    if backend:
+        # As it would have done itself; where that fails the host could not have imported it.
+        with suppress(ValueError):
+            matplotlib.rcParams["backend"] = backend
 
 
 def new_figure(height, width=WIDTH):
@@ -57,13 +146,13 @@ def new_figure(height, width=WIDTH):
     return Figure(figsize=(width, height), dpi=DPI, facecolor="white")
 
 
-def save(figure, path, cut=True, texts=None):
+def save(figure, file, cut=True, texts=None):
     """Write a figure as PNG, and let go of what it shows.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-    path : pathlib.Path
+    file : pathlib.Path or file
         Overwritten.
     cut : bool, optional
         To what is drawn, which may stick out of the figure by `_BORDER`, and a margin; else as large as the figure.
@@ -90,7 +179,7 @@ def save(figure, path, cut=True, texts=None):
         picture = ImageOps.expand(inside, round(_MARGIN * DPI), "white")
     for name, text in (texts or {}).items():
         chunks.add_text(name, text)
-    picture.save(path, "png", dpi=(DPI, DPI), compress_level=COMPRESSION, pnginfo=chunks)
+    picture.save(file, "png", dpi=(DPI, DPI), compress_level=COMPRESSION, pnginfo=chunks)
     _let_go(figure)
 
 

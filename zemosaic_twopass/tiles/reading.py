@@ -12,7 +12,7 @@ import numpy as np
 from astropy.io import fits
 
 from ..files import by_reason
-from ..settings import LOGGER_NAME
+from ..settings import LOGGER_NAME, in_ascii
 from .headers import celestial_wcs, wcs_remarks
 from .images import TileError, open_image
 from .records import Tile, check_tiles
@@ -141,7 +141,7 @@ def _without_name(path, reason):
 def warn_of(pairs):
     """Log what of the WCS of tiles was passed over, as (path, remark): one WARNING for each remark."""
     for line in by_reason(pairs):
-        logging.getLogger(LOGGER_NAME).warning("[TwoPassInput] %s", line)
+        logging.getLogger(LOGGER_NAME).warning("[TwoPassInput] %s", in_ascii(line))
 
 
 def load_master_tiles(paths):
@@ -175,7 +175,8 @@ def load_master_tiles(paths):
             continue
         masters.append(master)
         remarks += [(path, remark) for remark in passed_over]
-        logger.info("[TwoPass] loaded tile=%d/%d shape=%s file=%s", number, len(paths), masters[-1].pixels.shape, path)
+        shape = master.pixels.shape
+        logger.info("[TwoPass] loaded tile=%d/%d shape=%s file=%s", number, len(paths), shape, in_ascii(str(path)))
     refuse(bad)
     warn_of(remarks)
     columns = [[getattr(m, field) for m in masters] for field in ("pixels", "wcs", "coverage")]

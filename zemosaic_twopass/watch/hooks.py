@@ -11,6 +11,7 @@ import sys
 import numpy as np
 
 from ..guard import quietly
+from ..settings import in_ascii
 from .caller import Caller, under_way
 from .calls import arguments_of
 from .host import OBSERVERS
@@ -146,7 +147,7 @@ def description_of(worker, function, home):
     """
     shown = {SHOWN_BY[name] for _, name, _ in hooks_of(home) if name in SHOWN_BY}
     sees, missing = sorted_out(shown)
-    return (
+    return in_ascii(
         f"[TwoPassProbe] attached to {getattr(worker, '__name__', worker)} since={since_of(function)} "
         f"sees={','.join(sees) or '-'} missing={','.join(missing) or '-'} "
         f"file={getattr(worker, '__file__', None) or '-'}"

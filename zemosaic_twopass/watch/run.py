@@ -13,7 +13,7 @@ import numpy as np
 from ..diagnosis.contract import fingerprints
 from ..guard import log_failure, quietly
 from ..parallel import apart
-from ..settings import LOGGER_NAME
+from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
 from ..tiles.records import check_tiles
 from .calls import arguments_of
@@ -104,7 +104,7 @@ class Run:
         A logger that cannot take them costs the lines, not the report.
         """
         with self.guard():
-            for level, line in lines:
+            for level, line in ((level, in_ascii(line)) for level, line in lines):
                 if (id(logger), line) not in self._said:
                     self._said.add((id(logger), line))
                     logger.log(level, "%s", line)

@@ -166,7 +166,7 @@ def check_corrected(index, tile, corrected, gains):
     share = _constant_share(seen, off)
     if share:
         message = (
-            f"Tile {index}: {share:.3%} of its pixels went into the coadd as one constant, the others are gain × tile; "
+            f"Tile {index}: {share:.3%} of its pixels went into the coadd as one constant, the others are gain x tile; "
             "what is masked or missing was filled in and not left out."
         )
         return _exact("mask_bug", index, share, message, unit="fraction")
