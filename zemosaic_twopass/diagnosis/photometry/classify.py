@@ -16,11 +16,6 @@ GRADIENT_FLOOR = 0.1
 # Of two faults in one tile the lesser is only told where it is not a leftover of the greater.
 _LESSER = 0.1
 _OFFSET, _GAIN, _GRADIENT = range(len(KINDS))
-_WHAT_TO_DO = {
-    "offset": "level its background before Phase 5, or see how that was extracted",
-    "gain_residual": "its photometric scale differs; see its exposure, flat field and normalisation",
-    "gradient": "flatten it before Phase 5; see moonlight, flat field and gradient removal",
-}
 
 
 @dataclass(frozen=True)
@@ -32,12 +27,11 @@ class Candidate:
     kind : str
     channel : int
     value, error : float
-        In `unit`.
+        In the unit of its kind.
     sigma : float
         Standard errors from none, all channels together.
     effect : float
         Size in units of a pixel's noise.
-    unit : str
     runner_up : str
     told_apart : bool
         Whether the runner-up is ruled out.
@@ -49,7 +43,6 @@ class Candidate:
     error: float
     sigma: float
     effect: float
-    unit: str
     runner_up: str
     told_apart: bool
 
@@ -88,14 +81,14 @@ def _of_all(curvature, noise):
     effect = np.abs(curvature.height) / np.nanmedian(noise, axis=0)
     channel = int(np.argmax(np.abs(curvature.height) / curvature.error))
     height = float(curvature.height[channel])
-    where = f" in channel {channel}" if len(effect) > 1 else ""
-    message = (
-        f"All tiles are {'brighter' if height > 0 else 'darker'} in their corners than in their middle, the same in "
-        f"each, by {abs(height):.4g} adu{where}, {effect[channel]:.2g} times the noise of a pixel: it stays with the "
-        "camera; see flat field, vignetting and stray light."
-    )
+    said = {
+        "how": "brighter" if height > 0 else "darker",
+        "size": abs(height),
+        "where": f" in channel {channel}" if len(effect) > 1 else "",
+        "effect": effect[channel],
+    }
     error = float(curvature.error[channel])
-    finding = Finding("gradient", None, height, curvature.sigma, message, "adu", error, channel, test="residual")
+    finding = Finding.of("vignetting", None, height, curvature.sigma, said, error=error, channel=channel)
     return [(float(effect[channel]), finding)]
 
 
@@ -110,7 +103,6 @@ def candidates(solution, index):
         channel = int(np.nanargmax(np.abs(value) / error))
         floor = GRADIENT_FLOOR if kind == _GRADIENT else OFFSET_FLOOR
         if fall >= solution.price[index, kind] and effect[channel] > floor:
-            unit = "relative" if kind == _GAIN else "adu"
             found.append(
                 Candidate(
                     KINDS[kind],
@@ -119,7 +111,6 @@ def candidates(solution, index):
                     float(error[channel]),
                     _in_errors(solution, fall),
                     float(effect[channel]),
-                    unit,
                     *_runner_up(solution, index, kind),
                 )
             )
@@ -185,20 +176,14 @@ def _in_errors(solution, deviance):
 
 
 def _finding(index, one, solution):
-    where = f" in channel {one.channel}" if len(solution.level) > 1 else ""
-    sizes = {
-        "offset": f"lies {one.value:+.4g} adu",
-        "gain_residual": f"is scaled by {1 + one.value:.5g}",
-        "gradient": f"slopes by {one.value:.4g} adu from end to end",
+    said = {
+        "factor": 1 + one.value,
+        "where": f" in channel {one.channel}" if len(solution.level) > 1 else "",
+        "effect": one.effect,
+        "doubt": "" if one.told_apart else f"; this cannot be told from {one.runner_up}",
     }
-    doubt = "" if one.told_apart else f"; this cannot be told from {one.runner_up}"
-    message = (
-        f"Tile {index} as given {sizes[one.kind]} against the others{where}, "
-        f"{one.effect:.2g} times the noise of a pixel{doubt}: {_WHAT_TO_DO[one.kind]}."
-    )
-    finding = Finding(
-        one.kind, index, one.value, one.sigma, message, one.unit, one.error, one.channel, one.runner_up, "residual"
-    )
+    fields = {"error": one.error, "channel": one.channel, "runner_up": one.runner_up}
+    finding = Finding.of(one.kind, index, one.value, one.sigma, said, **fields)
     own = solution.partners[index]
     alone = len(own) == 1 and solution.partners[own[0]] == (index,)
     return of_a_pair(finding, (index, own[0])) if alone else finding
@@ -217,10 +202,9 @@ def near_levels(solution, tile):
         if not (np.isfinite(size).any() and np.isfinite(solution.price[tile, kind])):
             continue
         channel = int(np.nanargmax(size))
-        height = abs(value[channel]) * (abs(solution.level[channel, tile]) if KINDS[kind] == "gain_residual" else 1.0)
-        floor = GRADIENT_FLOOR if KINDS[kind] == "gradient" else OFFSET_FLOOR
-        unit = "relative" if KINDS[kind] == "gain_residual" else "adu"
+        height = abs(value[channel]) * (abs(solution.level[channel, tile]) if kind == _GAIN else 1.0)
+        floor = GRADIENT_FLOOR if kind == _GRADIENT else OFFSET_FLOOR
         number = float(value[channel]), float(size[channel])
-        finding = Finding(KINDS[kind], tile, *number, "", unit, float(error[channel]), channel, test="residual")
+        finding = Finding.of(KINDS[kind], tile, *number, message="", error=float(error[channel]), channel=channel)
         sure = max(brings(solution, tile, kind) / float(solution.price[tile, kind]), 0.0)
         yield Nearly(finding, sure, float(height / (floor * solution.noise[tile, channel])))

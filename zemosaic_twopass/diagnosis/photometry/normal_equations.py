@@ -10,9 +10,8 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import splu
 
-from ..finding import LEVELS
-
-KINDS = LEVELS
+# How bright a tile is as given; each name is that of a kind of finding.
+KINDS = ("offset", "gain_residual", "gradient")
 # Columns of a tile's equations: level, scale of everything with the pedestal, slope along u and along v.
 COLUMNS = ((0,), (1,), (2, 3))
 RESOLVED = 1e-6
