@@ -13,7 +13,7 @@ NUMERIC = ("tiles", "phase5", "measure", "diagnosis")
 HOOK = PACKAGE / "command" / "hook" / "sitecustomize.py"
 FOUNDATIONS = {"settings", "guard", "files", "parallel", "versions", "console", "__init__"}
 # Inside `diagnosis`: what everybody there stands on, then each room or file and which others it may know.
-INNER_FOUNDATIONS = ("kinds", "finding", "gains")
+INNER_FOUNDATIONS = ("kinds", "terms", "finding", "gains")
 TESTS = ("contract", "registration", "photometry", "closure")
 ARROWS = {
     **dict.fromkeys((*INNER_FOUNDATIONS, *TESTS), ()),

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from reproject.mosaicking import find_optimal_celestial_wcs
 
-from zemosaic_twopass.diagnosis.comparison import Mended, residual_findings, survey
+from zemosaic_twopass.diagnosis.comparison import Mended, corrections, residual_findings, survey
 from zemosaic_twopass.diagnosis.evidence.tile_evidence import curvature_evidence
 from zemosaic_twopass.diagnosis.gains import Gains
-from zemosaic_twopass.diagnosis.photometry import Curvature, corrections, flattened, solve
+from zemosaic_twopass.diagnosis.photometry import Curvature, flattened, solve
 from zemosaic_twopass.measure.coarse import FACTOR
 from zemosaic_twopass.synthetic.faults import Fault
 from zemosaic_twopass.synthetic.sky import synthetic_tiles

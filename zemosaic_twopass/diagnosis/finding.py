@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from .kinds import KINDS, Kind
+from .terms import TileTerms
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Nearly:
-    """What is not enough for a finding: of which it has the parts `sure` and `large` of what makes one."""
+    """What is not enough for a finding: of which it has the parts `sure` and `large` of what makes one.
+
+    `terms` are those of the tile with this in it; None for a shift.
+    """
 
     finding: Finding
     sure: float
     large: float
+    terms: TileTerms | None = None
 
     @property
     def closeness(self):

@@ -132,7 +132,7 @@ def _comparison_line(when, found):
 
 def _cells(own, channels):
     """Terms of a correction with their errors, by column; those of nothing for a tile that was not compared."""
-    own = own or _nothing(len(channels))
+    own = own or Correction.nothing(len(channels))
     gain, gain_error, offset, offset_error = own.multiplier()
     (slope_x, slope_y), (slope_x_error, slope_y_error) = own.slope.T, own.slope_error.T
     cells = {}
@@ -148,12 +148,6 @@ def _cells(own, channels):
     for axis, value, error in zip("xy", own.shift, own.shift_error, strict=True):
         cells |= {f"shift_{axis}": float(value), f"shift_{axis}_error": float(error)}
     return cells
-
-
-def _nothing(count):
-    zero, unknown = np.zeros((count, 2)), np.full((count, 2), np.nan)
-    one, other = zero[:, 0], unknown[:, 0]
-    return Correction(one, other, one + 1, other, zero, unknown, zero[0], unknown[0], unknown, None, unknown[0])
 
 
 def _curvature(own):

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from ..diagnosis.closure import median_steps
-from ..diagnosis.comparison import look_at
+from ..diagnosis.comparison import corrections, look_at
 from ..diagnosis.examination import Examination
 from ..diagnosis.examine import examine_tiles
-from ..diagnosis.photometry import Correction, corrections
+from ..diagnosis.photometry import Correction
 from ..diagnosis.registration import moved
 from ..files import reason_of, whole_file
 from ..measure.stars import Stars

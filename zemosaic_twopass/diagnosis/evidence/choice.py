@@ -92,19 +92,12 @@ def _evidence(finding, examination, sample, second_pass):
 
 def _nearly(one, mended, sample):
     """Evidence for what is not enough for a finding."""
-    finding, surveyed = one.finding, mended.surveyed
+    finding = one.finding
     reason = f"sure, but of {one.large:.0%} of the size that matters"
     if one.sure < 1:
         reason = f"not sure: {one.sure:.0%} of the significance that a finding takes"
     finding = replace(finding, message=reason)
-    if finding.kind == "astrometry":
+    if one.terms is None:
         return replace(star_evidence(finding, mended, sample), found=False)
-    fit, correction = surveyed.solution.fits[finding.tile], mended.corrections[finding.tile]
-    if finding.kind == "offset":
-        correction = replace(correction, offset=fit.offset)
-    elif finding.kind == "gradient":
-        correction = replace(correction, slope=np.stack([fit.slope_x, fit.slope_y], axis=1))
-    else:
-        level = surveyed.solution.level[:, finding.tile]
-        correction = replace(correction, factor=1 + fit.gain, offset=correction.offset - fit.gain * level)
+    correction = replace(mended.corrections[finding.tile], value=one.terms.value)
     return replace(level_evidence(finding, mended, correction), found=False)

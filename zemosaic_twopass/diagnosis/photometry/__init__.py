@@ -5,7 +5,7 @@ tile again. Door: the names below.
 """
 
 from .classify import level_findings, limits, near_levels
-from .correction import Correction, corrections
+from .correction import Correction
 from .illumination import Curvature, flattened
 from .solution import Solution, solve
 from .tile_fit import TileFit
@@ -15,7 +15,6 @@ __all__ = [
     "Curvature",
     "Solution",
     "TileFit",
-    "corrections",
     "flattened",
     "level_findings",
     "limits",
