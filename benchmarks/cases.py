@@ -15,7 +15,7 @@ from scenes import NOISE as WHITE_NOISE
 from scenes import Scene
 
 from zemosaic_twopass.diagnosis.comparison import residual_findings, survey
-from zemosaic_twopass.diagnosis.finding import NOTES
+from zemosaic_twopass.diagnosis.kinds import NOTES
 from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList
 
 GRIDS = ((3, 3), (3, 4), (4, 4), (3, 3), (6, 6), (3, 4), (4, 5), (3, 3))

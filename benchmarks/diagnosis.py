@@ -16,7 +16,7 @@ from scenes import CLIP, NOISE, Injection, Scene
 
 from zemosaic_twopass.diagnosis import diagnose
 from zemosaic_twopass.diagnosis.contract import fingerprints
-from zemosaic_twopass.diagnosis.finding import NOTES
+from zemosaic_twopass.diagnosis.kinds import NOTES
 from zemosaic_twopass.synthetic.faults import Fault
 from zemosaic_twopass.tiles.records import SecondPass, TileList
 

@@ -22,7 +22,7 @@ from nights import faults_everywhere, night_tiles, with_fault
 
 from zemosaic_twopass.diagnosis.closure import median_steps
 from zemosaic_twopass.diagnosis.examination import verdict_of
-from zemosaic_twopass.diagnosis.finding import NOTES
+from zemosaic_twopass.diagnosis.kinds import NOTES
 from zemosaic_twopass.measure.coarse import project_blocks
 from zemosaic_twopass.offline.repair import repair
 from zemosaic_twopass.tiles.mosaic import smallest_grid

@@ -13,12 +13,13 @@ NUMERIC = ("tiles", "phase5", "measure", "diagnosis")
 HOOK = PACKAGE / "command" / "hook" / "sitecustomize.py"
 FOUNDATIONS = {"settings", "guard", "files", "parallel", "versions", "console", "__init__"}
 # Inside `diagnosis`: what everybody there stands on, then each room or file and which others it may know.
-INNER_FOUNDATIONS = ("finding", "gains")
+INNER_FOUNDATIONS = ("kinds", "terms", "finding", "gains")
 TESTS = ("contract", "registration", "photometry", "closure")
 ARROWS = {
     **dict.fromkeys((*INNER_FOUNDATIONS, *TESTS), ()),
     "comparison": ("registration", "photometry"),
-    "acceptance": ("registration", "photometry", "comparison"),
+    "held_out": ("photometry", "comparison"),
+    "acceptance": ("registration", "photometry", "comparison", "held_out"),
     "evidence": (*TESTS, "comparison"),
     "examination": (*TESTS, "comparison", "evidence"),
     "examine": (*TESTS, "comparison", "evidence", "examination"),

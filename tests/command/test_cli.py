@@ -16,7 +16,7 @@ from astropy.utils.data import get_pkg_data_filename
 from astropy.wcs import WCS
 
 from zemosaic_twopass.command import cli
-from zemosaic_twopass.diagnosis.finding import VERDICTS
+from zemosaic_twopass.diagnosis.kinds import VERDICTS
 from zemosaic_twopass.report.artefacts import ARTEFACTS
 from zemosaic_twopass.tiles.reading import write_master_tile
 from zemosaic_twopass.tiles.records import Tile

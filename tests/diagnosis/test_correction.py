@@ -1,11 +1,13 @@
 """What was found in a tile, taken out of it again, gives the tile without it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scenes import NOISE, Pass
 
-from zemosaic_twopass.diagnosis.comparison import survey
-from zemosaic_twopass.diagnosis.photometry import Correction, corrections
+from zemosaic_twopass.diagnosis.comparison import corrections, survey
+from zemosaic_twopass.diagnosis.photometry import Correction
 
 LARGE = {"rows": 2, "columns": 3, "shape": (240, 300), "overlap": 0.6, "seed": 7, "channels": 3}
 PARTS = np.array([1.0, -2.0, 0.5])
@@ -79,20 +81,7 @@ def test_everything_takes_out_what_is_not_significant_too(faulty):
 
 
 def test_nothing_is_taken_out_of_nothing():
-    none, nan = np.zeros(2), np.full(2, np.nan)
-    own = Correction(
-        none,
-        nan,
-        none + 1,
-        nan,
-        np.zeros((2, 2)),
-        np.full((2, 2), np.nan),
-        none,
-        nan,
-        np.array([[0, 0], [9, 9]]),
-        None,
-        none,
-    )
+    own = replace(Correction.nothing(2), extent=np.array([[0, 0], [9, 9]]))
     values = np.array([[1.0, np.nan], [3.0, 4.0]])
     np.testing.assert_array_equal(own.taken_out(values, np.zeros(2), np.zeros(2)), values)
     assert own.empty

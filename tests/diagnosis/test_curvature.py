@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from reproject.mosaicking import find_optimal_celestial_wcs
 
-from zemosaic_twopass.diagnosis.comparison import Mended, residual_findings, survey
+from zemosaic_twopass.diagnosis.comparison import Mended, corrections, residual_findings, survey
 from zemosaic_twopass.diagnosis.evidence.tile_evidence import curvature_evidence
 from zemosaic_twopass.diagnosis.gains import Gains
-from zemosaic_twopass.diagnosis.photometry import Curvature, corrections, flattened, solve
+from zemosaic_twopass.diagnosis.photometry import Curvature, flattened, solve
 from zemosaic_twopass.measure.coarse import FACTOR
 from zemosaic_twopass.synthetic.faults import Fault
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
@@ -68,8 +68,8 @@ def found(survey):
 
 def test_a_flat_field_that_does_not_fit_is_one_finding(sky):
     seen = surveyed(flat_field(sky, 0.04))
-    assert found(seen) == [("gradient", None)]
-    (_, finding), *_ = [entry for entry in residual_findings(seen) if entry[1].kind == "gradient"]
+    assert found(seen) == [("vignetting", None)]
+    (_, finding), *_ = [entry for entry in residual_findings(seen) if entry[1].kind == "vignetting"]
     assert "darker in their corners" in finding.message and finding.sigma > 50
     # 4 % of the sky that the bow is a part of.
     level = np.median(seen.solution.level[finding.channel])
@@ -78,23 +78,23 @@ def test_a_flat_field_that_does_not_fit_is_one_finding(sky):
 
 def test_the_demo_has_one():
     seen = surveyed(synthetic_tiles(**SKY, faults=[Fault.parse("vignetting")]))
-    assert found(seen) == [("gradient", None)]
+    assert found(seen) == [("vignetting", None)]
     np.testing.assert_allclose(seen.curvature.height, -0.04 * np.median(seen.solution.level, axis=1), rtol=0.03)
 
 
 def test_four_tiles_that_share_most_of_their_sides():
     tiles = synthetic_tiles(rows=2, columns=2, shape=(250, 320), overlap=0.7, seed=63)
     seen = surveyed(stray_light(tiles, 25.0))
-    assert found(seen) == [("gradient", None)]
+    assert found(seen) == [("vignetting", None)]
     np.testing.assert_array_less(np.abs(seen.curvature.height - 25.0), 5 * seen.curvature.error)
 
 
 def test_stray_light_has_the_size_that_was_put_in(sky):
     seen = surveyed(stray_light(sky, 25.0))
-    assert found(seen) == [("gradient", None)]
+    assert found(seen) == [("vignetting", None)]
     np.testing.assert_array_less(np.abs(seen.curvature.height - 25.0), 5 * seen.curvature.error)
     assert (seen.curvature.error < 0.05 * NOISE).all()
-    (finding,) = (one for _, one in residual_findings(seen) if one.kind == "gradient")
+    (finding,) = (one for _, one in residual_findings(seen) if one.kind == "vignetting")
     assert "brighter in their corners" in finding.message
 
 
@@ -105,7 +105,7 @@ def test_a_fault_of_one_tile_is_found_beside_it(fault, spoilt):
     size = 0.03 if spoilt is flat_field else 30.0
     faulty = synthetic_tiles(**SKY, faults=[fault])
     seen = surveyed(spoilt(faulty, size))
-    assert sorted(found(seen), key=str) == sorted([("gradient", None), (fault.kind, fault.tile)], key=str)
+    assert sorted(found(seen), key=str) == sorted([("vignetting", None), (fault.kind, fault.tile)], key=str)
     value, alone = (
         next(one.value for _, one in residual_findings(own) if one.tile == fault.tile)
         for own in (seen, surveyed(faulty))
@@ -148,13 +148,13 @@ def test_in_a_row_of_tiles_it_is_not_told():
     """There a moon that rises would look the same."""
     seen = surveyed(stray_light(synthetic_tiles(rows=1, columns=5, shape=(250, 320), seed=62), 40.0))
     assert seen.curvature is None
-    assert ("gradient", None) not in found(seen)
+    assert ("vignetting", None) not in found(seen)
 
 
 def test_a_deep_flat_field_is_a_factor():
     """What is added would leave as much of it as the sky varies, and the first guess as much as it is off."""
     seen = surveyed(flat_field(synthetic_tiles(**SKY, noise=1.0), 0.1))
-    assert found(seen) == [("gradient", None)]
+    assert found(seen) == [("vignetting", None)]
     np.testing.assert_allclose(seen.curvature.height / seen.curvature.level, -0.1, rtol=0.002)
 
 
@@ -162,7 +162,7 @@ def test_slopes_of_all_tiles_beside_it(sky):
     """Nothing but the slopes tells it then; it is near all the same."""
     slopes = np.random.default_rng(5).normal(0, 8, (9, 2))
     seen = surveyed(ramps(stray_light(sky, 60.0), slopes))
-    assert ("gradient", None) in found(seen)
+    assert ("vignetting", None) in found(seen)
     np.testing.assert_allclose(seen.curvature.height, 60.0, rtol=0.1)
 
 
@@ -174,7 +174,7 @@ def test_a_sky_that_was_subtracted(sky, level, height):
     flat = [replace(tile, pixels=tile.pixels - usual + np.float32(level)) for tile in sky]
     seen = surveyed(stray_light(flat, height))
     assert seen.curvature.level is None
-    assert found(seen)[0] == ("gradient", None)
+    assert found(seen)[0] == ("vignetting", None)
     np.testing.assert_allclose(seen.curvature.height, height, rtol=0.02)
 
 
@@ -186,9 +186,9 @@ def test_a_channel_that_holds_nothing(sky):
         pixels[..., 1] = 0
         dead.append(replace(tile, pixels=pixels))
     seen = surveyed(dead)
-    assert found(seen) == [("gradient", None)]
+    assert found(seen) == [("vignetting", None)]
     assert seen.curvature.height[1] == 0 and np.abs(seen.curvature.height[[0, 2]] - 25).max() < 1
-    (finding,) = (one for _, one in residual_findings(seen) if one.kind == "gradient")
+    (finding,) = (one for _, one in residual_findings(seen) if one.kind == "vignetting")
     assert finding.channel in (0, 2) and np.isfinite([finding.error, finding.sigma]).all()
 
 
@@ -223,12 +223,12 @@ def test_a_tile_that_misses_the_mosaic_is_left_alone(sky):
     far.wcs.wcs.crval = (10.0, 60.0)
     seen = survey(SecondPass(TileList.of([*stray_light(sky, 25.0), far]), wcs, shape))
     assert seen.looks[9].blocks is None and corrections(seen)[9] is None
-    assert found(seen) == [("gradient", None)]
+    assert found(seen) == [("vignetting", None)]
 
 
 def test_its_evidence_is_the_bow_and_nothing_once_it_is_out(sky):
     seen = surveyed(stray_light(sky, 25.0))
-    (finding,) = (one for _, one in residual_findings(seen) if one.kind == "gradient")
+    (finding,) = (one for _, one in residual_findings(seen) if one.kind == "vignetting")
     nothing = np.full(9, np.nan)
     evidence = curvature_evidence(finding, Mended.of(seen, Gains(nothing, nothing, nothing)))
     fitted, given, taken_out = evidence.chart.series

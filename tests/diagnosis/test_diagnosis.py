@@ -11,7 +11,8 @@ from scenes import NOISE, Pass, named
 
 from zemosaic_twopass.diagnosis.contract import fingerprints
 from zemosaic_twopass.diagnosis.examination import verdict_of
-from zemosaic_twopass.diagnosis.finding import NOTES, PIPELINE, RESIDUAL, Finding
+from zemosaic_twopass.diagnosis.finding import Finding
+from zemosaic_twopass.diagnosis.kinds import NOTES, PIPELINE, RESIDUAL
 
 LARGE = {"rows": 2, "columns": 2, "shape": (340, 430), "overlap": 0.7}
 
@@ -85,7 +86,7 @@ def test_a_seam_is_measured_on_the_tiles_as_given(clean):
     bow = 0.002 * (rows[:, np.newaxis] ** 2 + columns**2).astype(np.float32)
     vignetted = replace(clean, tiles=[tile + bow for tile in clean.tiles]).coadd(match=False)
     findings = vignetted.diagnose()
-    assert ("gradient", None) in named(findings)
+    assert ("vignetting", None) in named(findings)
     (seam,) = (finding for finding in findings if finding.kind == "gain_seam")
     one, other = (
         reproject_interp((vignetted.tiles[tile], clean.wcs[tile]), clean.out, clean.shape)[0] for tile in seam.tiles
@@ -167,7 +168,7 @@ def test_verdict(findings, verdict):
 
 def test_every_kind_has_one_group():
     kinds = [*PIPELINE, *RESIDUAL, *NOTES]
-    assert len(set(kinds)) == len(kinds) == 18
+    assert len(set(kinds)) == len(kinds) == 19
 
 
 # Bad input: nothing can be said, and that is said.

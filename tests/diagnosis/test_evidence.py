@@ -9,7 +9,7 @@ from scenes import NOISE, Pass
 from zemosaic_twopass.diagnosis.evidence import gather, sampler
 from zemosaic_twopass.diagnosis.evidence.records import binned, cropped
 from zemosaic_twopass.diagnosis.examine import examine
-from zemosaic_twopass.diagnosis.finding import NOTES, PIPELINE, RESIDUAL
+from zemosaic_twopass.diagnosis.kinds import NOTES, PIPELINE, RESIDUAL
 
 LARGE = {"rows": 2, "columns": 2, "shape": (340, 430), "overlap": 0.7, "seed": 11}
 # Error of one of several bins: so many of them are seldom reached among all that are looked at here.

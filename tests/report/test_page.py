@@ -9,7 +9,7 @@ import pytest
 from reports import NOTE, OFFSET, SEAM, make_report
 
 from zemosaic_twopass import Finding, TwoPassReport
-from zemosaic_twopass.diagnosis.finding import VERDICTS
+from zemosaic_twopass.diagnosis.kinds import VERDICTS
 from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE, read_rows
 from zemosaic_twopass.report.page import VERDICT_TEXTS, finding_size, write_page
 from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE

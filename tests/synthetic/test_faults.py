@@ -5,7 +5,7 @@ import pytest
 
 import zemosaic_instrument
 from zemosaic_twopass.command import cli
-from zemosaic_twopass.diagnosis.finding import NOTES, PIPELINE, RESIDUAL
+from zemosaic_twopass.diagnosis.kinds import NOTES, PIPELINE, RESIDUAL
 from zemosaic_twopass.synthetic.faults import CALLER_FAULTS, FAULTS, PIPELINE_FAULTS, Fault, faulty_pass
 
 pytestmark = pytest.mark.slow
@@ -14,7 +14,7 @@ CLOSURE_ONLY = {"gain_not_applied", "gain_swapped", "gain_mismatch", "mask_bug",
 
 
 def test_every_kind_can_be_ordered():
-    assert set(FAULTS) | set(PIPELINE_FAULTS) == {*PIPELINE, *RESIDUAL, *NOTES, "vignetting"}
+    assert set(FAULTS) | set(PIPELINE_FAULTS) == {*PIPELINE, *RESIDUAL, *NOTES}
 
 
 def faulty_report(scene, worker, fault, directory, debug_log, before):

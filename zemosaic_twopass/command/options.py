@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .. import __version__
-from ..diagnosis.finding import VERDICTS
+from ..diagnosis.kinds import VERDICTS
 from ..offline.workers import OURS
 from ..synthetic.faults import FAULTS, PIPELINE_FAULTS, Fault
 from .execute import split_command

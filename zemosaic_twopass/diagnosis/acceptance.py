@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .comparison import without
-from .photometry import FEWEST_STARS, Correction, StarScales, corrections, held_out_steps, star_scales
+from .comparison import corrections, without
+from .held_out import held_out_steps
+from .photometry import FEWEST_STARS, Correction, StarScales, star_scales
 from .registration import same_stars
 
 # In errors: from there stars contradict a factor, and if it takes them further from the others, from there.
@@ -80,7 +81,7 @@ def accept(surveyed, shape_out, everything=False):
     for index, (own, before) in enumerate(zip(found, first, strict=True)):
         if own is None and before is not None and not before.empty:
             refused.setdefault(index, _ORPHANED)
-    final = (Correction.none(channels) if index in refused else own for index, own in enumerate(found))
+    final = (Correction.nothing(channels) if index in refused else own for index, own in enumerate(found))
     return Acceptance(tuple(final), dict(sorted(refused.items())), stars)
 
 

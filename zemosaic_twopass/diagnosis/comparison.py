@@ -19,7 +19,6 @@ from .photometry import (
     Correction,
     Curvature,
     Solution,
-    corrections,
     flattened,
     level_findings,
     limits,
@@ -123,6 +122,33 @@ class Mended:
             for look, own in zip(surveyed.looks, found, strict=True)
         )
         return cls(surveyed, found, tuple(blocks), gains)
+
+
+def corrections(surveyed, everything=False):
+    """What takes the faults of every tile out of it.
+
+    Parameters
+    ----------
+    surveyed : Survey
+    everything : bool, optional
+        Take out all that was fitted, be it significant or not, where the data tell it.
+
+    Returns
+    -------
+    list of (Correction or None)
+        None for a tile that could not be compared.
+    """
+    found, solution = [], surveyed.solution
+    for index, (fit, shift, look) in enumerate(zip(solution.fits, surveyed.shifts, surveyed.looks, strict=True)):
+        if fit is None:
+            found.append(None)
+            continue
+        terms = fit.terms(solution.level[:, index]) if everything else solution.of(index)
+        if shift is not None and (shift.matters or everything):
+            terms = replace(terms, shift=shift.pixels, shift_covariance=shift.covariance)
+        place = {"extent": look.blocks.extent(), "curvature": surveyed.curvature, "middle": look.middle}
+        found.append(Correction(**vars(terms), **place))
+    return found
 
 
 def survey(second_pass):

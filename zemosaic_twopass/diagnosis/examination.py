@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from .closure import Closure
 from .comparison import Mended
-from .finding import NOTES, PIPELINE, RESIDUAL, Finding
+from .finding import Finding
+from .kinds import KINDS
 from .photometry import TileFit
 
 NO_MOSAIC = "The second pass gave no mosaic."
@@ -47,13 +48,16 @@ def ordered(found):
         Pipeline kinds in their order, then residual ones by size, then notes.
     """
 
+    gravity = list(KINDS)
+
     def rank(item):
         effect, finding = item
-        if finding.kind in PIPELINE:
-            return 0, PIPELINE.index(finding.kind), -effect
-        if finding.kind in RESIDUAL:
-            return 1, 0, -effect
-        return 2, NOTES.index(finding.kind), 0.0
+        match finding.about.group:
+            case "pipeline":
+                return 0, gravity.index(finding.kind), -effect
+            case "residual":
+                return 1, 0, -effect
+        return 2, gravity.index(finding.kind), 0.0
 
     return tuple(finding for _, finding in sorted(found, key=rank))
 
@@ -67,10 +71,10 @@ def verdict_of(findings):
         The first that applies: any pipeline kind; any residual kind; there was no mosaic to look into, or no tile could
         be compared with the others; none of these.
     """
-    kinds = {finding.kind for finding in findings}
-    if kinds & set(PIPELINE):
+    groups = {finding.about.group for finding in findings}
+    if "pipeline" in groups:
         return "pipeline_bug"
-    if kinds & set(RESIDUAL):
+    if "residual" in groups:
         return "residual"
     return "undetermined" if any(map(_leaves_it_open, findings)) else "clean"
 

@@ -11,7 +11,7 @@ from .comparison import Mended, compare, residual_findings, survey
 from .contract import check_gains, check_inputs, check_planes, fingerprints
 from .evidence import with_what_if
 from .examination import NO_MOSAIC, Examination, ordered
-from .finding import PIPELINE, untested
+from .finding import untested
 from .gains import Gains
 from .registration import compare_passes
 
@@ -129,7 +129,7 @@ def _no_mosaic(second_pass):
 
 def _merged(contract, closed):
     """Both tests' findings, each fault once: the exact one, unless it could not name what the closure can."""
-    named = {finding.tile for finding in closed if finding.kind in PIPELINE}
+    named = {finding.tile for finding in closed if finding.about.group == "pipeline"}
     kept = [finding for finding in contract if not (finding.kind == "not_closed" and finding.tile in named)]
     seen = {finding.tile for finding in kept}
     return kept + [finding for finding in closed if finding.tile is None or finding.tile not in seen]

@@ -1,28 +1,12 @@
-"""One thing that was found, and the words of the contract: kinds in their order of gravity, and verdicts."""
+"""One thing that was found, or nearly."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
 
-PIPELINE = (
-    "second_pass_unused",
-    "pass_misregistration",
-    "input_mutated",
-    "gain_invalid",
-    "gain_not_applied",
-    "gain_swapped",
-    "gain_mismatch",
-    "mask_bug",
-    "misregistration",
-    "not_closed",
-)
-# How bright a tile is as given, and another gain than was recorded.
-LEVELS = ("offset", "gain_residual", "gradient")
-WRONG_GAIN = ("gain_not_applied", "gain_swapped", "gain_mismatch")
-RESIDUAL = (*LEVELS, "astrometry", "gain_seam")
-NOTES = ("clip_saturated", "gain_guard", "undetermined")
-VERDICTS = ("clean", "residual", "pipeline_bug", "undetermined")
+from .kinds import KINDS, Kind
+from .terms import TileTerms
 
 
 @dataclass(frozen=True)
@@ -61,6 +45,7 @@ class Finding:
     Attributes
     ----------
     kind : str
+        Name of one of `KINDS`.
     tile : int or None
         None where it is about the run or about all tiles, or where two differ and no third says which is wrong.
     value : float
@@ -98,14 +83,47 @@ class Finding:
     tiles: tuple[int, ...] = ()
     what_if: WhatIf | None = None
 
+    @classmethod
+    def of(cls, kind, tile, value, sigma, said=(), **fields):
+        """A finding with what goes with its kind.
+
+        Parameters
+        ----------
+        kind : str
+            Name of one of `KINDS`.
+        tile, value, sigma
+            As the attributes.
+        said : mapping, optional
+            What the sentence of the kind is filled in with beside tile and value.
+        **fields
+            Other attributes; message, unit and test by default are those of the kind.
+
+        Returns
+        -------
+        Finding
+        """
+        about = KINDS[kind]
+        if "message" not in fields:
+            fields["message"] = about.sentence.format(advice=about.advice, tile=tile, value=value, **dict(said))
+        return cls(kind, tile, value, sigma, **{"unit": about.unit, "test": about.test, **fields})
+
+    @property
+    def about(self):
+        """What goes with its kind; of one that only another version knows no more than its name."""
+        return KINDS.get(self.kind) or Kind(self.kind, "note")
+
 
 @dataclass(frozen=True)
 class Nearly:
-    """What is not enough for a finding: of which it has the parts `sure` and `large` of what makes one."""
+    """What is not enough for a finding: of which it has the parts `sure` and `large` of what makes one.
+
+    `terms` are those of the tile with this in it; None for a shift.
+    """
 
     finding: Finding
     sure: float
     large: float
+    terms: TileTerms | None = None
 
     @property
     def closeness(self):
@@ -114,7 +132,7 @@ class Nearly:
 
 def untested(tile, reason, test):
     """A note that a test could not be made of a tile, or of none (None)."""
-    return Finding("undetermined", tile, math.nan, 0.0, reason, "", test=test)
+    return Finding.of("undetermined", tile, math.nan, 0.0, {"message": reason}, test=test)
 
 
 def of_a_pair(finding, pair):

@@ -49,13 +49,13 @@ def gain_finding(index, applied, gains, test, sigma, error):
     tolerance = max(GAIN_TOLERANCE, 6 * error) if np.isfinite(error) else GAIN_TOLERANCE
     if applied is None:
         message = f"Tile {index} went into the coadd changed by more than a gain (recorded {recorded:.6g})."
-        return Finding("not_closed", index, np.nan, sigma, message, "", error, test=test)
+        return Finding.of("not_closed", index, np.nan, sigma, message=message, unit="", error=error, test=test)
     others = [other for other in range(len(gains)) if abs(gains[other] - applied) <= tolerance * abs(applied)]
+    said = {"recorded": recorded}
     if abs(applied - 1) <= tolerance:
-        kind, meaning = "gain_not_applied", "the gain was computed and then not applied"
+        kind = "gain_not_applied"
     elif others:
-        kind, meaning = "gain_swapped", f"that is the gain of tile {others[0]}; the order of the lists differs"
+        kind, said["other"] = "gain_swapped", others[0]
     else:
-        kind, meaning = "gain_mismatch", f"{applied / recorded:.6g} times what was recorded"
-    message = f"Tile {index} was multiplied by {applied:.6g}, recorded is {recorded:.6g}: {meaning}."
-    return Finding(kind, index, float(applied), sigma, message, "gain", error, test=test)
+        kind, said["ratio"] = "gain_mismatch", applied / recorded
+    return Finding.of(kind, index, float(applied), sigma, said, error=error, test=test)

@@ -141,7 +141,7 @@ def _comparison_line(when, found):
 
 def _cells(own, channels):
     """Terms of a correction with their errors, by column; those of nothing for a tile that was not compared."""
-    own = own or Correction.none(len(channels))
+    own = own or Correction.nothing(len(channels))
     gain, gain_error, offset, offset_error = own.multiplier()
     (slope_x, slope_y), (slope_x_error, slope_y_error) = own.slope.T, own.slope_error.T
     cells = {}

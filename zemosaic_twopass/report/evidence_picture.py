@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..diagnosis.finding import LEVELS, WRONG_GAIN
 from .evidence_panels import CHART, MARGIN, NAME, SIDE, WIDTH, Canvas, draw_chart, draw_layers
 from .style import COMPRESSION, DPI, FLAGGED, INK, headline, new_figure, write_picture
 
@@ -21,8 +20,9 @@ _HEAD, _TITLE, _LINE, _AXIS, _FOOT = 0.26, 0.24, 0.15, 0.42, 0.1
 # Least and greatest height of an image.
 _IMAGE = 0.4, 1.7
 _CHARACTERS = 66
-_SIGNED = *LEVELS, "gain_seam"
-_PLAIN = *WRONG_GAIN, "gain_seam", "misregistration"
+# Sorts of evidence: of values with a sign, and of those whose error is another thing or shows in the chart.
+_SIGNED = "level", "bow", "step"
+_PLAIN = "gains", "step", "coadd stars"
 
 
 @dataclass(frozen=True)
@@ -134,15 +134,15 @@ def evidence_title(finding):
 
 def _size(finding):
     """Value and error to as many digits as the error has, and unit."""
-    value, error = finding.value, finding.error
+    value, error, sort = finding.value, finding.error, finding.about.evidence
     if not np.isfinite(value):
         return ""
     if finding.unit == "fraction":
         return f"{value:.1%} of its area"
-    sign = "+" if finding.kind in _SIGNED else ""
+    sign = "+" if sort in _SIGNED else ""
     unit = "" if finding.unit == "gain" else f" {finding.unit}"
     # What stands as the error of a seam is the noise of a pixel; those of gains show in the chart.
-    if finding.kind in _PLAIN or not (np.isfinite(error) and error > 0):
+    if sort in _PLAIN or not (np.isfinite(error) and error > 0):
         return f"{value:{sign}.4g}{unit}".replace("-", "−")
     digits = int(np.clip(1 - np.floor(np.log10(error)), 0, 6))
     return f"{value:{sign}.{digits}f} ± {error:.{digits}f}{unit}".replace("-", "−")
@@ -166,18 +166,19 @@ def _lines(evidence):
     if not (evidence.layers or evidence.chart) or not evidence.found:
         yield from textwrap.wrap(finding.message, _CHARACTERS)
         return
-    if finding.kind == "misregistration":
+    sort = finding.about.evidence
+    if sort == "coadd stars":
         yield "the median of its stars, as used − as given"
-    elif finding.kind == "astrometry":
+    elif sort == "stars":
         yield "the median of its stars minus those of the others"
     if what_if is None or not np.isfinite([what_if.given, what_if.taken_out]).all():
         return
-    if finding.kind == "astrometry":
+    if sort == "stars":
         yield f"they lie {what_if.given:.3g} px apart; shift taken out: {what_if.taken_out:.2g} px"
-    elif finding.kind == "gain_seam":
+    elif sort == "step":
         after = f"{what_if.after_gains:.3g} after the gains, {what_if.taken_out:.3g} with equal gains"
         yield f"step {what_if.given:.3g} adu as given, {after}"
-    elif finding.kind in LEVELS:
+    elif sort == "level":
         yield f"largest step to a neighbour {what_if.given:.3g} adu; fault taken out: {what_if.taken_out:.2g} adu"
 
 

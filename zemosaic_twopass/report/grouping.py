@@ -6,14 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-# What each kind of note says of several tiles.
-_OF_MANY = {
-    "clip_saturated": "have gains at the clip: they would go further; widen the clip or look at the coverage there.",
-    "gain_guard": "have a gain of exactly 1: the pass most likely found too few pixels covered twice, and left them as "
-    "they are.",
-    "undetermined": "meet the others in too few places to be tested.",
-}
-
 
 def grouped(findings):
     """Findings with the tiles that each is about; notes of one kind and value about several tiles as one.
@@ -31,7 +23,7 @@ def grouped(findings):
     groups = {}
     for number, finding in enumerate(findings):
         # Only notes that can be said of many; what is wrong with a tile has a line of its own.
-        alike = finding.kind in _OF_MANY and finding.tile is not None
+        alike = finding.about.of_many and finding.tile is not None
         key = (finding.kind, _value(finding)) if alike else number
         groups.setdefault(key, []).append(finding)
     return [_entry(group) for group in groups.values()]
@@ -43,7 +35,8 @@ def _entry(group):
         return first, "" if first.tile is None else str(first.tile)
     tiles = ranges([finding.tile for finding in group])
     level = f", all at {_value(first)}," if _value(first) else ""
-    return replace(first, tile=None, message=f"Tiles {tiles}{level} {_OF_MANY[first.kind]}"), tiles
+    text = first.about.of_many.format(advice=first.about.advice)
+    return replace(first, tile=None, message=f"Tiles {tiles}{level} {text}"), tiles
 
 
 def _value(finding):

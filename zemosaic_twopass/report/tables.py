@@ -7,8 +7,6 @@ import io
 import numpy as np
 from astropy.table import Table
 
-from ..diagnosis.finding import NOTES
-
 CHANNEL_NAMES = {1: ("l",), 3: ("r", "g", "b")}
 MISSING = "-"
 
@@ -95,7 +93,7 @@ def findings_by_tile(findings):
 
 def flagged_tiles(findings):
     """As `findings_by_tile`, without the notes: the tiles that something is wrong with."""
-    return findings_by_tile(finding for finding in findings if finding.kind not in NOTES)
+    return findings_by_tile(finding for finding in findings if finding.about.group != "note")
 
 
 def short_table(table):

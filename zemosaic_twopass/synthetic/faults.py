@@ -9,35 +9,16 @@ from unittest import mock
 
 import numpy as np
 
+from ..diagnosis.kinds import KINDS
 from ..watch.hooks import CALLER, COADD, GAINS, UTILS
 
-# Size used when a fault is ordered without one, and what it is measured in.
-FAULTS = {
-    "offset": (25.0, "adu"),
-    "gain_residual": (0.05, "relative"),
-    "gradient": (60.0, "adu"),
-    "astrometry": (2.0, "px"),
-    # The one that no finding is named after: it makes a gradient, of no tile.
-    "vignetting": (0.04, "of each corner lost, in all tiles"),
-    "undetermined": (1.0, "tiles left"),
-}
-PIPELINE_FAULTS = {
-    "second_pass_unused": (1.0, "pass"),
-    "pass_misregistration": (15.0, "px"),
-    "gain_not_applied": (1.0, "gain"),
-    "gain_swapped": (1.0, "tiles on"),
-    "gain_mismatch": (1.01, "factor"),
-    "gain_invalid": (0.0, "gain"),
-    "mask_bug": (0.3, "of each side"),
-    "misregistration": (2.0, "px"),
-    "input_mutated": (1.0, "adu"),
-    "not_closed": (1.02, "factor"),
-    "gain_seam": (1.0, "pass"),
-    "clip_saturated": (1.0, "clip"),
-    "gain_guard": (1.0, "gain"),
-}
-# Those that the caller of the second pass makes, around it.
-CALLER_FAULTS = ("second_pass_unused", "pass_misregistration")
+# Size used when a fault is ordered without one, and what it is measured in; put into a tile, into the pass, and into
+# what its caller does around it.
+FAULTS, PASS_FAULTS, CALLER_FAULTS = (
+    {kind.name: (kind.fault.size, kind.fault.unit) for kind in KINDS.values() if kind.fault and kind.fault.into == into}
+    for into in ("tile", "pass", "caller")
+)
+PIPELINE_FAULTS = PASS_FAULTS | CALLER_FAULTS
 # Short names that people use.
 _SHORT = {"gain": "gain_residual", "shift": "astrometry"}
 

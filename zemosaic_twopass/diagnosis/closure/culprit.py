@@ -28,7 +28,6 @@ class Culprit:
     tile : int or None
     value : float
         Share of the tile's points whose mask is wrong; length of the shift; what does not close in adu.
-    unit : str
     error : float
         Standard error of a shift; NaN otherwise.
     shift : (float, float)
@@ -43,7 +42,6 @@ class Culprit:
     kind: str
     tile: int | None
     value: float
-    unit: str
     error: float = np.nan
     shift: tuple[float, float] = (np.nan, np.nan)
     places: np.ndarray = field(default_factory=lambda: np.empty((0, 2), dtype=int))
@@ -79,17 +77,17 @@ def describe(system, closure, suspect, tiles, scatter):
         for wrong, state in ((absent, -1.0), (_filled(system, suspect, points, implied), 1.0)):
             share = float(np.mean(wrong))
             if share >= _SOME and _closing(system, suspect, points, implied, wrong) >= _MOST:
-                return Culprit("mask_bug", suspect, share, "fraction", places=places, left=state * wrong)
+                return Culprit("mask_bug", suspect, share, places=places, left=state * wrong)
         sample = system.samples[suspect]
         pixels = channels_last(tiles[suspect].pixels)
         shift, error = displacement(pixels, sample.x[points], sample.y[points], implied)
         if shift is not None:
             x, y = _on_the_mosaic(system, sample) @ shift
-            return Culprit("misregistration", suspect, float(np.hypot(x, y)), "px", float(error), (float(x), float(y)))
+            return Culprit("misregistration", suspect, float(np.hypot(x, y)), float(error), (float(x), float(y)))
     if masked is not None and masked.tile == suspect:
         return masked
     left = _left_of_best_line(system.samples[suspect].values[points, 0], implied[:, 0]) if len(points) else np.empty(0)
-    return Culprit("not_closed", suspect, scatter, "adu", places=places, left=left)
+    return Culprit("not_closed", suspect, scatter, places=places, left=left)
 
 
 def explained(system, closure, suspect):
@@ -148,7 +146,7 @@ def _mask_culprit(system, closure):
     wrong, added = np.isin(points, odd[which]), np.intersect1d(masked, odd[which])
     places = system.places[np.concatenate([points, added])]
     state = np.concatenate([-1.0 * wrong, np.ones(len(added))])
-    return Culprit("mask_bug", best, most / (len(points) + len(masked)), "fraction", places=places, left=state)
+    return Culprit("mask_bug", best, most / (len(points) + len(masked)), places=places, left=state)
 
 
 def _others(system, closure, index):

@@ -8,13 +8,6 @@ from ..finding import Finding, untested
 from ..gains import GAIN_TOLERANCE, gain_finding
 from .solve import close_mosaic
 
-_CULPRITS = {
-    "mask_bug": "the coadd used another mask for tile {tile} than it has, over {value:.3%} of its area",
-    "misregistration": "the coadd put tile {tile} {value:.3g} px (x {shift[0]:+.3g}, y {shift[1]:+.3g}) from where its "
-    "WCS says",
-    "not_closed": "what the coadd did to tile {tile} is neither gain nor offset nor shift ({value:.3g} adu is left)",
-}
-
 
 def close(second_pass, noise):
     """The closure, None where none was made, and what it finds."""
@@ -31,19 +24,7 @@ def close(second_pass, noise):
 def _findings(closure, gains):
     if closure.reason:
         return [untested(None, f"The applied gains were not read off the mosaic: {closure.reason}.", "closure")]
-    findings = []
-    culprit = closure.culprit
-    if culprit is not None:
-        text = _CULPRITS[culprit.kind].format(**vars(culprit))
-        if culprit.tile is None:
-            text = f"the mosaic is no weighted mean of the tiles: {culprit.value:.3g} adu is left"
-        message = f"After the gains {text}; see the arguments and the result of the coadd."
-        sigma = culprit.value / culprit.error if culprit.error > 0 else np.inf
-        findings.append(
-            Finding(
-                culprit.kind, culprit.tile, culprit.value, sigma, message, culprit.unit, culprit.error, test="closure"
-            )
-        )
+    findings = [] if closure.culprit is None else [_culprit_finding(closure.culprit)]
     if gains is None:
         return findings
     for index, recorded in enumerate(gains):
@@ -57,3 +38,14 @@ def _findings(closure, gains):
             sigma = off / max(error, np.finfo(float).tiny)
             findings.append(gain_finding(index, float(applied), gains, "closure", sigma, error))
     return findings
+
+
+def _culprit_finding(culprit):
+    sigma = culprit.value / culprit.error if culprit.error > 0 else np.inf
+    fields = {"error": culprit.error}
+    if culprit.tile is None:
+        fields["message"] = (
+            f"After the gains the mosaic is no weighted mean of the tiles: {culprit.value:.3g} adu is left; "
+            "see the arguments and the result of the coadd."
+        )
+    return Finding.of(culprit.kind, culprit.tile, culprit.value, sigma, {"shift": culprit.shift}, **fields)

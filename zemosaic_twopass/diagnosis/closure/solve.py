@@ -138,7 +138,7 @@ def close_mosaic(second_pass, noise):
         return closure
     suspect, without = _closed_without(system, closure, recorded)
     if suspect is None:
-        return Closure(blank, blank, blank, closure.rms, Culprit("not_closed", None, closure.rms, "adu"))
+        return Closure(blank, blank, blank, closure.rms, Culprit("not_closed", None, closure.rms))
     without.culprit = describe(system, without, suspect, tiles, closure.rms)
     return without
 

@@ -146,25 +146,18 @@ def seam_findings(looks, closure):
     worst = max(steps, key=lambda step: step.deepened)
     usual = np.nanmedian(applied)
     tile = max(worst.tiles, key=lambda index: abs(applied[index] - usual))
-    i, j = worst.tiles
-    message = (
-        f"The second pass made the step between tiles {i} and {j} worse, {worst.before:+.4g} adu before and "
-        f"{worst.after:+.4g} after ({worst.deepened:.2g} times the noise of a pixel more): gains {applied[i]:.4g} and "
-        f"{applied[j]:.4g} on the pedestal put in {worst.added:+.4g}; {len(steps)} pairs like it. Subtract "
-        "the pedestal before Phase 5, or narrow the gain clip."
-    )
+    said = {name: getattr(worst, name) for name in ("tiles", "before", "after", "deepened", "added")}
+    said |= {"gains": applied[list(worst.tiles)], "pairs": len(steps)}
     # With equal gains the pass would have left the step as it was, scaled like everything else.
     sizes = np.abs([worst.before, worst.after, usual * worst.before])
-    finding = Finding(
+    finding = Finding.of(
         "gain_seam",
         tile,
         worst.after,
         worst.deepened,
-        message,
-        "adu",
-        worst.noise,
-        worst.channel,
-        test="seam",
+        said,
+        error=worst.noise,
+        channel=worst.channel,
         tiles=worst.tiles,
         what_if=WhatIf(*map(float, sizes), "adu", worst.noise),
     )

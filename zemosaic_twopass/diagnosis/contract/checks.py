@@ -57,8 +57,7 @@ def check_inputs(before, after):
     for (what, index), value in before.items():
         if after.get((what, index)) != value:
             name = what if index is None else f"{what} {index}"
-            message = f"{name.capitalize()} is not what it was before the call: the pipeline writes to its input."
-            findings.append(_exact("input_mutated", index, np.nan, message, unit=""))
+            findings.append(_exact("input_mutated", index, np.nan, {"what": name.capitalize()}))
     return findings
 
 
@@ -84,20 +83,14 @@ def check_gains(gains, count, gain_clip=None):
     findings = []
     if len(gains) != count:
         message = f"The gain list has {len(gains)} values != {count} tiles: some tiles get another's gain or none."
-        findings.append(_exact("gain_invalid", None, float(len(gains)), message, unit="values"))
+        findings.append(_exact("gain_invalid", None, len(gains), message=message, unit="values"))
     for index, gain in enumerate(gains[:count]):
         if not (np.isfinite(gain) and gain > 0):
-            message = f"The gain of tile {index} is {gain:.6g}: a finite value above 0 is needed; see its coverage."
-            findings.append(_exact("gain_invalid", index, gain, message))
+            findings.append(_exact("gain_invalid", index, gain))
         elif gain == 1.0:
-            message = (
-                f"The gain of tile {index} is exactly 1: the pass most likely found too few pixels "
-                "covered twice, and left it as it is."
-            )
-            findings.append(_exact("gain_guard", index, gain, message))
+            findings.append(_exact("gain_guard", index, gain))
         elif gain_clip is not None and min(abs(gain - bound) for bound in gain_clip) < _CLIP_TOLERANCE:
-            message = f"The gain of tile {index}, {gain:.6g}, is at the clip: it would go further; widen the clip or "
-            findings.append(_exact("clip_saturated", index, gain, message + "look at the coverage there."))
+            findings.append(_exact("clip_saturated", index, gain))
     return findings
 
 
@@ -143,7 +136,7 @@ def check_corrected(index, tile, corrected, gains):
     given, seen = channels_last(tile), channels_last(corrected)
     if given.shape != seen.shape:
         message = f"Tile {index} went into the coadd with shape {seen.shape} != {given.shape} as given."
-        return _exact("not_closed", index, np.nan, message, unit="")
+        return _exact("not_closed", index, np.nan, message=message, unit="")
     if _same_bits(given, seen, gains[index]):
         # As nearly every plane is, NaN and all.
         return None
@@ -158,7 +151,7 @@ def check_corrected(index, tile, corrected, gains):
             f"Tile {index}: {share:.3%} of its pixels changed between finite and not while the gain was applied; "
             "the coadd sees another mask than the tile has."
         )
-        return _exact("mask_bug", index, share, message, unit="fraction")
+        return _exact("mask_bug", index, share, message=message)
     given, seen, expected = given[known], seen[known], expected[known]
     off = beyond_rounding(seen, expected)
     if not off.any():
@@ -169,7 +162,7 @@ def check_corrected(index, tile, corrected, gains):
             f"Tile {index}: {share:.3%} of its pixels went into the coadd as one constant, the others are gain x tile; "
             "what is masked or missing was filled in and not left out."
         )
-        return _exact("mask_bug", index, share, message, unit="fraction")
+        return _exact("mask_bug", index, share, message=message)
     return gain_finding(index, _common_factor(given, seen), gains, "contract", np.inf, np.nan)
 
 
@@ -213,8 +206,8 @@ def _common_factor(given, seen):
     return factor if np.mean(same) >= _SAME else None
 
 
-def _exact(kind, tile, value, message, unit="gain"):
-    return Finding(kind, tile, float(value), np.inf, message, unit)
+def _exact(kind, tile, value, said=(), **fields):
+    return Finding.of(kind, tile, float(value), np.inf, said, test="contract", **fields)
 
 
 def _fingerprint(array):

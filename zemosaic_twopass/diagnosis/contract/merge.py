@@ -114,5 +114,5 @@ def merge_finding(merge, sound):
     advice = "see the [TwoPass] lines of the log"
     if "shape" in merge.reason:
         advice = "a crop of the mosaic to its signal leads there: switch that crop off to have the second pass"
-    message = f"The second pass had no effect: {merge.reason}. The first pass stands and {stands}; {advice}."
-    return Finding("second_pass_unused", None, merge.share, np.inf, message, "share", test="merge")
+    said = {"reason": merge.reason, "stands": stands, "then": advice}
+    return Finding.of("second_pass_unused", None, merge.share, np.inf, said)

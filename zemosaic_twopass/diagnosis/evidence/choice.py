@@ -11,14 +11,12 @@ from ...parallel import threads
 from ...settings import worker_count
 from ...tiles.grid import copied
 from ..comparison import closest
-from ..finding import LEVELS, NOTES, WRONG_GAIN
 from .pass_evidence import gain_evidence, implied_by, plane_evidence, point_evidence
 from .records import Evidence
 from .star_evidence import coadd_evidence, star_evidence
 from .tile_evidence import curvature_evidence, level_evidence, seam_evidence
 
 _MOST = 6
-_TEXT_ONLY = "input_mutated", "gain_invalid"
 
 
 def gather(examination, sample, second_pass=None):
@@ -38,7 +36,7 @@ def gather(examination, sample, second_pass=None):
     tuple of Evidence
         In the order of the findings, notes left out; empty where nothing could be compared and nothing was found.
     """
-    found = [finding for finding in examination.findings if finding.kind not in NOTES]
+    found = [finding for finding in examination.findings if finding.about.group != "note"]
     with np.errstate(all="ignore"):
         if found:
             return tuple(_evidence(finding, examination, sample, second_pass) for finding in found[:_MOST])
@@ -67,42 +65,39 @@ def sampler(second_pass):
 def _evidence(finding, examination, sample, second_pass):
     mended, closure = examination.mended, examination.closure
     tile = finding.tiles[0] if finding.tiles else finding.tile
-    if finding.kind in _TEXT_ONLY or mended is None:
+    sort = finding.about.evidence
+    if mended is None or (tile is None and sort != "bow"):
         return Evidence(finding)
-    if tile is None:
-        return curvature_evidence(finding, mended) if finding.kind == "gradient" else Evidence(finding)
-    if finding.kind in LEVELS:
-        return level_evidence(finding, mended, mended.corrections[tile])
-    if finding.kind == "astrometry":
-        return star_evidence(finding, mended, sample)
-    if finding.kind == "gain_seam":
-        return seam_evidence(finding, mended, closure.offsets)
-    if finding.kind in WRONG_GAIN:
-        return gain_evidence(finding, mended.gains)
-    if finding.test == "contract":
-        seen, gain = second_pass.observed(tile), second_pass.gain(tile)
-        return plane_evidence(finding, second_pass.tiles[tile].pixels, seen, gain)
-    if finding.kind == "misregistration":
-        implied = implied_by(second_pass, closure, finding, sample)
-        return coadd_evidence(finding, mended, closure.culprit.shift, implied)
-    return point_evidence(finding, closure.culprit)
+    match sort:
+        case "level":
+            return level_evidence(finding, mended, mended.corrections[tile])
+        case "bow":
+            return curvature_evidence(finding, mended)
+        case "stars":
+            return star_evidence(finding, mended, sample)
+        case "step":
+            return seam_evidence(finding, mended, closure.offsets)
+        case "gains":
+            return gain_evidence(finding, mended.gains)
+        case "coadd stars":
+            implied = implied_by(second_pass, closure, finding, sample)
+            return coadd_evidence(finding, mended, closure.culprit.shift, implied)
+        case "pixels" if finding.test == "contract":
+            seen, gain = second_pass.observed(tile), second_pass.gain(tile)
+            return plane_evidence(finding, second_pass.tiles[tile].pixels, seen, gain)
+        case "pixels":
+            return point_evidence(finding, closure.culprit)
+    return Evidence(finding)
 
 
 def _nearly(one, mended, sample):
     """Evidence for what is not enough for a finding."""
-    finding, surveyed = one.finding, mended.surveyed
+    finding = one.finding
     reason = f"sure, but of {one.large:.0%} of the size that matters"
     if one.sure < 1:
         reason = f"not sure: {one.sure:.0%} of the significance that a finding takes"
     finding = replace(finding, message=reason)
-    if finding.kind == "astrometry":
+    if one.terms is None:
         return replace(star_evidence(finding, mended, sample), found=False)
-    fit, correction = surveyed.solution.fits[finding.tile], mended.corrections[finding.tile]
-    if finding.kind == "offset":
-        correction = replace(correction, offset=fit.offset)
-    elif finding.kind == "gradient":
-        correction = replace(correction, slope=np.stack([fit.slope_x, fit.slope_y], axis=1))
-    else:
-        level = surveyed.solution.level[:, finding.tile]
-        correction = replace(correction, factor=1 + fit.gain, offset=correction.offset - fit.gain * level)
+    correction = replace(mended.corrections[finding.tile], value=one.terms.value)
     return replace(level_evidence(finding, mended, correction), found=False)

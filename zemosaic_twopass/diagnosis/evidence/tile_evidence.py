@@ -66,7 +66,7 @@ def curvature_evidence(finding, mended):
     Parameters
     ----------
     finding : Finding
-        Kind `gradient`, of no tile.
+        Kind `vignetting`.
     mended : Mended
 
     Returns

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from ...tiles.grid import common_part
 from ..closure import MIN_BLOCKS
-from ..finding import LEVELS, WRONG_GAIN, WhatIf
+from ..finding import WhatIf
 from ..registration import RADIUS
 
 
@@ -29,14 +29,14 @@ def with_what_if(findings, mended):
 
 
 def _asked(finding, mended):
-    found = None
-    if finding.tile is not None and finding.kind in (*LEVELS, *WRONG_GAIN):
+    found, sort = None, finding.about.evidence
+    if finding.tile is not None and sort in ("level", "gains"):
         found = _step(finding, mended)
-    elif finding.tile is not None and finding.kind == "astrometry":
+    elif finding.tile is not None and sort == "stars":
         found = _distance(finding, mended.surveyed)
     if found is None:
         return finding
-    if finding.kind in WRONG_GAIN or not np.isfinite([found.given, found.taken_out]).all():
+    if sort == "gains" or not np.isfinite([found.given, found.taken_out]).all():
         return replace(finding, what_if=found)
     size = f"{found.taken_out:.2g} {found.unit}"
     text = f"; {size} with that taken out"
@@ -67,7 +67,7 @@ def _step(finding, mended):
             given, neighbour = given[known], neighbour[known]
             after = mended.gains.recorded[other] * neighbour
             right = gain * given - after
-            if finding.kind in LEVELS:
+            if finding.about.evidence == "level":
                 right = mended.blocks[tile][channel][parts[0]][known] - neighbour
             steps.append(np.median([given - neighbour, mended.gains.applied[tile] * given - after, right], axis=1))
         if steps:

@@ -5,10 +5,9 @@ tile again; the scales of the tiles from fluxes of the stars that they share. Do
 """
 
 from .classify import level_findings, limits, near_levels
-from .correction import Correction, corrections
-from .held_out import held_out_steps
+from .correction import Correction
 from .illumination import Curvature, flattened
-from .solution import Solution, solve
+from .solution import Solution, solve, with_kinds_of
 from .tile_fit import TileFit
 from .zero_points import FEWEST_STARS, StarScales, star_scales
 
@@ -19,12 +18,11 @@ __all__ = [
     "Solution",
     "StarScales",
     "TileFit",
-    "corrections",
     "flattened",
-    "held_out_steps",
     "level_findings",
     "limits",
     "near_levels",
     "solve",
     "star_scales",
+    "with_kinds_of",
 ]

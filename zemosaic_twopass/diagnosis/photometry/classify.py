@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..finding import Finding, Nearly, of_a_pair, untested
+from ..terms import size_of
 from .normal_equations import COLUMNS, KINDS
 from .selection import subset_number
 
@@ -16,42 +15,7 @@ GRADIENT_FLOOR = 0.1
 # Of two faults in one tile the lesser is only told where it is not a leftover of the greater.
 _LESSER = 0.1
 _OFFSET, _GAIN, _GRADIENT = range(len(KINDS))
-_WHAT_TO_DO = {
-    "offset": "level its background before Phase 5, or see how that was extracted",
-    "gain_residual": "its photometric scale differs; see its exposure, flat field and normalisation",
-    "gradient": "flatten it before Phase 5; see moonlight, flat field and gradient removal",
-}
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One way in which a tile differs from the others, in the channel where that is surest.
-
-    Attributes
-    ----------
-    kind : str
-    channel : int
-    value, error : float
-        In `unit`.
-    sigma : float
-        Standard errors from none, all channels together.
-    effect : float
-        Size in units of a pixel's noise.
-    unit : str
-    runner_up : str
-    told_apart : bool
-        Whether the runner-up is ruled out.
-    """
-
-    kind: str
-    channel: int
-    value: float
-    error: float
-    sigma: float
-    effect: float
-    unit: str
-    runner_up: str
-    told_apart: bool
+_FLOORS = OFFSET_FLOOR, OFFSET_FLOOR, GRADIENT_FLOOR
 
 
 def level_findings(solution, curvature):
@@ -71,7 +35,9 @@ def level_findings(solution, curvature):
     tested = [fit is not None for fit in solution.fits]
     found = _of_all(curvature, solution.noise)
     for index in np.flatnonzero(tested).tolist():
-        found += [(one.effect, _finding(index, one, solution)) for one in candidates(solution, index)]
+        own = filter(None, (_finding(solution, index, kind) for kind in np.flatnonzero(solution.inside[index])))
+        own = sorted(own, key=lambda one: -one[0])
+        found += [one for one in own if one[0] >= _LESSER * own[0][0]]
     if not any(tested):
         reason = "No tile meets the others in enough places to be compared with them."
         return [*found, (0.0, untested(None, reason, "residual"))]
@@ -88,43 +54,38 @@ def _of_all(curvature, noise):
     effect = np.abs(curvature.height) / np.nanmedian(noise, axis=0)
     channel = int(np.argmax(np.abs(curvature.height) / curvature.error))
     height = float(curvature.height[channel])
-    where = f" in channel {channel}" if len(effect) > 1 else ""
-    message = (
-        f"All tiles are {'brighter' if height > 0 else 'darker'} in their corners than in their middle, the same in "
-        f"each, by {abs(height):.4g} adu{where}, {effect[channel]:.2g} times the noise of a pixel: it stays with the "
-        "camera; see flat field, vignetting and stray light."
-    )
+    said = {
+        "how": "brighter" if height > 0 else "darker",
+        "size": abs(height),
+        "where": f" in channel {channel}" if len(effect) > 1 else "",
+        "effect": effect[channel],
+    }
     error = float(curvature.error[channel])
-    finding = Finding("gradient", None, height, curvature.sigma, message, "adu", error, channel, test="residual")
+    finding = Finding.of("vignetting", None, height, curvature.sigma, said, error=error, channel=channel)
     return [(float(effect[channel]), finding)]
 
 
-def candidates(solution, index):
-    """What is both sure and large enough to matter in one tile: list of Candidate, largest effect first."""
-    found = []
-    for kind in np.flatnonzero(solution.inside[index]):
-        value, error, effect = _sizes(solution, index, kind)
-        if not np.isfinite(error).any():
-            continue
-        fall = brings(solution, index, kind)
-        channel = int(np.nanargmax(np.abs(value) / error))
-        floor = GRADIENT_FLOOR if kind == _GRADIENT else OFFSET_FLOOR
-        if fall >= solution.price[index, kind] and effect[channel] > floor:
-            unit = "relative" if kind == _GAIN else "adu"
-            found.append(
-                Candidate(
-                    KINDS[kind],
-                    channel,
-                    float(value[channel]),
-                    float(error[channel]),
-                    _in_errors(solution, fall),
-                    float(effect[channel]),
-                    unit,
-                    *_runner_up(solution, index, kind),
-                )
-            )
-    found.sort(key=lambda one: -one.effect)
-    return [one for one in found if one.effect >= _LESSER * found[0].effect]
+def _finding(solution, index, kind):
+    """What a tile has of a kind that is there, as (effect, Finding); None unless sure and large enough to matter."""
+    value, error, effect = _sizes(solution, index, kind, *_told(solution, index, kind))
+    if not np.isfinite(error).any():
+        return None
+    fall, channel = brings(solution, index, kind), int(np.nanargmax(np.abs(value) / error))
+    if not (fall >= solution.price[index, kind] and effect[channel] > _FLOORS[kind]):
+        return None
+    runner_up, told_apart = _runner_up(solution, index, kind)
+    number = float(value[channel]), _in_errors(solution, fall)
+    said = {
+        "factor": 1 + number[0],
+        "where": f" in channel {channel}" if len(solution.level) > 1 else "",
+        "effect": float(effect[channel]),
+        "doubt": "" if told_apart else f"; this cannot be told from {runner_up}",
+    }
+    fields = {"error": float(error[channel]), "channel": channel, "runner_up": runner_up}
+    finding = Finding.of(KINDS[kind], index, *number, said, **fields)
+    own = solution.partners[index]
+    alone = len(own) == 1 and solution.partners[own[0]] == (index,)
+    return said["effect"], of_a_pair(finding, (index, own[0])) if alone else finding
 
 
 def limits(solution, index):
@@ -142,19 +103,20 @@ def limits(solution, index):
     return np.repeat(sure[:, np.newaxis], channels, axis=1), large
 
 
-def _sizes(solution, index, kind):
-    """Value, its error and its effect in units of the noise in each channel."""
+def _told(solution, index, kind):
+    """Terms that tell how large a kind is that is there, and their errors."""
     if kind == _OFFSET and solution.inside[index, _GAIN]:
         # Beside a gain: what one sees at the level of the sky, not where the straight line meets a sky of 0.
-        fit = solution.fits[index]
-        return fit.offset, fit.offset_error, np.abs(fit.offset) / solution.noise[index]
-    columns = list(COLUMNS[kind])
-    terms, errors = solution.terms[:, index, columns], solution.errors[:, index, columns]
-    size = np.hypot.reduce(terms, axis=1)
-    value = terms[:, 0] if len(columns) == 1 else size
-    along = np.divide(terms, size[:, np.newaxis], out=np.ones_like(terms), where=size[:, np.newaxis] > 0)
-    height = size * np.abs(solution.level[:, index]) if kind == _GAIN else size
-    return value, np.hypot.reduce(along * errors, axis=1), height / solution.noise[index]
+        return solution.fits[index].seen, solution.fits[index].errors
+    found = solution.of(index)
+    return found.value, found.errors
+
+
+def _sizes(solution, index, kind, values, errors):
+    """Value of a kind, its error and its effect in units of the noise in each channel; from (C, 4) each."""
+    value, error = size_of(values, errors, COLUMNS[kind])
+    height = np.abs(value) * np.abs(solution.level[:, index]) if kind == _GAIN else np.abs(value)
+    return value, error, height / solution.noise[index]
 
 
 def brings(solution, index, kind):
@@ -184,43 +146,19 @@ def _in_errors(solution, deviance):
     return float(np.sqrt(max(deviance, 0.0) * solution.independent / len(solution.level)))
 
 
-def _finding(index, one, solution):
-    where = f" in channel {one.channel}" if len(solution.level) > 1 else ""
-    sizes = {
-        "offset": f"lies {one.value:+.4g} adu",
-        "gain_residual": f"is scaled by {1 + one.value:.5g}",
-        "gradient": f"slopes by {one.value:.4g} adu from end to end",
-    }
-    doubt = "" if one.told_apart else f"; this cannot be told from {one.runner_up}"
-    message = (
-        f"Tile {index} as given {sizes[one.kind]} against the others{where}, "
-        f"{one.effect:.2g} times the noise of a pixel{doubt}: {_WHAT_TO_DO[one.kind]}."
-    )
-    finding = Finding(
-        one.kind, index, one.value, one.sigma, message, one.unit, one.error, one.channel, one.runner_up, "residual"
-    )
-    own = solution.partners[index]
-    alone = len(own) == 1 and solution.partners[own[0]] == (index,)
-    return of_a_pair(finding, (index, own[0])) if alone else finding
-
-
 def near_levels(solution, tile):
     """Level, scale and slope of a tile as what is nearly a finding, as far as they are told; at most three `Nearly`."""
     fit = solution.fits[tile]
     if fit is None:
         return
-    slope = np.hypot(fit.slope_x, fit.slope_y)
-    along = np.hypot(fit.slope_x * fit.slope_x_error, fit.slope_y * fit.slope_y_error) / slope
-    terms = (fit.offset, fit.offset_error), (fit.gain, fit.gain_error), (slope, along)
-    for kind, (value, error) in enumerate(terms):
+    for kind, columns in enumerate(COLUMNS):
+        value, error, effect = _sizes(solution, tile, kind, fit.seen, fit.errors)
         size = np.abs(value / error)
         if not (np.isfinite(size).any() and np.isfinite(solution.price[tile, kind])):
             continue
         channel = int(np.nanargmax(size))
-        height = abs(value[channel]) * (abs(solution.level[channel, tile]) if KINDS[kind] == "gain_residual" else 1.0)
-        floor = GRADIENT_FLOOR if KINDS[kind] == "gradient" else OFFSET_FLOOR
-        unit = "relative" if KINDS[kind] == "gain_residual" else "adu"
         number = float(value[channel]), float(size[channel])
-        finding = Finding(KINDS[kind], tile, *number, "", unit, float(error[channel]), channel, test="residual")
+        finding = Finding.of(KINDS[kind], tile, *number, message="", error=float(error[channel]), channel=channel)
         sure = max(brings(solution, tile, kind) / float(solution.price[tile, kind]), 0.0)
-        yield Nearly(finding, sure, float(height / (floor * solution.noise[tile, channel])))
+        terms = solution.of(tile).with_seen(columns, fit.seen, solution.level[:, tile])
+        yield Nearly(finding, sure, float(effect[channel] / _FLOORS[kind]), terms)

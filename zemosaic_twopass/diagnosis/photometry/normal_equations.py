@@ -10,9 +10,10 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import splu
 
-from ..finding import LEVELS
+from ..terms import at_level, at_zero
 
-KINDS = LEVELS
+# How bright a tile is as given; each name is that of a kind of finding.
+KINDS = ("offset", "gain_residual", "gradient")
 # Columns of a tile's equations: level, scale of everything with the pedestal, slope along u and along v.
 COLUMNS = ((0,), (1,), (2, 3))
 RESOLVED = 1e-6
@@ -77,8 +78,7 @@ class Equations:
 
     def scaled(self, variance):
         """Let the inverse of the matrix, times a variance, be the covariance; then terms can go in."""
-        by_kind = self._terms[:, :_KEPT].copy()
-        by_kind[:, 0] -= self._level * by_kind[:, 1]
+        by_kind = at_zero(self._terms[:, :_KEPT], self._level)
         self.alone /= variance
         matrix, score = self._matrix / variance, self._score / variance
         # A gain is an offset as well: its row and its column take along, times the level, those of the offset.
@@ -108,8 +108,7 @@ class Equations:
 
     def terms(self):
         """All terms, shape (N, 7): offsets at the tiles' levels whatever the cause, and the free ones."""
-        kept = self.by_kind()
-        kept[:, 0] += self._level * kept[:, 1]
+        kept = at_level(self.by_kind(), self._level)
         return self._terms + self._with_the_free((kept - self._terms[:, :_KEPT]).ravel())
 
     def explained(self):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy.special import fdtri
 from ...measure.coarse import coarse_shape
 from ...parallel import threads
 from ...settings import worker_count
+from ..terms import TileTerms
 from .model import Channel
 from .normal_equations import COLUMNS, KINDS, Equations
 from .overlaps import shared_blocks
@@ -52,9 +53,8 @@ class Solution:
         One a tile; None where it meets the others in too few places.
     inside : ndarray of bool, shape (N, 3)
         Which tile has which kind of fault, `KINDS` in order.
-    terms, errors : ndarray, shape (C, N, 4)
-        Offset without what the gain makes of the level, gain, slopes, with only what is `inside`; 0 and NaN for what is
-        not.
+    terms, covariance : ndarray, shapes (C, N, 4) and (C, N, 4, 4)
+        Of each tile as `TileTerms` has them, with only what is `inside`; 0 and NaN for what is not.
     level : ndarray, shape (C, N)
         Median of the sky in adu where each tile meets others.
     noise : ndarray, shape (N, C)
@@ -74,7 +74,7 @@ class Solution:
     fits: tuple[TileFit | None, ...]
     inside: np.ndarray
     terms: np.ndarray
-    errors: np.ndarray
+    covariance: np.ndarray
     level: np.ndarray
     noise: np.ndarray
     brought: np.ndarray
@@ -82,6 +82,10 @@ class Solution:
     independent: float
     partners: tuple[tuple[int, ...], ...]
     equations: tuple[Equations, ...]
+
+    def of(self, index):
+        """What was found in one tile, as `TileTerms` without a shift."""
+        return TileTerms(self.terms[:, index], self.covariance[:, index])
 
 
 def solve(looks, shape_out):
@@ -260,6 +264,24 @@ def _independent(channels, states):
     return len(channels) ** 2 / float(np.sum(alike**2))
 
 
+def with_kinds_of(solution, inside):
+    """A solution with another choice of which tile has which kind of fault.
+
+    Parameters
+    ----------
+    solution : Solution
+        Its equations are changed; its fits stay those of its own choice.
+    inside : ndarray of bool, shape (N, 3)
+
+    Returns
+    -------
+    Solution
+    """
+    _enter(solution.equations, inside)
+    terms, covariance = map(np.array, zip(*map(terms_inside, solution.equations), strict=True))
+    return replace(solution, inside=inside, terms=terms, covariance=covariance)
+
+
 def _solution(channels, states, inside, noise, partners):
     equations = [state.equations for state in states]
     price = _price(channels, states, inside)
@@ -267,12 +289,12 @@ def _solution(channels, states, inside, noise, partners):
         # It ran away, as where tiles hold next to no noise: better nothing than that.
         price[:], inside = np.inf, np.zeros_like(inside)
         _enter(equations, inside)
-    terms, errors = np.moveaxis([terms_inside(own) for own in equations], 1, 0)
+    terms, covariance = map(np.array, zip(*map(terms_inside, equations), strict=True))
     return Solution(
         tile_fits(channels, states, np.isfinite(price[:, 0]), partners),
         inside,
         terms,
-        errors,
+        covariance,
         np.array([channel.level for channel in channels]),
         noise,
         brought(equations),

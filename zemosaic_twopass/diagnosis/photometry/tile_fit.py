@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..terms import TileTerms, at_zero
+
 # Above this part of noise in what the gain is told by, it is not told.
 STRUCTURE = 0.1
 # In units of the error that a term would have if the other tiles had none.
@@ -14,7 +16,7 @@ _LOOSE = 10.0
 
 @dataclass(frozen=True, eq=False)
 class TileFit:
-    """One tile as given, less what all tiles have in common, against the others.
+    """One tile as given, less what all tiles have in common, against the others: what is seen of each of its terms.
 
     Each term is that of the kinds the tile has and, where it has not got its kind, what it would be if it had:
     the others with what they have, solved anew. What no data can tell, a constant, a plane, a gain common to all
@@ -56,6 +58,22 @@ class TileFit:
     shift_y: float = np.nan
     shift_error: float = np.nan
 
+    @property
+    def seen(self):
+        """Offset, gain and slopes, as `terms.at_level` has them at the tile's level; shape (C, 4)."""
+        return np.stack([self.offset, self.gain, self.slope_x, self.slope_y], axis=1)
+
+    @property
+    def errors(self):
+        """Standard errors of `seen`."""
+        return np.stack([self.offset_error, self.gain_error, self.slope_x_error, self.slope_y_error], axis=1)
+
+    def terms(self, level):
+        """All of it as `TileTerms`, what the data do not tell taken for none; `level` of the tile, shape (C,)."""
+        seen = self.seen
+        seen[:, 1] = np.nan_to_num(seen[:, 1])
+        return TileTerms(np.nan_to_num(at_zero(seen, level)), self.errors[..., np.newaxis] ** 2 * np.eye(4))
+
     def with_limits(self, sure, large):
         """The fit along with what agrees: so many errors, and sizes that matter; both shape (2, C), offset and gain."""
         errors = np.stack([self.offset_error, self.gain_error])
@@ -94,14 +112,14 @@ def tile_fits(channels, states, tested, partners):
 
 
 def terms_inside(equations):
-    """Terms by kind that are inside and their errors, shape (2, N, 4)."""
-    found = np.zeros((2, *equations.inside.shape))
-    found[1] = np.nan
+    """Terms of the tiles that are inside, as `TileTerms` has them: (N, 4), and their covariance, (N, 4, 4)."""
+    found = np.zeros(equations.inside.shape)
+    spread = np.full((*found.shape, found.shape[-1]), np.nan)
     for index, (block, right) in enumerate(zip(*equations.blocks(), strict=True)):
         columns = np.flatnonzero(equations.inside[index])
         value, covariance = _estimate(block, right, columns)
-        found[0, index, columns], found[1, index, columns] = value, np.sqrt(np.diag(covariance))
-    return found
+        found[index, columns], spread[index][np.ix_(columns, columns)] = value, covariance
+    return found, spread
 
 
 def _channel_fit(channel, state):

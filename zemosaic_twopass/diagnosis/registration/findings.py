@@ -34,11 +34,7 @@ def shift_findings(shifts):
 def _finding(index, shift):
     x, y = (float(value) for value in shift.pixels)
     size = float(np.hypot(x, y))
-    message = (
-        f"The stars of tile {index} lie {size:.3g} px (x {x:+.3g}, y {y:+.3g}) from where the others have them: "
-        "its WCS is wrong; solve it anew."
-    )
-    finding = Finding("astrometry", index, size, shift.significance, message, "px", shift.error, test="residual")
+    finding = Finding.of("astrometry", index, size, shift.significance, {"x": x, "y": y}, error=shift.error)
     return of_a_pair(finding, shift.group) if len(shift.group) == 2 else finding
 
 
@@ -46,7 +42,7 @@ def near_shift(shift, tile):
     """The shift of a tile (None where it has none) as what is nearly a finding; none or one `Nearly`."""
     if shift is not None:
         size = float(np.hypot(*shift.pixels))
-        finding = Finding("astrometry", tile, size, shift.significance, "", "px", shift.error, test="residual")
+        finding = Finding.of("astrometry", tile, size, shift.significance, message="", error=shift.error)
         # As a deviance, so that it can be held against those of the levels.
         sure = np.log(max(shift.chance * shift.tested, np.finfo(float).tiny)) / np.log(ALARMS)
         yield Nearly(finding, max(float(sure), 0.0), size / SHIFT_FLOOR)

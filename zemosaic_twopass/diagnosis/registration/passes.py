@@ -284,24 +284,10 @@ def _brighter(found):
 
 
 def _finding(shift):
-    x, y = shift.pixels
     also = ""
     if shift.turns:
         also += f", turned by {shift.turn:+.3g} degrees"
     if shift.scales:
         also += f", scaled by {1 + shift.scale:.5f}"
-    message = (
-        f"The second pass lies {shift.typical:.3g} px off the first (x {x:+.3g}, y {y:+.3g}{also}): every star is "
-        "double where the two are merged. A crop of the master tiles leads there: switch that crop off, or the second "
-        "pass, and run again."
-    )
-    return Finding(
-        "pass_misregistration",
-        None,
-        shift.typical,
-        shift.typical / shift.error,
-        message,
-        "px",
-        shift.error,
-        test="passes",
-    )
+    said = {"x": shift.pixels[0], "y": shift.pixels[1], "also": also}
+    return Finding.of("pass_misregistration", None, shift.typical, shift.typical / shift.error, said, error=shift.error)

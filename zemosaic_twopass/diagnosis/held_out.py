@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...tiles.grid import common_part
-from .correction import corrections
-from .solution import solve
-from .tile_fit import terms_inside
+from ..tiles.grid import common_part
+from .comparison import corrections
+from .photometry import solve, with_kinds_of
 
 # Of the blocks of a stretch, and of all that a tile is judged by in a channel.
 _FEWEST = 6
@@ -112,11 +111,7 @@ def _fitted_without(surveyed, shape_out, side, colour):
             value = np.where(_cells(look.blocks.box, side)[1] == colour, np.nan, look.blocks.value)
             look = replace(look, blocks=replace(look.blocks, value=value))
         looks.append(look)
-    half = solve([(look.blocks, look.noise) for look in looks], shape_out)
-    for own in half.equations:
-        own.enter(surveyed.solution.inside)
-    terms, errors = np.moveaxis([terms_inside(own) for own in half.equations], 1, 0)
-    half = replace(half, inside=surveyed.solution.inside, terms=terms, errors=errors)
+    half = with_kinds_of(solve([(look.blocks, look.noise) for look in looks], shape_out), surveyed.solution.inside)
     return corrections(replace(surveyed, looks=tuple(looks), solution=half))
 
 
