@@ -17,8 +17,8 @@ import numpy as np
 import zemosaic_instrument
 import zemosaic_twopass
 
-# Never on the pipeline's path: what works without a call, the demo, the command, the reader of reports; and the
-# arithmetic of our own worker.
+# Never on the pipeline's path: what works without a call and reads tiles from disk, the demo, the command, the reader of
+# reports; and the arithmetic of our own worker.
 ELSEWHERE = (
     "offline",
     "synthetic",
@@ -27,7 +27,14 @@ ELSEWHERE = (
     "report.show",
     "report.compare",
     "tiles.copies",
+    "tiles.headers",
+    "tiles.images",
     "tiles.mosaic",
+    "tiles.reading",
+    "measure.fluxes",
+    "diagnosis.acceptance",
+    "diagnosis.held_out",
+    "diagnosis.photometry.zero_points",
     "console",
     "__main__",
 )
