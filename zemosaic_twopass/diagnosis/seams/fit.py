@@ -22,7 +22,7 @@ _FEWEST_COLUMNS = 5
 # By so many columns is the scatter of a stretch taken for at least what is usual.
 _PRIOR = 6
 # Where a ramp in place of a step begins and ends, in pixels from the edge, negative inside.
-RAMPS = ((0.0, 0.0), (-12.0, 0.0), (-30.0, 0.0), (-6.0, 6.0), (-15.0, 15.0))
+RAMPS = (0.0, 0.0), (-10.0, 0.0), (-20.0, 0.0), (-30.0, 0.0), (-6.0, 6.0), (-15.0, 15.0)
 # A ramp must be better than a step by so much of the deviance.
 _BETTER = 30.0
 
@@ -50,7 +50,7 @@ class Filters:
         ----------
         strips : Strips
         bent : bool
-            Whether both sides have one surface of second order; else they have a slope each.
+            Whether both sides have one surface of second order; else they have a slope each, beside a ramp one slope.
         ramp : (float, float), optional
             Where the step begins and ends.
         """
@@ -61,6 +61,9 @@ class Filters:
         sloped = (sides.sum(axis=-1) >= _SLOPED)[..., np.newaxis]
         if bent:
             smooth = [distance, distance**2 * (sloped[0] & sloped[1])]
+        elif ramp != RAMPS[0]:
+            # A slope of its own would take part of the ramp.
+            smooth = [distance, np.zeros_like(distance)]
         else:
             smooth = [distance * inside * sloped[0], distance * ~inside * sloped[1]]
         design = np.stack([rise(strips.distance, ramp), np.ones_like(distance), *smooth], axis=-1) * known[..., None]
@@ -156,7 +159,8 @@ def ramps_of(level, error, strips):
     left = []
     for ramp in RAMPS:
         inside = distance < 0
-        terms = [rise(distance, ramp), np.ones_like(distance), distance * inside, distance * ~inside]
+        slopes = [distance * inside, distance * ~inside] if ramp == RAMPS[0] else [distance]
+        terms = [rise(distance, ramp), np.ones_like(distance), *slopes]
         basis, _ = np.linalg.qr(np.stack(terms, axis=-1) * known[..., np.newaxis])
         rest = level - np.einsum("nmp,ncp->ncm", basis, np.einsum("nmp,ncm->ncp", basis, level))
         left.append(np.sum(rest**2, axis=(1, 2)))

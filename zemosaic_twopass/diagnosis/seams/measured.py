@@ -21,6 +21,8 @@ _FEWEST_BESIDE = 12
 # By how much the scatter of the columns is too small on a night without seams, where nothing nearer is known.
 _USUAL = 1.8
 _NEAR = 20.0
+# Of the columns of a strip, for what need not be known to a few per cent.
+_ENOUGH = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +113,7 @@ class _ByTiles:
 
     def measure(self, picture):
         value, scale = matched(picture.value, self.sky)
-        off, shown = self.strips.of(value - self.sky), self.strips.of(value)
+        off, shown = self.strips.of(value - self.sky), self.strips.of(value, _ENOUGH)
         level, spread = profiles(off)
         steps, gain = self.step.read(off), self.step.gain.copy()
         ramps = ramps_of(level, spread, self.strips)
@@ -174,8 +176,8 @@ def _enlarged(stretches, regions, pixels):
 
 def _noise(strips, noise):
     """Noise of a pixel inside and outside of each edge, shape (2, n, C)."""
-    values = strips.of(noise)
-    inside = (strips.distance < 0)[:, np.newaxis]
+    values = strips.of(noise, _ENOUGH)
+    inside = (strips.distance < 0)[:, np.newaxis, ::_ENOUGH]
     sides = (np.where(side, values, np.nan).reshape(*values.shape[:2], -1) for side in (inside, ~inside))
     return np.stack([middle(side) for side in sides])
 
@@ -219,12 +221,9 @@ def _measured(name, stretches, steps, noise, structure, across):
 def _together(found):
     """Maps, and profiles across the worst edges of the last and at the same places in the others."""
     last = found[-1].map
-    worst = sorted(range(len(last.edges)), key=lambda index: -_rank(last.edges[index]))[:_PROFILES]
     profiles = []
-    for index in worst:
+    for index in last.worst_first()[:_PROFILES]:
         edge = last.edges[index]
-        if not np.isfinite(edge.contrast):
-            continue
         for one in found:
             own = _same(one.map.edges, edge)
             if own is not None:
@@ -233,11 +232,6 @@ def _together(found):
                 centred = level - middle(level)
                 profiles.append(Profile(one.map.mosaic, own, int(channel), one.distance[own], centred, one.error[own, channel]))
     return Seams(tuple(one.map for one in found), tuple(profiles))
-
-
-def _rank(edge):
-    """Sure steps first, then by contrast."""
-    return np.nan_to_num(edge.contrast, nan=-1.0) + (1e6 if edge.look in ("visible", "faint") else 0.0)
 
 
 def _same(edges, edge):

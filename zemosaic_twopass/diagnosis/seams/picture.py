@@ -12,7 +12,7 @@ from .strips import BLOCK
 
 # Noise is the same over a few pixels after an interpolation: neighbours would show too little of it.
 _LAG = BLOCK // 2
-_EVERY = 2
+_EVERY = 4
 _BAND = 64 * BLOCK
 
 
@@ -64,10 +64,13 @@ class Picture:
         for what, other in (("coverage", coverage), ("part", part)):
             if other is not None and np.shape(other) != planes.shape[:2]:
                 raise ValueError(f"{what} shape {np.shape(other)} != mosaic shape {planes.shape[:2]}")
-        channels = range(planes.shape[2])
-        value = np.stack([block_mean(planes[..., channel], BLOCK, coverage) for channel in channels])
+        value, noise = [], []
+        for channel in range(planes.shape[2]):
+            plane = np.asarray(planes[..., channel], dtype=np.float32)
+            value.append(block_mean(plane, BLOCK, coverage))
+            noise.append(_noise(plane))
         part = None if part is None else block_mean(np.asarray(part, dtype=np.float32), BLOCK)
-        return cls(name, value, np.stack([_noise(planes[..., channel]) for channel in channels]), part)
+        return cls(name, np.stack(value), np.stack(noise), part)
 
 
 def _noise(plane):

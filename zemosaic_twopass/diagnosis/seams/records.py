@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,13 +58,17 @@ class Edge:
     @property
     def sigma(self):
         """Errors in the step of the channel that has most; NaN where there is none."""
-        step, error = np.abs(self.step), np.array(self.error)
-        return max((float(s / e) for s, e in zip(step, error, strict=True) if e > 0), default=np.nan)
+        return max((abs(step) / error for step, error in zip(self.step, self.error, strict=True) if error > 0), default=np.nan)
+
+    @property
+    def weight(self):
+        """The contrast, less where the step is not sure; -1 where nothing is known."""
+        return -1.0 if math.isnan(self.contrast) else self.contrast * min(1.0, self.sigma / SURE)
 
     @property
     def look(self):
         """How it looks: "visible", "faint", "noise" (nothing but the noise changes), "none", or "unknown"."""
-        if not np.isfinite(self.contrast):
+        if math.isnan(self.contrast):
             return "unknown"
         if self.sigma >= SURE and self.contrast >= FAINT:
             return "visible" if self.contrast >= VISIBLE else "faint"
@@ -83,7 +88,8 @@ class SeamMap:
     rms : tuple of float
         Root mean square of the steps in adu, one a channel, by length, the errors taken out; NaN without edges.
     worst : int or None
-        Index of the edge with the largest contrast, of those with a sure step if there are any; None without edges.
+        Index of the edge with the largest contrast; one of a step that is not sure counts for less. None where
+        nothing is known of any edge.
     visible : float
         Share of the length that is visible; NaN where nothing could be told.
     """
@@ -98,18 +104,22 @@ class SeamMap:
     def of(cls, mosaic, edges, channels):
         """Score the edges of a mosaic of so many channels."""
         edges = tuple(edges)
-        told = [edge for edge in edges if edge.look != "unknown"]
+        looks = [edge.look for edge in edges]
+        told = [edge for edge, look in zip(edges, looks, strict=True) if look != "unknown"]
         if not told:
             return cls(mosaic, edges, (np.nan,) * channels, None, np.nan)
         length = np.array([edge.length for edge in told])
         step, error = (np.array([getattr(edge, name) for edge in told]) for name in ("step", "error"))
         weight = np.where(np.isfinite(step), length[:, np.newaxis], 0.0)
         square = np.nansum(weight * (step**2 - error**2), axis=0) / weight.sum(axis=0)
-        visible = sum(edge.length for edge in told if edge.look == "visible") / length.sum()
-        sure = [edge for edge in told if edge.sigma >= SURE] or told
-        worst = max(sure, key=lambda edge: edge.contrast)
-        rms = tuple(np.sqrt(np.maximum(square, 0.0)).tolist())
-        return cls(mosaic, edges, rms, edges.index(worst), float(visible))
+        visible = sum(edge.length for edge, look in zip(edges, looks, strict=True) if look == "visible") / length.sum()
+        worst = max(range(len(edges)), key=lambda index: edges[index].weight)
+        return cls(mosaic, edges, tuple(np.sqrt(np.maximum(square, 0.0)).tolist()), worst, float(visible))
+
+    def worst_first(self):
+        """Indices of the edges of which something is known, by `Edge.weight`."""
+        known = [index for index, edge in enumerate(self.edges) if edge.weight >= 0]
+        return sorted(known, key=lambda index: -self.edges[index].weight)
 
     @property
     def picture(self):

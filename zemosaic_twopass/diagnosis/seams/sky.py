@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .fit import along, middle
+from .fit import along
 
 _MAD = 1.4826
 _WHOLE = 0.98
 _ROUNDS = 8
 _CLIP = 5.0
-_MOST = 20_000
+_MOST = 10_000
 # The median of a squared Gaussian.
 _MEDIAN_SQUARE = 0.4549
 
@@ -69,13 +69,12 @@ def matched(value, sky):
         # Enough for a tenth of a per cent.
         known = known[:: max(1, len(known) // _MOST)]
         y, x = y[known], x[known]
-        spread = middle(np.abs(x)), middle(np.abs(y))
-        if len(x) < 2 or not min(spread) > 0:
+        if len(x) < 2 or not (np.median(np.abs(x)) > 0 and np.median(np.abs(y)) > 0):
             continue
-        ratio = spread[1] / spread[0]
+        ratio = np.median(np.abs(y)) / np.median(np.abs(x))
         for _ in range(_ROUNDS):
             off = np.abs(y - ratio * x)
-            near = off <= _CLIP * _MAD * middle(off)
+            near = off <= _CLIP * _MAD * np.median(off)
             square = np.sum(x[near] ** 2)
             if square > 0:
                 ratio = np.sqrt(np.sum(y[near] ** 2) / square)
@@ -97,26 +96,25 @@ def excess(stretches, strips, filters, sky):
         As `sky_of` takes and gives them.
     """
     footprints, corrected, mean, depth = sky
-    channels, own = len(mean), np.array([-1 if tile is None else tile for tile in stretches.tile], dtype=int)
-    found = [np.zeros((0, channels))], [np.zeros((0, channels))]
-    inside = filters.step * (strips.distance < 0)
+    own = np.array([-1 if tile is None else tile for tile in stretches.tile], dtype=int)
+    steps = np.full((len(own), len(mean), strips.known.shape[1]), np.nan)
+    inside = np.where(strips.distance < 0, filters.step, 0.0)
     for tile in np.unique(own[own >= 0]):
         if corrected[tile] is None:
             continue
         chosen = own == tile
-        rows, columns = strips.rows[chosen], strips.columns[chosen]
+        rows, columns, part = strips.rows[chosen], strips.columns[chosen], inside[chosen]
         (down, across), _ = footprints[tile]
-        part = inside[chosen].copy()
         part[(rows < down.start) | (rows >= down.stop) | (columns < across.start) | (columns >= across.stop)] = 0.0
-        blocks = np.clip(rows, down.start, down.stop - 1), np.clip(columns, across.start, across.stop - 1)
-        local = blocks[0] - down.start, blocks[1] - across.start
-        off = (corrected[tile][:, local[0], local[1]] - mean[:, blocks[0], blocks[1]]) / (depth[blocks] - 1)
-        steps = np.sum(np.where(part != 0, part * off, 0.0), axis=-1)
-        steps = np.where(np.isfinite(filters.gain[chosen]), steps, np.nan)
-        step, error = along(np.moveaxis(steps, 0, 1), filters.gain[chosen])
-        found[0].append(step)
-        found[1].append(error)
-    step, error = (np.concatenate(part).T for part in found)
-    square = middle(np.where(np.isfinite(step), step**2, np.nan)) / _MEDIAN_SQUARE if step.size else np.zeros(channels)
-    usual = middle(error**2) if step.size else np.zeros(channels)
-    return np.sqrt(np.maximum(np.nan_to_num(square - usual), 0.0))
+        rows, columns = np.clip(rows, down.start, down.stop - 1), np.clip(columns, across.start, across.stop - 1)
+        off = corrected[tile][:, rows - down.start, columns - across.start] - mean[:, rows, columns]
+        off = np.sum(np.where(part != 0, part * off / (depth[rows, columns] - 1), 0.0), axis=-1)
+        steps[chosen] = np.moveaxis(off, 0, 1)
+    steps[np.broadcast_to(~np.isfinite(filters.gain)[:, np.newaxis], steps.shape)] = np.nan
+    step, error = along(steps, filters.gain)
+    found = []
+    for channel in range(len(mean)):
+        known = np.isfinite(step[:, channel]) & np.isfinite(error[:, channel])
+        square = np.median(step[known, channel] ** 2) / _MEDIAN_SQUARE if known.any() else 0.0
+        found.append(square - np.median(error[known, channel] ** 2) if known.any() else 0.0)
+    return np.sqrt(np.maximum(found, 0.0))
