@@ -2,10 +2,11 @@
 
 Run: python benchmarks/seams.py [--runs N] [--sorts white night] [--seed S]
 
-Scenes of two sorts: white noise (9 RGB tiles of 400 × 520 that share 0.35 to 0.5 of a side) and nights of a small colour
-camera (9 RGB tiles of 560 × 760, stacks of ten frames). The mosaics are means of the tiles: as they are, with levels
-matched, and with weights that fall off towards the edges of each tile, so that noise and sky of mosaic and tiles are not
-the same. What is put in is in units of the noise of a pixel of the mosaic. Everything is drawn anew from the seed.
+Scenes of two sorts: white noise (9 RGB tiles of 400 × 520 that share 0.35 to 0.5 of a side) and nights of a small
+colour camera (9 RGB tiles of 560 × 760, stacks of ten frames). The mosaics are means of the tiles: as they are, with
+levels matched, and with weights that fall off towards the edges of each tile, so that noise and sky of mosaic and tiles
+are not the same. What is put in is in units of the noise of a pixel of the mosaic. Everything is drawn anew from the
+seed.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import os
 import time
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
-from coadd import Grid
+from coadd import Grid, coadd
 from measure import machine
 from nights import night_tiles
 from scipy.ndimage import map_coordinates
 
-from zemosaic_twopass.diagnosis.seams import Picture, Regions, seams_alone, seams_with_tiles
+from zemosaic_twopass.diagnosis.seams import Edge, Picture, Regions, seams_alone, seams_with_tiles
+from zemosaic_twopass.diagnosis.seams.records import SURE
 from zemosaic_twopass.diagnosis.survey import survey
 from zemosaic_twopass.diagnosis.whatif import Gains, Mended
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
@@ -58,17 +61,15 @@ class Scene:
     def coadd(self, how):
         """A mean of the tiles and its coverage: "plain", "matched", or "weighted" towards their middles."""
         total, weights = np.zeros((*self.grid.shape, 3)), np.zeros(self.grid.shape)
-        offsets = np.zeros((len(self.tiles), 3))
         if how == "matched":
-            rng = np.random.default_rng(len(self.tiles))
-            offsets = rng.normal(0, 0.05, offsets.shape)
+            return coadd(self.tiles, self.grid)[:2]
         for index, (values, place) in enumerate(zip(self.projected, self.grid.places, strict=True)):
             weight = np.isfinite(values).all(axis=-1) * 1.0
             if how == "weighted":
                 # Never as little as to be no edge: a seam would be smoothed away.
                 row, column = (2 * at / n - 1 for at, n in zip(place.positions, self.tiles[index].shape, strict=True))
                 weight *= 0.3 + np.clip((1 - row**2) * (1 - column**2), 0, 1) + 0.1 * (index % 3)
-            total[place.box] += np.nan_to_num(values - offsets[index]) * weight[..., np.newaxis]
+            total[place.box] += np.nan_to_num(values) * weight[..., np.newaxis]
             weights[place.box] += weight
         with np.errstate(invalid="ignore", divide="ignore"):
             mosaic = np.where(weights > 0, 1, np.nan)[..., np.newaxis] * total / weights[..., np.newaxis]
@@ -86,7 +87,7 @@ class Scene:
         picture = Picture.of("mosaic", mosaic)
         if how == "tiles":
             return seams_with_tiles([picture], self.blocks, self.corrected).maps[0]
-        return seams_alone(picture, mosaic, self.regions()).maps[0]
+        return seams_alone([(picture, mosaic)], self.regions()).maps[0]
 
     def regions(self):
         footprints = []
@@ -104,7 +105,7 @@ def added(scene, tile, kind, size, rng):
         # Highest at one side, gone at the other.
         values = np.where(inside, size * (1 - distance / shape[side // 2]), 0)
     elif kind.startswith("ramp"):
-        nearest = np.nanmin([scene.side(tile, number) for number in range(4)], axis=0)
+        nearest = np.min([scene.side(tile, number) for number in range(4)], axis=0)
         values = np.where(inside, size * np.clip(nearest / int(kind[4:]), 0, 1), 0)
     else:
         values = np.where(inside, size, 0)
@@ -124,14 +125,14 @@ def side_of(scene, tile, edge):
 
 
 def run(case):
-    """What came of a case: rows of (sort, coadd, how, kind, size, is it of the tile, step, error, truth, look)."""
+    """What came of a case, a list of Row."""
     sort, seed = case
     scene, rng = Scene(sort, seed), np.random.default_rng(seed + 1)
     rows = []
-    for coadd in ("plain", "matched", "weighted"):
-        mosaic, _ = scene.coadd(coadd)
+    for coadded in ("plain", "matched", "weighted"):
+        mosaic, _ = scene.coadd(coadded)
         for how in ("tiles", "alone"):
-            rows += _rows(scene, scene.measured(mosaic, how), (sort, coadd, how, "sound", 0.0), None)
+            rows += _rows(scene, scene.measured(mosaic, how), (sort, coadded, how, "sound", 0.0), None)
     mosaic, _ = scene.coadd("weighted")
     noise = float(np.nanmedian(Picture.of("", mosaic).noise))
     for kind in ("side", "around", "channel", *(f"ramp{width}" for width in RAMPS)):
@@ -146,6 +147,16 @@ def run(case):
     return rows
 
 
+@dataclass
+class Row:
+    """An edge: what was measured how, whether the fault is at it, and the true step of each channel."""
+
+    what: tuple
+    own: bool
+    truth: np.ndarray
+    edge: Edge
+
+
 def _rows(scene, found, what, truth):
     for edge in found.edges:
         expected, own = np.zeros(3), False
@@ -157,9 +168,7 @@ def _rows(scene, found, what, truth):
                 shape = scene.tiles[tile].shape
                 share = 1.0 if side is None else 1 - gaps[side] / shape[side // 2]
                 expected, own = size * share * channels, side is None or at == side
-        elif not np.isfinite(edge.contrast):
-            continue
-        yield (*what, own, np.array(edge.step), np.array(edge.error), expected, edge.look, edge)
+        yield Row(what, own, expected, edge)
 
 
 def main():
@@ -182,36 +191,35 @@ def report(rows):
     """Print everything."""
     groups = defaultdict(list)
     for row in rows:
-        groups[row[:5]].append(row)
-    print("| sort | coadd | how | put in | x noise | edges | told | z, 68 % | beyond 5 | faint | visible | median error, adu |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+        groups[row.what].append(row)
+    print("| sort | coadd | how | edges | told | steps, 68 % | z, 68 % | z > 5 | faint | visible | error, adu |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for what, found in sorted(groups.items()):
         if what[3] == "sound":
-            z = np.concatenate([row[6] / row[7] for row in found])
-            looks = [row[9] for row in found]
-            z = np.abs(z[np.isfinite(z)])
-            error = np.nanmedian([row[7] for row in found])
+            step, error = (np.array([getattr(row.edge, name) for row in found]) for name in ("step", "error"))
+            known, looks = np.isfinite(step) & np.isfinite(error), [row.edge.look for row in found]
+            z = np.abs(step[known] / error[known])
+            told, usual = 1 - looks.count("unknown") / len(found), np.quantile(np.abs(step[known]), 0.683)
             print(
-                f"| {' | '.join(map(str, what))} | {len(found)} | {1 - looks.count('unknown') / len(found):.2f} | "
+                f"| {' | '.join(what[:3])} | {len(found)} | {told:.2f} | {usual:.3f} | "
                 f"{np.quantile(z, 0.683):.2f} | {np.mean(z > 5):.4f} | {looks.count('faint')} | "
-                f"{looks.count('visible')} | {error:.3f} |"
+                f"{looks.count('visible')} | {np.median(error[known]):.3f} |"
             )
     print("\n| sort | how | put in | x noise | edges of it | found | size right | median size | z, 68 % |")
     print("|---|---|---|---|---|---|---|---|---|")
     for what, found in sorted(groups.items()):
-        own = [row for row in found if row[5] and np.isfinite(row[6]).all()]
+        own = [row for row in found if row.own and np.isfinite(row.edge.step).all()]
         if what[3] == "sound" or not own:
             continue
-        step, error, truth = (np.array([row[place] for row in own]) for place in (6, 7, 8))
+        step, error = (np.array([getattr(row.edge, name) for row in own]) for name in ("step", "error"))
+        truth = np.array([row.truth for row in own])
         hit = truth != 0
-        within = 0.3 if what[3].startswith("ramp") else 0.1
-        right = np.abs(step - truth) <= np.maximum(within * np.abs(truth), 3 * error)
-        found_it = np.abs(step) >= 5 * error
-        z = np.abs((step - truth) / error)
+        off, within = np.abs(step - truth), 0.3 if what[3].startswith("ramp") else 0.1
+        right = off[hit] <= np.maximum(within * np.abs(truth), 3 * error)[hit]
+        sure = np.abs(step[hit]) >= SURE * error[hit]
         print(
-            f"| {what[0]} | {what[2]} | {what[3]} | {what[4]:g} | {len(own)} | {found_it[hit].mean():.2f} | "
-            f"{right[hit].mean():.2f} | {np.median((step / np.where(hit, truth, np.nan))[hit]):.3f} | "
-            f"{np.quantile(z, 0.683):.2f} |"
+            f"| {what[0]} | {what[2]} | {what[3]} | {what[4]:g} | {len(own)} | {sure.mean():.2f} | "
+            f"{right.mean():.2f} | {np.median(step[hit] / truth[hit]):.3f} | {np.quantile(off / error, 0.683):.2f} |"
         )
 
 

@@ -28,6 +28,7 @@ from .options import read_options
 from .passes import SEED, first_pass_of, load_tiles, workers_of
 from .repair import repair_command
 from .replay import replay_command
+from .seams import seams_command
 from .verify import verify_command
 
 
@@ -153,4 +154,5 @@ _COMMANDS = {
     "compare": _compare,
     "replay": replay_command,
     "repair": repair_command,
+    "seams": seams_command,
 }

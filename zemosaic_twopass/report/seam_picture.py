@@ -1,31 +1,40 @@
-"""The picture of the seams: mosaics in grey as people stretch them, their edges by the step, profiles across the worst."""
+"""The picture of the seams: mosaics in grey as people stretch them, edges by the step, profiles across the worst."""
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..files import whole_file
 from ..tiles.grid import block_mean
-from .seams import largest_step
+from .seams import largest_step, seam_sentence
 from .style import FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finish_ticks, new_figure, save, silent_fonts
 
 SEAMS_PICTURE = "twopass_seams.png"
 # Pixels of the longer side of what is kept of a mosaic to be drawn.
 _SHOWN = 1000
 # In inches.
-_PANEL, _LEFT, _TITLE, _TOP, _BOTTOM, _GAP = 4.75, 0.12, 0.26, 0.62, 0.5, 0.14
+_PANEL, _LEFT, _TITLE, _TOP, _BOTTOM, _GAP = 5.3, 0.12, 0.24, 0.5, 0.62, 0.1
 _PROFILE = 1.05
 _COLOURS = "RdBu_r"
 _RANGE = 2.0
-_WIDTHS = {"visible": 3.6, "faint": 2.4, "noise": 0.9, "none": 0.7, "unknown": 0.6}
+_WIDTHS = {"visible": 2.8, "faint": 1.8, "noise": 0.9, "none": 0.7, "unknown": 0.6}
+# Of that, where there are so many edges.
+_MANY, _THINNER = 150, 0.6
 # Of edges that nobody sees: light on a dark sky, and dotted where only the noise changes.
 _QUIET = "#d8d8d8"
 _STAGES = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 _SKY = 0.25
+_REACH = 68
 _NAMES = {"first_pass": "first pass", "second_pass": "second pass", "merged": "merged", "final": "final"}
-_LOOKS = {"visible": "visible", "faint": "faint", "noise": "nothing but the noise changes", "none": "no step to be seen"}
+_LOOKS = {
+    "visible": "visible",
+    "faint": "faint",
+    "noise": "nothing but the noise changes",
+    "none": "no step seen",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +93,9 @@ def draw_seams(maps, profiles, backdrops):
     from matplotlib.colors import Normalize
 
     panels = [float(np.clip(_PANEL * b.shape[0] / b.shape[1], 0.8, 6.5)) for b in backdrops]
-    worst = _worst(maps[-1], profiles)
-    below = _PROFILE + _TITLE + 0.75 if worst else 0.0
+    # Numbers, from 1, of the edges of the last mosaic that have profiles.
+    worst = {index: number for number, index in enumerate(dict.fromkeys(own.last for own in profiles), start=1)}
+    below = _PROFILE + _TITLE + 0.5 if worst else 0.0
     height = _TOP + sum(panels) + len(maps) * (_TITLE + _GAP) + _BOTTOM + below
     figure, limits = new_figure(height), Normalize(-_RANGE, _RANGE)
     figure.text(0, 1, _heading(maps), va="top", fontsize=MEDIUM, **TEXT)
@@ -96,34 +106,14 @@ def draw_seams(maps, profiles, backdrops):
         _draw_mosaic(axes, seams, backdrop)
         _draw_edges(axes, seams, limits, worst if seams is maps[-1] else {})
         low -= _GAP
-    _draw_bar(figure, limits, (low - 0.12) / height, 0.1 / height)
+    _draw_bar(figure, limits, (low - 0.27) / height, 0.1 / height)
     if worst:
         _draw_profiles(figure, maps, profiles, worst, height)
     return figure
 
 
-def _worst(seams, profiles):
-    """Number, from 1, of each edge of the last mosaic that has profiles, by its index."""
-    found = {}
-    for profile in profiles:
-        if profile.mosaic == seams.mosaic:
-            found.setdefault(profile.edge, len(found) + 1)
-    return found
-
-
 def _heading(maps):
-    last = maps[-1]
-    words = {
-        "no_seam": "No seam is in the picture.",
-        "faint": "A faint seam is in the picture.",
-        "visible": "Seams are visible in the picture.",
-        "unknown": "Whether there are seams in the picture is not known.",
-    }
-    text = f"{words[last.picture]}\n{len(last.edges)} edges of footprints"
-    if last.worst is not None:
-        step, error = largest_step(last.edges[last.worst])
-        text += f"; worst: {step:+.3g} ± {error:.2g} adu, {last.edges[last.worst].contrast:.2g} × noise and sky"
-    return text
+    return textwrap.fill(f"{seam_sentence(maps[-1])} {len(maps[-1].edges)} edges of footprints.", 78)
 
 
 def _draw_mosaic(axes, seams, backdrop):
@@ -161,18 +151,19 @@ def _draw_edges(axes, seams, limits, worst):
     from matplotlib.collections import LineCollection
 
     colours = colormaps[_COLOURS]
+    many = len(seams.edges) > _MANY
     for look in ("unknown", "none", "noise", "faint", "visible"):
         edges = [edge for edge in seams.edges if edge.look == look]
-        lines, width = [_ends(edge) for edge in edges], _WIDTHS[look]
+        lines, width = [_ends(edge) for edge in edges], _WIDTHS[look] * (_THINNER if many else 1)
         if look in ("faint", "visible"):
             # Dark around it, so that pale colours show on a bright sky too.
-            axes.add_collection(LineCollection(lines, colors=INK, linewidths=width + 1.4, capstyle="butt"))
+            axes.add_collection(LineCollection(lines, colors=INK, linewidths=width + 1.2, capstyle="butt"))
             steps = [colours(limits(_in_noise(edge))) for edge in edges]
             axes.add_collection(LineCollection(lines, colors=steps, linewidths=width, capstyle="butt"))
         elif lines:
             style = {"noise": (0, (1, 2)), "unknown": (0, (6, 6))}.get(look, "solid")
-            own = {"colors": _QUIET, "linewidths": width, "linestyles": [style], "alpha": 0.55 if len(lines) > 150 else 0.8}
-            axes.add_collection(LineCollection(lines, **own))
+            own = {"linewidths": width, "linestyles": [style], "alpha": 0.6 if many else 0.8}
+            axes.add_collection(LineCollection(lines, colors=_QUIET, **own))
     taken = []
     for index, number in worst.items():
         x, y = _free(seams.edges[index], taken, axes)
@@ -213,15 +204,13 @@ def _draw_bar(figure, limits, low, height):
     finish_ticks(bar)
     bar.set_title("step, inside − outside, × noise", fontsize=SMALL, loc="left", pad=3, **TEXT)
     styles = {"visible": "solid", "faint": "solid", "noise": (0, (1, 2)), "none": "solid"}
-    lines = [
-        Line2D([], [], color=INK if look in ("visible", "faint") else "#909090", linewidth=_WIDTHS[look], linestyle=style)
-        for look, style in styles.items()
-    ]
+    inks = {look: INK if look in ("visible", "faint") else "#909090" for look in styles}
+    lines = [Line2D([], [], color=inks[k], linewidth=_WIDTHS[k], linestyle=style) for k, style in styles.items()]
     figure.legend(
         lines,
         [_LOOKS[look] for look in styles],
         loc="upper left",
-        bbox_to_anchor=((_LEFT + 0.44 * _PANEL) / WIDTH, low + 3.2 * height),
+        bbox_to_anchor=((_LEFT + 0.44 * _PANEL) / WIDTH, low + 2.6 * height),
         ncols=2,
         frameon=False,
         prop={"family": FONT, "size": SMALL},
@@ -242,7 +231,8 @@ def _draw_profiles(figure, maps, profiles, worst, height):
         box = ((left + place * (width + gap)) / WIDTH, 0.4 / height, width / WIDTH, _PROFILE / height)
         axes = figure.add_axes(box)
         axes.axvline(0, color="#909090", linewidth=0.8)
-        for profile in _of(index, maps[-1], profiles):
+        axes.set_xlim(-_REACH, _REACH)
+        for profile in (own for own in profiles if own.last == index):
             colour = _STAGES[stages.index(profile.mosaic) % len(_STAGES)]
             axes.errorbar(
                 profile.distance, profile.value, profile.error, fmt=".-", color=colour, markersize=3, linewidth=0.9
@@ -262,18 +252,6 @@ def _draw_profiles(figure, maps, profiles, worst, height):
             own = TEXT | {"color": _STAGES[place % len(_STAGES)]}
             at = (left + 2.45 + place * 0.85) / WIDTH
             figure.text(at, 0.02 / height, _NAMES.get(name, name), fontsize=SMALL, **own)
-
-
-def _of(index, last, profiles):
-    """The profiles across an edge of the last mosaic: they follow one another, its own comes last."""
-    found = []
-    for profile in profiles:
-        found.append(profile)
-        if profile.mosaic == last.mosaic:
-            if profile.edge == index:
-                return found
-            found = []
-    return []
 
 
 def _whose(edge):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 
 import numpy as np
 from astropy.table import Table
@@ -27,6 +28,12 @@ _DESCRIPTIONS = {
     "look": "visible, faint, noise (nothing but the noise changes), none, or unknown",
 }
 _UNITS = {"x": "pix", "y": "pix", "length": "pix", "noise_inside": "adu", "noise_outside": "adu"}
+_SENTENCES = {
+    "no_seam": "No seam is in the picture.",
+    "faint": "A faint seam is in the picture.",
+    "visible": "A seam is visible in the picture.",
+    "unknown": "Whether there is a seam in the picture cannot be told.",
+}
 _NUMBERS = {"step": "inside - outside", "error": "standard error of the step", "expected": "step that is predicted"}
 
 
@@ -53,6 +60,33 @@ def seam_line(seams):
         f"{text} worst={largest_step(edge)[0]:.6g} unit=adu contrast={edge.contrast:.6g} visible={seams.visible:.6g} "
         f"worst_idx={tile} x={edge.x:.0f} y={edge.y:.0f}"
     )
+
+
+def seam_sentence(seams):
+    """What a mosaic looks like, for people: one sentence or two.
+
+    Parameters
+    ----------
+    seams : SeamMap
+
+    Returns
+    -------
+    str
+    """
+    text = _SENTENCES[seams.picture]
+    if seams.worst is None:
+        return text
+    edge = seams.edges[seams.worst]
+    step, error = largest_step(edge)
+    whose = "an edge of no known tile" if edge.tile is None else f"the edge of tile {edge.tile}"
+    where = f"{whose} at x={edge.x:.0f}, y={edge.y:.0f}"
+    size = f"{step:+.3g} ± {error:.2g} adu, {edge.contrast:.2g} times noise and structure of the sky"
+    return f"{text} The largest step, {size}, is at {where}."
+
+
+def seam_dict(seams):
+    """A `SeamMap` as plain objects for JSON, as `twopass_report.json` has it."""
+    return asdict(seams)
 
 
 def largest_step(edge):

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .strips import Strips
-
 _HUBER = 1.345
 _NONE = 1e-6
 _MAD = 1.4826
@@ -119,7 +117,9 @@ def along(steps, gain):
         mean = np.sum(robust * steps, axis=-1) / np.maximum(robust.sum(axis=-1), np.finfo(float).tiny)
     influence = robust * (steps - mean[..., np.newaxis])
     # Neighbouring columns have a star, or a knot of nebulosity, in common.
-    square = np.sum(influence**2, axis=-1) + 2 * np.maximum(np.sum(influence[..., 1:] * influence[..., :-1], axis=-1), 0)
+    square = np.sum(influence**2, axis=-1) + 2 * np.maximum(
+        np.sum(influence[..., 1:] * influence[..., :-1], axis=-1), 0
+    )
     count, total = known.sum(axis=-1), weight.sum(axis=-1)
     inner = np.maximum(np.sum(weight * (far <= _HUBER), axis=-1), 0.3 * total)
     enough = count >= _FEWEST_COLUMNS

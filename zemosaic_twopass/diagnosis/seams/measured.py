@@ -124,37 +124,38 @@ class _ByTiles:
         step, error = along(steps, gain)
         error = np.hypot(error, self.floor)
         noise = _noise(self.strips, picture.noise / scale[:, np.newaxis, np.newaxis])
-        return _measured(picture.name, self.stretches, (step, error), noise, _structure(shown), (self.strips, level, spread))
+        across = self.strips, level, spread
+        return _measured(picture.name, self.stretches, (step, error), noise, _structure(shown), across)
 
 
-def seams_alone(picture, pixels, regions):
-    """The steps at all edges in one mosaic by itself.
+def seams_alone(pictures, regions):
+    """The steps at all edges in mosaics, each by itself.
 
     Its noise and its sky stay in what is measured: the error is made larger until steps that are measured beside the
     edges, where none are, scatter as it says.
 
     Parameters
     ----------
-    picture : Picture
-    pixels : array_like, shape (H, W, C)
-        The mosaic that it was made of.
+    pictures : iterable of (Picture, array_like of shape (H, W, C))
+        Mosaics on one grid, each with the pixels that it was made of; taken one at a time.
     regions : Regions
         By footprints or by a coverage map.
 
     Returns
     -------
     Seams
-        One map.
+        Steps in the mosaics' own adu.
     """
+    stretches, found = stretches_of(regions), []
     with np.errstate(all="ignore"):
-        stretches = stretches_of(regions)
-        strips, shown = pixel_strips(stretches, regions, pixels)
-        bent = Filters.of(strips, bent=True)
-        step, error = along(bent.read(shown), bent.gain)
-        error = error * _enlarged(stretches, regions, pixels)
-        noise = _noise(strips, picture.noise)
-        across = (strips, *profiles(shown))
-        return _together([_measured(picture.name, stretches, (step, error), noise, _structure(shown), across)])
+        for picture, pixels in pictures:
+            strips, shown = pixel_strips(stretches, regions, pixels)
+            bent = Filters.of(strips, bent=True)
+            step, error = along(bent.read(shown), bent.gain)
+            error = error * _enlarged(stretches, regions, pixels)
+            noise, across = _noise(strips, picture.noise), (strips, *profiles(shown))
+            found.append(_measured(picture.name, stretches, (step, error), noise, _structure(shown), across))
+    return _together(found)
 
 
 def _enlarged(stretches, regions, pixels):
@@ -220,18 +221,30 @@ def _measured(name, stretches, steps, noise, structure, across):
 
 def _together(found):
     """Maps, and profiles across the worst edges of the last and at the same places in the others."""
-    last = found[-1].map
-    profiles = []
-    for index in last.worst_first()[:_PROFILES]:
-        edge = last.edges[index]
+    if not found:
+        return Seams((), ())
+    last, profiles = found[-1].map, []
+    for edge, index in _worst(last):
         for one in found:
             own = _same(one.map.edges, edge)
             if own is not None:
-                channel = found[-1].channel[index]
-                level = one.level[own, channel]
-                centred = level - middle(level)
-                profiles.append(Profile(one.map.mosaic, own, int(channel), one.distance[own], centred, one.error[own, channel]))
+                channel = int(found[-1].channel[index])
+                level = one.level[own, channel] - middle(one.level[own, channel])
+                across = one.distance[own], level, one.error[own, channel]
+                profiles.append(Profile(one.map.mosaic, own, index, channel, *across))
     return Seams(tuple(one.map for one in found), tuple(profiles))
+
+
+def _worst(seams):
+    """(Edge, index) of the worst five that do not lie beside each other, as two edges of one sliver do."""
+    found = []
+    for index in seams.worst_first():
+        edge = seams.edges[index]
+        if all(np.hypot(edge.x - other.x, edge.y - other.y) > _BESIDE for other, _ in found):
+            found.append((edge, index))
+        if len(found) == _PROFILES:
+            break
+    return found
 
 
 def _same(edges, edge):

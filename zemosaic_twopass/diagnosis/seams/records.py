@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# What a picture looks like.
+PICTURES = ("no_seam", "faint", "visible", "unknown")
 # In units of noise and structure: what somebody finds who looks for it, and what everybody sees.
 FAINT = 0.5
 VISIBLE = 1.0
@@ -58,7 +60,9 @@ class Edge:
     @property
     def sigma(self):
         """Errors in the step of the channel that has most; NaN where there is none."""
-        return max((abs(step) / error for step, error in zip(self.step, self.error, strict=True) if error > 0), default=np.nan)
+        return max(
+            (abs(step) / error for step, error in zip(self.step, self.error, strict=True) if error > 0), default=np.nan
+        )
 
     @property
     def weight(self):
@@ -151,6 +155,8 @@ class Profile:
     mosaic : str
     edge : int
         Its index in the `SeamMap`.
+    last : int
+        Index of the edge at the same place in the last mosaic.
     channel : int
     distance : ndarray, shape (n,)
         From the edge in pixels, negative inside.
@@ -160,6 +166,7 @@ class Profile:
 
     mosaic: str
     edge: int
+    last: int
     channel: int
     distance: np.ndarray
     value: np.ndarray
