@@ -10,7 +10,7 @@ from .fit import RAMPS, Filters, along, middle, profiles, ramps_of
 from .records import Edge, Profile, SeamMap
 from .regions import Regions
 from .sky import excess, matched, sky_of
-from .stretches import stretches_of
+from .stretches import Stretches, stretches_of
 from .strips import BLOCK, Strips, pixel_strips
 
 _MAD = 1.4826
@@ -89,8 +89,10 @@ def seams_with_tiles(pictures, tiles, corrected):
             key = None if picture.part is None or np.all(picture.part >= 1) else id(picture)
             if key not in geometry:
                 regions = Regions.of_footprints(footprints, shape, BLOCK, key and picture.part)
-                geometry[key] = _ByTiles.of(regions, footprints, corrected, sky, depth)
-            found.append(geometry[key].measure(picture))
+                stretches = stretches_of(regions)
+                strips = Strips.of_blocks(stretches, regions)
+                geometry[key] = len(stretches) and _ByTiles.of(stretches, strips, (footprints, corrected, sky, depth))
+            found.append(geometry[key].measure(picture) if geometry[key] else _without_edges(picture))
     return _together(found)
 
 
@@ -98,18 +100,17 @@ def seams_with_tiles(pictures, tiles, corrected):
 class _ByTiles:
     """The edges of tiles, and the sky in the strips along them."""
 
-    stretches: object
+    stretches: Stretches
     strips: Strips
     step: Filters
     sky: np.ndarray
     floor: np.ndarray
 
     @classmethod
-    def of(cls, regions, footprints, corrected, sky, depth):
-        stretches = stretches_of(regions)
-        strips = Strips.of_blocks(stretches, regions)
+    def of(cls, stretches, strips, sky):
+        """From at least one stretch, and the sky as `excess` takes it."""
         step = Filters.of(strips, bent=False)
-        return cls(stretches, strips, step, sky, excess(stretches, strips, step, (footprints, corrected, sky, depth)))
+        return cls(stretches, strips, step, sky[2], excess(stretches, strips, step, sky))
 
     def measure(self, picture):
         value, scale = matched(picture.value, self.sky)
@@ -149,6 +150,9 @@ def seams_alone(pictures, regions):
     stretches, found = stretches_of(regions), []
     with np.errstate(all="ignore"):
         for picture, pixels in pictures:
+            if not len(stretches):
+                found.append(_without_edges(picture))
+                continue
             strips, shown = pixel_strips(stretches, regions, pixels)
             bent = Filters.of(strips, bent=True)
             step, error = along(bent.read(shown), bent.gain)
@@ -156,6 +160,10 @@ def seams_alone(pictures, regions):
             noise, across = _noise(strips, picture.noise), (strips, *profiles(shown))
             found.append(_measured(picture.name, stretches, (step, error), noise, _structure(shown), across))
     return _together(found)
+
+
+def _without_edges(picture):
+    return _Measured(SeamMap.of(picture.name, (), len(picture.value)), *(np.zeros(0) for _ in range(4)))
 
 
 def _enlarged(stretches, regions, pixels):
@@ -196,9 +204,9 @@ def _structure(shown):
 def _measured(name, stretches, steps, noise, structure, across):
     """A `_Measured` of one mosaic."""
     step, error = steps
-    scale = np.hypot(np.sqrt(np.nanmean(noise**2, axis=0)) if len(step) else noise[0], structure)
+    scale = np.sqrt(np.mean(noise**2, axis=0) + structure**2)
     contrast = np.where(np.isfinite(step) & (scale > 0), np.abs(step) / scale, np.nan)
-    channel = np.argmax(np.nan_to_num(contrast, nan=-1.0), axis=1) if len(step) else np.zeros(0, dtype=int)
+    channel = np.argmax(np.nan_to_num(contrast, nan=-1.0), axis=1)
     edges = [
         Edge(
             stretches.tile[index],

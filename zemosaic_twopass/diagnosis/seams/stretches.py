@@ -190,7 +190,8 @@ def _cut(points, run, regions):
 def _framed(points, group):
     """Groups numbered from 0; of each its normal, and how far along its tangent each point lies."""
     names, group = np.unique(group, return_inverse=True)
-    normal = np.column_stack([np.bincount(group, points[name], len(names)) for name in ("right", "down")])
+    across = [np.bincount(group, points[name], len(names)) for name in ("right", "down")]
+    normal = np.column_stack(across).astype(float)
     normal /= np.maximum(np.hypot(*normal.T), 1e-9)[:, np.newaxis]
     along = normal[group, 0] * points["y"] - normal[group, 1] * points["x"]
     return group, (normal, along)
