@@ -28,6 +28,8 @@ _QUIET = "#d8d8d8"
 _STAGES = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 _SKY = 0.25
 _REACH = 68
+# Of a stage's name below the profiles: letters at most, and the width of one in inches.
+_NAMED, _LETTER = 22, 0.068
 _NAMES = {"first_pass": "first pass", "second_pass": "second pass", "merged": "merged", "final": "final"}
 _LOOKS = {
     "visible": "visible",
@@ -247,11 +249,11 @@ def _draw_profiles(figure, maps, profiles, worst, height):
         axes.yaxis.set_tick_params(labelleft=axes is panels[0])
     panels[0].set_ylabel("adu", fontsize=SMALL, labelpad=1, **TEXT)
     figure.text(left / WIDTH, 0.02 / height, "pixels from the edge; left of it is inside", fontsize=SMALL, **TEXT)
-    if len(stages) > 1:
-        for place, name in enumerate(stages):
-            own = TEXT | {"color": _STAGES[place % len(_STAGES)]}
-            at = (left + 2.45 + place * 0.85) / WIDTH
-            figure.text(at, 0.02 / height, _NAMES.get(name, name), fontsize=SMALL, **own)
+    at = left + 2.45
+    for place, stage in enumerate(stages if len(stages) > 1 else ()):
+        own, name = TEXT | {"color": _STAGES[place % len(_STAGES)]}, _NAMES.get(stage, stage)[:_NAMED]
+        figure.text(at / WIDTH, 0.02 / height, name, fontsize=SMALL, **own)
+        at += _LETTER * len(name) + 0.12
 
 
 def _whose(edge):

@@ -12,13 +12,14 @@ import numpy as np
 
 _HUBER = 1.345
 _NONE = 1e-6
+_EXACT = 1e-4
 _MAD = 1.4826
 _ROUNDS = 6
 # A side has a slope of its own from as many cells on.
 _SLOPED = 4
 _FEWEST_COLUMNS = 5
 # By so many columns is the scatter of a stretch taken for at least what is usual.
-_PRIOR = 6
+_PRIOR = 3
 # Where a ramp in place of a step begins and ends, in pixels from the edge, negative inside.
 RAMPS = (0.0, 0.0), (-10.0, 0.0), (-20.0, 0.0), (-30.0, 0.0), (-6.0, 6.0), (-15.0, 15.0)
 # A ramp must be better than a step by so much of the deviance.
@@ -102,8 +103,8 @@ def along(steps, gain):
     Returns
     -------
     step, error : ndarray, shape (n, C)
-        A Huber mean, and its error by the scatter of the columns and of those next to each other, and where that is
-        small by chance, of the other stretches; NaN where fewer than five columns can be read.
+        A Huber mean, and its error by the scatter of the columns and, where that is small by chance, of the other
+        stretches; NaN where fewer than five columns can be read.
     """
     known = np.isfinite(steps)
     weight = np.where(known, 1 / gain[:, np.newaxis], 0.0)
@@ -116,10 +117,7 @@ def along(steps, gain):
         robust = weight * np.minimum(1.0, _HUBER / np.maximum(far, _HUBER))
         mean = np.sum(robust * steps, axis=-1) / np.maximum(robust.sum(axis=-1), np.finfo(float).tiny)
     influence = robust * (steps - mean[..., np.newaxis])
-    # Neighbouring columns have a star, or a knot of nebulosity, in common.
-    square = np.sum(influence**2, axis=-1) + 2 * np.maximum(
-        np.sum(influence[..., 1:] * influence[..., :-1], axis=-1), 0
-    )
+    square = np.sum(influence**2, axis=-1)
     count, total = known.sum(axis=-1), weight.sum(axis=-1)
     inner = np.maximum(np.sum(weight * (far <= _HUBER), axis=-1), 0.3 * total)
     enough = count >= _FEWEST_COLUMNS
@@ -154,7 +152,10 @@ def ramps_of(level, error, strips):
     known = np.isfinite(level).all(axis=1) & np.isfinite(distance)
     distance = np.nan_to_num(distance)
     # One unit for all cells of an edge, for of few columns the scatter is itself uncertain.
-    unit = np.maximum(middle(np.where(np.isfinite(level), error, np.nan)), np.finfo(float).tiny)
+    unit = middle(np.where(np.isfinite(level), error, np.nan))
+    # Of a mean of the very tiles no noise is left.
+    exact = _EXACT * np.max(np.abs(np.nan_to_num(level)), axis=-1, initial=0.0)
+    unit = np.maximum(unit, exact + np.finfo(np.float32).tiny)
     level = np.where(known[:, np.newaxis], level / unit[..., np.newaxis], 0.0)
     left = []
     for ramp in RAMPS:

@@ -13,6 +13,8 @@ _CLIP = 5.0
 _MOST = 10_000
 # The median of a squared Gaussian.
 _MEDIAN_SQUARE = 0.4549
+# Standard deviation of the variance that is taken from it, in units of the variance, times the root of the number.
+_CHANCE = 2.33
 
 
 def sky_of(footprints, corrected, shape, channels):
@@ -112,9 +114,13 @@ def excess(stretches, strips, filters, sky):
         steps[chosen] = np.moveaxis(off, 0, 1)
     steps[np.broadcast_to(~np.isfinite(filters.gain)[:, np.newaxis], steps.shape)] = np.nan
     step, error = along(steps, filters.gain)
-    found = []
+    found = np.zeros(len(mean))
     for channel in range(len(mean)):
         known = np.isfinite(step[:, channel]) & np.isfinite(error[:, channel])
-        square = np.median(step[known, channel] ** 2) / _MEDIAN_SQUARE if known.any() else 0.0
-        found.append(square - np.median(error[known, channel] ** 2) if known.any() else 0.0)
-    return np.sqrt(np.maximum(found, 0.0))
+        if known.any():
+            square = np.median(step[known, channel] ** 2) / _MEDIAN_SQUARE
+            usual = np.median(error[known, channel] ** 2)
+            # More than chance makes of so few.
+            if square > usual * (1 + _CHANCE / np.sqrt(known.sum())):
+                found[channel] = square - usual
+    return np.sqrt(found)
