@@ -50,7 +50,8 @@ def seam_line(seams):
         One line, ASCII; numbers NaN where there is nothing.
     """
     name = seams.mosaic.encode("ascii", "backslashreplace").decode()
-    rms = np.sqrt(np.mean(np.square(seams.rms)))
+    known = [value for value in seams.rms if np.isfinite(value)]
+    rms = np.sqrt(np.mean(np.square(known))) if known else np.nan
     text = f"[TwoPassSeam] mosaic={name} edges={len(seams.edges)} rms={rms:.6g}"
     if seams.worst is None:
         return f"{text} worst=nan unit=adu contrast=nan visible=nan worst_idx={MISSING}"

@@ -13,8 +13,8 @@ _CLIP = 5.0
 _MOST = 10_000
 # The median of a squared Gaussian.
 _MEDIAN_SQUARE = 0.4549
-# Standard deviation of the variance that is taken from it, in units of the variance, times the root of the number.
-_CHANCE = 2.33
+# Two standard deviations of the variance that is taken from it, in units of it, times the root of the number.
+_CHANCE = 4.7
 
 
 def sky_of(footprints, corrected, shape, channels):
