@@ -17,8 +17,8 @@ import numpy as np
 import zemosaic_instrument
 import zemosaic_twopass
 
-# Never on the pipeline's path: what works without a call and reads tiles from disk, the demo, the command, the reader of
-# reports; and the arithmetic of our own worker.
+# Never on the pipeline's path: what works without a call or reads tiles from disk, the demo, the command, the reader
+# of reports; and the arithmetic of our own worker.
 ELSEWHERE = (
     "offline",
     "synthetic",

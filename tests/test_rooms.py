@@ -17,6 +17,7 @@ INNER_FOUNDATIONS = ("kinds", "terms", "finding", "gains")
 TESTS = ("contract", "registration", "photometry", "closure")
 ARROWS = {
     **dict.fromkeys((*INNER_FOUNDATIONS, *TESTS), ()),
+    "seams": (),
     "comparison": ("registration", "photometry"),
     "held_out": ("photometry", "comparison"),
     "acceptance": ("registration", "photometry", "comparison", "held_out"),

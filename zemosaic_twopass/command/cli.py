@@ -28,6 +28,7 @@ from .options import read_options
 from .passes import SEED, first_pass_of, load_tiles, workers_of
 from .repair import repair_command
 from .replay import replay_command
+from .seams import seams_command
 from .tile_paths import tile_paths
 from .verify import verify_command
 
@@ -51,7 +52,7 @@ def main(argv=None):
     try:
         if command is _exec:
             return _exec(options)
-        if "tiles" in options:
+        if getattr(options, "tiles", None):
             options.tiles = tile_paths(options.tiles, getattr(options, "mosaic", None))
         with console(options.json):
             return command(options)
@@ -156,4 +157,5 @@ _COMMANDS = {
     "compare": _compare,
     "replay": replay_command,
     "repair": repair_command,
+    "seams": seams_command,
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..diagnosis.kinds import VERDICTS
+from ..diagnosis.seams import PICTURES
 from ..offline.workers import OURS
 from ..synthetic.faults import FAULTS, PIPELINE_FAULTS, Fault
 from .execute import split_command
@@ -61,6 +62,7 @@ def _parser():
         command.add_argument("--seed", type=int, default=1, help="of the synthetic sky (default: 1)")
     _add_replay(commands)
     _add_repair(commands)
+    _add_seams(commands)
     _add_exec(commands)
     return parser
 
@@ -112,6 +114,16 @@ def _add_repair(commands):
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the copies go")
     command.add_argument("--all", action="store_true", help="take out all that was fitted, be it significant or not")
     _add_dask(command)
+
+
+def _add_seams(commands):
+    command = _command(commands, "seams", "the steps in finished mosaics where footprints end")
+    command.add_argument("mosaics", nargs="+", type=Path, metavar="MOSAIC.fits", help="linear, of any program")
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--coverage", type=Path, metavar="MAP.fits", help="how many tiles cover each pixel")
+    where.add_argument("--tiles", nargs="+", type=Path, metavar="TILE.fits", help="what the mosaics were made of")
+    command.add_argument("--out", type=Path, metavar="DIR", help="where table and picture go")
+    command.add_argument("--fail-on", choices=PICTURES, metavar="PICTURE", help="exit 1 if a mosaic looks so")
 
 
 def _add_dask(command):

@@ -1,0 +1,87 @@
+"""A mosaic reduced to what its edges are measured by: means and noise of blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...tiles.grid import block_mean
+from ...tiles.planes import channels_last
+from .strips import BLOCK
+
+# Noise is the same over a few pixels after an interpolation: neighbours would show too little of it.
+_LAG = BLOCK // 2
+_EVERY = 4
+_BAND = 64 * BLOCK
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A mosaic in blocks of 8 × 8 pixels; its pixels are let go of.
+
+    Attributes
+    ----------
+    name : str
+        As `SeamMap.mosaic`.
+    value : ndarray, shape (C, h, w)
+        Means of the blocks in adu; NaN where less than half of a block is known.
+    noise : ndarray, shape (C, h, w)
+        Standard deviation of a pixel by differences of pixels 4 px apart, in adu; NaN where a pixel is missing.
+    part : ndarray, shape (h, w), or None
+        How much of each block the second pass has in a merged mosaic.
+    """
+
+    name: str
+    value: np.ndarray
+    noise: np.ndarray
+    part: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, name, pixels, coverage=None, part=None):
+        """Reduce a mosaic.
+
+        Parameters
+        ----------
+        name : str
+        pixels : array_like, shape (H, W) or (H, W, C)
+            Linear, of any real dtype; read in bands. NaN where there is nothing.
+        coverage : array_like, shape (H, W), optional
+            Where it is not positive there is nothing.
+        part : array_like, shape (H, W), bool, optional
+            The pixels of a merged mosaic that are the second pass's.
+
+        Returns
+        -------
+        Picture
+
+        Raises
+        ------
+        ValueError
+            If coverage or part have another shape than the mosaic.
+        """
+        planes = channels_last(pixels)
+        for what, other in (("coverage", coverage), ("part", part)):
+            if other is not None and np.shape(other) != planes.shape[:2]:
+                raise ValueError(f"{what} shape {np.shape(other)} != mosaic shape {planes.shape[:2]}")
+        value, noise = [], []
+        for channel in range(planes.shape[2]):
+            plane = np.asarray(planes[..., channel], dtype=np.float32)
+            value.append(block_mean(plane, BLOCK, coverage))
+            noise.append(_noise(plane))
+        part = None if part is None else block_mean(np.asarray(part, dtype=np.float32), BLOCK)
+        return cls(name, np.stack(value), np.stack(noise), part)
+
+
+def _noise(plane):
+    """Noise of each block of a plane, from the mean difference of pixels half a block apart."""
+    down, across = (n // BLOCK for n in plane.shape)
+    found = np.full((down, across), np.nan)
+    for top in range(0, down * BLOCK, _BAND):
+        band = np.asarray(plane[top : min(top + _BAND, down * BLOCK) : _EVERY, : across * BLOCK], dtype=np.float32)
+        band = band.reshape(-1, BLOCK // _EVERY, across, BLOCK)
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(band[..., _LAG:] - band[..., :_LAG])
+        # Of Gaussian noise the mean difference is 2 / sqrt(pi) of it.
+        found[top // BLOCK :][: len(apart)] = apart.mean(axis=(1, 3)) * (np.sqrt(np.pi) / 2)
+    return found

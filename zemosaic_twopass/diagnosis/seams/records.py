@@ -1,0 +1,174 @@
+"""What is found at the edges of footprints: one record an edge, one a mosaic, and what lies across an edge."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+# What a picture looks like.
+PICTURES = ("no_seam", "faint", "visible", "unknown")
+# In units of noise and structure: what somebody finds who looks for it, and what everybody sees.
+FAINT = 0.5
+VISIBLE = 1.0
+# So many errors must be in a step for it to be one.
+SURE = 5.0
+# Noise on one side over that on the other from which an edge is seen without a step.
+_UNEVEN = 1.25
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A stretch of an edge of a footprint, with the same tiles on either side all along.
+
+    Attributes
+    ----------
+    tile : int or None
+        Whose footprint ends there. None where no tile's does: an edge of the second pass's part in the merge, or one
+        that only a coverage map tells of.
+    neighbours : tuple of int
+        The other tiles there.
+    x, y : float
+        Its middle, in pixels of the mosaic from 0.
+    normal : (float, float)
+        Unit vector (x, y) across it, out of the tile; towards the lower coverage where there is none.
+    length : float
+        In pixels.
+    step, error : tuple of float
+        Inside − outside in adu, one a channel, and its standard error; NaN where it cannot be told.
+    noise : (float, float)
+        Standard deviation of a pixel inside and outside in adu, mean of the channels.
+    contrast : float
+        The largest |step| over noise and local structure of the sky, of all channels; NaN where there is no step.
+    expected : tuple of float or None
+        What tiles, gains and matching predict, in adu; None where that is not known.
+    """
+
+    tile: int | None
+    neighbours: tuple[int, ...]
+    x: float
+    y: float
+    normal: tuple[float, float]
+    length: float
+    step: tuple[float, ...]
+    error: tuple[float, ...]
+    noise: tuple[float, float]
+    contrast: float
+    expected: tuple[float, ...] | None = None
+
+    @property
+    def sigma(self):
+        """Errors in the step of the channel that has most; NaN where there is none."""
+        return max(
+            (abs(step) / error for step, error in zip(self.step, self.error, strict=True) if error > 0), default=np.nan
+        )
+
+    @property
+    def weight(self):
+        """The contrast, less where the step is not sure; -1 where nothing is known."""
+        return -1.0 if math.isnan(self.contrast) else self.contrast * min(1.0, self.sigma / SURE)
+
+    @property
+    def look(self):
+        """How it looks: "visible", "faint", "noise" (nothing but the noise changes), "none", or "unknown"."""
+        if math.isnan(self.contrast):
+            return "unknown"
+        if self.sigma >= SURE and self.contrast >= FAINT:
+            return "visible" if self.contrast >= VISIBLE else "faint"
+        inside, outside = self.noise
+        return "noise" if max(inside, outside) > _UNEVEN * min(inside, outside) else "none"
+
+
+@dataclass(frozen=True)
+class SeamMap:
+    """The edges in one mosaic.
+
+    Attributes
+    ----------
+    mosaic : str
+        "first_pass", "second_pass", "merged", "final", or the name of a file.
+    edges : tuple of Edge
+    rms : tuple of float
+        Root mean square of the steps in adu, one a channel, by length, the errors taken out; NaN without edges.
+    worst : int or None
+        Index of the edge with the largest contrast; one of a step that is not sure counts for less. None where
+        nothing is known of any edge.
+    visible : float
+        Share of the length that is visible; NaN where nothing could be told.
+    """
+
+    mosaic: str
+    edges: tuple[Edge, ...]
+    rms: tuple[float, ...]
+    worst: int | None
+    visible: float
+
+    @classmethod
+    def of(cls, mosaic, edges, channels):
+        """Score the edges of a mosaic of so many channels."""
+        edges = tuple(edges)
+        looks = [edge.look for edge in edges]
+        told = [edge for edge, look in zip(edges, looks, strict=True) if look != "unknown"]
+        if not told:
+            return cls(mosaic, edges, (np.nan,) * channels, None, np.nan)
+        length = np.array([edge.length for edge in told])
+        step, error = (np.array([getattr(edge, name) for edge in told]) for name in ("step", "error"))
+        weight = np.where(np.isfinite(step), length[:, np.newaxis], 0.0)
+        total = weight.sum(axis=0)
+        square = np.nansum(weight * (step**2 - error**2), axis=0) / np.where(total > 0, total, np.nan)
+        visible = sum(edge.length for edge, look in zip(edges, looks, strict=True) if look == "visible") / length.sum()
+        worst = max(range(len(edges)), key=lambda index: edges[index].weight)
+        return cls(mosaic, edges, tuple(np.sqrt(np.maximum(square, 0.0)).tolist()), worst, float(visible))
+
+    def worst_first(self):
+        """Indices of the edges of which something is known, by `Edge.weight`."""
+        known = [index for index, edge in enumerate(self.edges) if edge.weight >= 0]
+        return sorted(known, key=lambda index: -self.edges[index].weight)
+
+    @property
+    def picture(self):
+        """`no_seam`, `faint`, `visible`; `unknown` where along most of the length a seam would not be told."""
+        looks = {edge.look for edge in self.edges}
+        for look in ("visible", "faint"):
+            if look in looks:
+                return look
+        length = sum(edge.length for edge in self.edges)
+        blind = sum(edge.length for edge in self.edges if not _tells(edge))
+        return "unknown" if 2 * blind >= length else "no_seam"
+
+
+def _tells(edge):
+    """Whether a step of the noise would have been told from none."""
+    if edge.look == "unknown":
+        return False
+    # Noise and structure together, from contrast and step; without a step, the noise alone.
+    scale = np.hypot(*edge.noise) / np.sqrt(2)
+    return SURE * np.nanmedian(edge.error) < VISIBLE * max(scale, np.finfo(float).tiny)
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """What lies across an edge, in the channel with the largest contrast.
+
+    Attributes
+    ----------
+    mosaic : str
+    edge : int
+        Its index in the `SeamMap`.
+    last : int
+        Index of the edge at the same place in the last mosaic.
+    channel : int
+    distance : ndarray, shape (n,)
+        From the edge in pixels, negative inside.
+    value, error : ndarray, shape (n,)
+        Medians along the edge in adu, less their median, and their standard errors; NaN where nothing is known.
+    """
+
+    mosaic: str
+    edge: int
+    last: int
+    channel: int
+    distance: np.ndarray
+    value: np.ndarray
+    error: np.ndarray

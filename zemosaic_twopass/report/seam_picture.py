@@ -1,0 +1,260 @@
+"""The picture of the seams: mosaics in grey as people stretch them, edges by the step, profiles across the worst."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..files import whole_file
+from ..tiles.grid import block_mean
+from .seams import largest_step, seam_sentence
+from .style import FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finish_ticks, new_figure, save, silent_fonts
+
+SEAMS_PICTURE = "twopass_seams.png"
+# Pixels of the longer side of what is kept of a mosaic to be drawn.
+_SHOWN = 1000
+# In inches.
+_PANEL, _LEFT, _TITLE, _TOP, _BOTTOM, _GAP = 5.3, 0.12, 0.24, 0.5, 0.62, 0.1
+_PROFILE = 1.05
+_COLOURS = "RdBu_r"
+_RANGE = 2.0
+_WIDTHS = {"visible": 2.8, "faint": 1.8, "noise": 0.9, "none": 0.7, "unknown": 0.6}
+# Of that, where there are so many edges.
+_MANY, _THINNER = 150, 0.6
+# Of edges that nobody sees: light on a dark sky, and dotted where only the noise changes.
+_QUIET = "#d8d8d8"
+_STAGES = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+_SKY = 0.25
+_REACH = 68
+# Of a stage's name below the profiles: letters at most, and the width of one in inches.
+_NAMED, _LETTER = 22, 0.068
+_NAMES = {"first_pass": "first pass", "second_pass": "second pass", "merged": "merged", "final": "final"}
+_LOOKS = {
+    "visible": "visible",
+    "faint": "faint",
+    "noise": "nothing but the noise changes",
+    "none": "no step seen",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Backdrop:
+    """What is kept of a mosaic to be drawn.
+
+    Attributes
+    ----------
+    grey : ndarray, shape (h, w), float32
+        Mean of the channels of blocks; NaN where there is nothing.
+    step : int
+        Side of a block in pixels.
+    shape : tuple of int
+        (H, W) of the mosaic.
+    """
+
+    grey: np.ndarray
+    step: int
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, pixels):
+        """Reduce a mosaic, shape (H, W) or (H, W, C), to at most 1000 pixels a side."""
+        shape = np.shape(pixels)[:2]
+        step = max(1, -(-max(shape) // _SHOWN))
+        return cls(block_mean(pixels, step).astype(np.float32), step, tuple(shape))
+
+
+def write_seam_picture(maps, profiles, backdrops, path):
+    """Draw the seams of mosaics, a panel each, and write the picture as PNG, whole or not at all.
+
+    Parameters
+    ----------
+    maps : sequence of SeamMap
+    profiles : sequence of Profile
+    backdrops : sequence of Backdrop
+        One a map.
+    path : path-like
+        Overwritten.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    ModuleNotFoundError
+        Without matplotlib.
+    """
+    with silent_fonts():
+        figure = draw_seams(maps, profiles, backdrops)
+        with whole_file(path) as temporary:
+            save(figure, temporary)
+
+
+def draw_seams(maps, profiles, backdrops):
+    """The figure of `write_seam_picture`."""
+    from matplotlib.colors import Normalize
+
+    panels = [float(np.clip(_PANEL * b.shape[0] / b.shape[1], 0.8, 6.5)) for b in backdrops]
+    # Numbers, from 1, of the edges of the last mosaic that have profiles.
+    worst = {index: number for number, index in enumerate(dict.fromkeys(own.last for own in profiles), start=1)}
+    below = _PROFILE + _TITLE + 0.5 if worst else 0.0
+    height = _TOP + sum(panels) + len(maps) * (_TITLE + _GAP) + _BOTTOM + below
+    figure, limits = new_figure(height), Normalize(-_RANGE, _RANGE)
+    figure.text(0, 1, _heading(maps), va="top", fontsize=MEDIUM, **TEXT)
+    low = height - _TOP
+    for seams, backdrop, panel in zip(maps, backdrops, panels, strict=True):
+        low -= panel + _TITLE
+        axes = figure.add_axes((_LEFT / WIDTH, low / height, _PANEL / WIDTH, panel / height))
+        _draw_mosaic(axes, seams, backdrop)
+        _draw_edges(axes, seams, limits, worst if seams is maps[-1] else {})
+        low -= _GAP
+    _draw_bar(figure, limits, (low - 0.27) / height, 0.1 / height)
+    if worst:
+        _draw_profiles(figure, maps, profiles, worst, height)
+    return figure
+
+
+def _heading(maps):
+    return textwrap.fill(f"{seam_sentence(maps[-1])} {len(maps[-1].edges)} edges of footprints.", 78)
+
+
+def _draw_mosaic(axes, seams, backdrop):
+    rows, columns = backdrop.grey.shape
+    extent = (-0.5, columns * backdrop.step - 0.5, -0.5, rows * backdrop.step - 0.5)
+    axes.imshow(stretched(backdrop.grey), cmap="gray", vmin=0, vmax=1, origin="lower", extent=extent, aspect="auto")
+    axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
+    name = _NAMES.get(seams.mosaic, seams.mosaic)
+    axes.set_title(f"{name}: {seams.picture.replace('_', ' ')}", fontsize=MEDIUM, loc="left", pad=4, **TEXT)
+
+
+def stretched(grey):
+    """A linear image as people look at it, from 0 to 1: the sky at a quarter, by a midtones transfer function.
+
+    Black lies 2.8 deviations below the median, as screen stretches have it; where there is nothing it is white.
+    """
+    known = grey[np.isfinite(grey)]
+    if not known.size:
+        return np.ones_like(grey)
+    median = np.median(known)
+    spread = 1.4826 * np.median(np.abs(known - median))
+    black = median - 2.8 * spread
+    white = max(np.quantile(known, 0.9995), black + 10 * spread, black + np.finfo(np.float32).tiny)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        part = np.clip((grey - black) / (white - black), 0, 1)
+        sky = float(np.clip((median - black) / (white - black), 1e-6, 1 - 1e-6))
+        # The balance that brings the sky to where it is to be.
+        balance = sky * (1 - _SKY) / (sky * (1 - 2 * _SKY) + _SKY)
+        shown = (balance - 1) * part / ((2 * balance - 1) * part - balance)
+    return np.where(np.isfinite(grey), np.nan_to_num(shown), 1.0)
+
+
+def _draw_edges(axes, seams, limits, worst):
+    from matplotlib import colormaps
+    from matplotlib.collections import LineCollection
+
+    colours = colormaps[_COLOURS]
+    many = len(seams.edges) > _MANY
+    for look in ("unknown", "none", "noise", "faint", "visible"):
+        edges = [edge for edge in seams.edges if edge.look == look]
+        lines, width = [_ends(edge) for edge in edges], _WIDTHS[look] * (_THINNER if many else 1)
+        if look in ("faint", "visible"):
+            # Dark around it, so that pale colours show on a bright sky too.
+            axes.add_collection(LineCollection(lines, colors=INK, linewidths=width + 1.2, capstyle="butt"))
+            steps = [colours(limits(_in_noise(edge))) for edge in edges]
+            axes.add_collection(LineCollection(lines, colors=steps, linewidths=width, capstyle="butt"))
+        elif lines:
+            style = {"noise": (0, (1, 2)), "unknown": (0, (6, 6))}.get(look, "solid")
+            own = {"linewidths": width, "linestyles": [style], "alpha": 0.6 if many else 0.8}
+            axes.add_collection(LineCollection(lines, colors=_QUIET, **own))
+    taken = []
+    for index, number in worst.items():
+        x, y = _free(seams.edges[index], taken, axes)
+        taken.append((x, y))
+        box = {"boxstyle": "circle,pad=0.18", "facecolor": "white", "edgecolor": INK, "linewidth": 0.8}
+        axes.text(x, y, str(number), ha="center", va="center", fontsize=SMALL, bbox=box, **TEXT)
+
+
+def _ends(edge):
+    along = 0.5 * edge.length * np.array([-edge.normal[1], edge.normal[0]])
+    middle = np.array([edge.x, edge.y])
+    return np.stack([middle - along, middle + along])
+
+
+def _in_noise(edge):
+    return largest_step(edge)[0] / max(np.hypot(*edge.noise) / np.sqrt(2), np.finfo(float).tiny)
+
+
+def _free(edge, taken, axes):
+    """Where the number of an edge may stand: beside it, inside of the panel, and away from other numbers."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    apart = 0.035 * (right - left)
+    for factor in (1, -1, 2, -2, 3, -3):
+        x, y = (at + factor * apart * part for at, part in zip((edge.x, edge.y), edge.normal, strict=True))
+        x = min(max(x, left + apart), right - apart)
+        y = min(max(y, low + apart), high - apart)
+        if all(np.hypot(x - other[0], y - other[1]) > 1.3 * apart for other in taken):
+            break
+    return x, y
+
+
+def _draw_bar(figure, limits, low, height):
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.lines import Line2D
+
+    bar = figure.add_axes((_LEFT / WIDTH, low, 0.4 * _PANEL / WIDTH, height))
+    figure.colorbar(ScalarMappable(limits, _COLOURS), cax=bar, orientation="horizontal", extend="both")
+    finish_ticks(bar)
+    bar.set_title("step, inside − outside, × noise", fontsize=SMALL, loc="left", pad=3, **TEXT)
+    styles = {"visible": "solid", "faint": "solid", "noise": (0, (1, 2)), "none": "solid"}
+    inks = {look: INK if look in ("visible", "faint") else "#909090" for look in styles}
+    lines = [Line2D([], [], color=inks[k], linewidth=_WIDTHS[k], linestyle=style) for k, style in styles.items()]
+    figure.legend(
+        lines,
+        [_LOOKS[look] for look in styles],
+        loc="upper left",
+        bbox_to_anchor=((_LEFT + 0.44 * _PANEL) / WIDTH, low + 2.6 * height),
+        ncols=2,
+        frameon=False,
+        prop={"family": FONT, "size": SMALL},
+        labelcolor=INK,
+        handlelength=1.8,
+        columnspacing=1.0,
+        labelspacing=0.25,
+        borderpad=0,
+    )
+
+
+def _draw_profiles(figure, maps, profiles, worst, height):
+    stages = [seams.mosaic for seams in maps]
+    left, gap = 0.42, 0.12
+    width = (_LEFT + _PANEL - left - gap * (len(worst) - 1)) / max(len(worst), 3)
+    top, panels = 0.0, []
+    for place, (index, number) in enumerate(worst.items()):
+        box = ((left + place * (width + gap)) / WIDTH, 0.4 / height, width / WIDTH, _PROFILE / height)
+        axes = figure.add_axes(box)
+        axes.axvline(0, color="#909090", linewidth=0.8)
+        axes.set_xlim(-_REACH, _REACH)
+        for profile in (own for own in profiles if own.last == index):
+            colour = _STAGES[stages.index(profile.mosaic) % len(_STAGES)]
+            axes.errorbar(
+                profile.distance, profile.value, profile.error, fmt=".-", color=colour, markersize=3, linewidth=0.9
+            )
+            top = max(top, np.nanmax(np.abs(profile.value) + np.nan_to_num(profile.error), initial=0.0))
+        edge = maps[-1].edges[index]
+        axes.set_title(f"{number}: {_whose(edge)}", fontsize=SMALL, loc="left", pad=3, **TEXT)
+        finish_ticks(axes)
+        panels.append(axes)
+    for axes in panels:
+        axes.set_ylim(-1.15 * top, 1.15 * top) if top > 0 else None
+        axes.yaxis.set_tick_params(labelleft=axes is panels[0])
+    panels[0].set_ylabel("adu", fontsize=SMALL, labelpad=1, **TEXT)
+    figure.text(left / WIDTH, 0.02 / height, "pixels from the edge; left of it is inside", fontsize=SMALL, **TEXT)
+    at = left + 2.45
+    for place, stage in enumerate(stages if len(stages) > 1 else ()):
+        own, name = TEXT | {"color": _STAGES[place % len(_STAGES)]}, _NAMES.get(stage, stage)[:_NAMED]
+        figure.text(at / WIDTH, 0.02 / height, name, fontsize=SMALL, **own)
+        at += _LETTER * len(name) + 0.12
+
+
+def _whose(edge):
+    return "no tile" if edge.tile is None else f"tile {edge.tile}"

@@ -1,0 +1,165 @@
+"""Seams as text: the line of each mosaic, and the table of all edges."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict
+
+import numpy as np
+from astropy.table import Table
+
+from ..files import whole_file
+from .tables import MISSING, channel_names
+
+SEAMS_TABLE = "twopass_seams.ecsv"
+_DESCRIPTIONS = {
+    "mosaic": "in which mosaic the edge was measured",
+    "edge": "number of the edge in its mosaic",
+    "tile": "whose footprint ends there; -1: no tile's",
+    "neighbours": "the other tiles there; - for none",
+    "x": "middle of the edge along columns, in pixels of the mosaic from 0",
+    "y": "middle of the edge along rows, in pixels of the mosaic from 0",
+    "normal_x": "unit vector across the edge, out of the tile, along columns",
+    "normal_y": "unit vector across the edge, out of the tile, along rows",
+    "length": "of the edge",
+    "noise_inside": "standard deviation of a pixel inside",
+    "noise_outside": "standard deviation of a pixel outside",
+    "contrast": "largest step over noise and structure of the sky; NaN: not known",
+    "look": "visible, faint, noise (nothing but the noise changes), none, or unknown",
+}
+_UNITS = {"x": "pix", "y": "pix", "length": "pix", "noise_inside": "adu", "noise_outside": "adu"}
+_SENTENCES = {
+    "no_seam": "No seam is in the picture.",
+    "faint": "A faint seam is in the picture.",
+    "visible": "A seam is visible in the picture.",
+    "unknown": "Whether there is a seam in the picture cannot be told.",
+}
+_NUMBERS = {"step": "inside - outside", "error": "standard error of the step", "expected": "step that is predicted"}
+
+
+def seam_line(seams):
+    """What is said of one mosaic.
+
+    Parameters
+    ----------
+    seams : SeamMap
+
+    Returns
+    -------
+    str
+        One line, ASCII; numbers NaN where there is nothing.
+    """
+    name = seams.mosaic.encode("ascii", "backslashreplace").decode()
+    known = [value for value in seams.rms if np.isfinite(value)]
+    rms = np.sqrt(np.mean(np.square(known))) if known else np.nan
+    text = f"[TwoPassSeam] mosaic={name} edges={len(seams.edges)} rms={rms:.6g}"
+    if seams.worst is None:
+        return f"{text} worst=nan unit=adu contrast=nan visible=nan worst_idx={MISSING}"
+    edge = seams.edges[seams.worst]
+    tile = MISSING if edge.tile is None else edge.tile
+    return (
+        f"{text} worst={largest_step(edge)[0]:.6g} unit=adu contrast={edge.contrast:.6g} visible={seams.visible:.6g} "
+        f"worst_idx={tile} x={edge.x:.0f} y={edge.y:.0f}"
+    )
+
+
+def seam_sentence(seams):
+    """What a mosaic looks like, for people: one sentence or two.
+
+    Parameters
+    ----------
+    seams : SeamMap
+
+    Returns
+    -------
+    str
+    """
+    text = _SENTENCES[seams.picture]
+    if seams.worst is None:
+        return text
+    edge = seams.edges[seams.worst]
+    step, error = largest_step(edge)
+    whose = "an edge of no known tile" if edge.tile is None else f"the edge of tile {edge.tile}"
+    where = f"{whose} at x={edge.x:.0f}, y={edge.y:.0f}"
+    size = f"{step:+.3g} ± {error:.2g} adu, {edge.contrast:.2g} times noise and structure of the sky"
+    return f"{text} The largest step, {size}, is at {where}."
+
+
+def seam_dict(seams):
+    """A `SeamMap` as plain objects for JSON, as `twopass_report.json` has it."""
+    return asdict(seams)
+
+
+def largest_step(edge):
+    """The largest step of an edge and its error, in adu; NaN where there is none."""
+    pairs = [pair for pair in zip(edge.step, edge.error, strict=True) if np.isfinite(pair).all()]
+    return max(pairs, key=lambda pair: abs(pair[0]), default=(np.nan, np.nan))
+
+
+def seam_table(maps):
+    """All edges of all mosaics as a table of scalar columns with units and descriptions.
+
+    Parameters
+    ----------
+    maps : sequence of SeamMap
+
+    Returns
+    -------
+    astropy.table.Table
+        One row an edge and mosaic; without rows where there is no edge.
+    """
+    rows = [_cells(seams.mosaic, number, edge) for seams in maps for number, edge in enumerate(seams.edges)]
+    table = Table(rows=rows) if rows else Table(names=("mosaic", "edge", "tile"), dtype=(str, int, int))
+    for column in table.itercols():
+        what, _, channel = column.name.partition("_")
+        if what in _NUMBERS:
+            column.unit, column.description = "adu", f"{_NUMBERS[what]}, channel {channel}"
+        else:
+            column.unit, column.description = _UNITS.get(column.name), _DESCRIPTIONS[column.name]
+    table.meta["picture"] = {seams.mosaic: seams.picture for seams in maps}
+    return table
+
+
+def write_seam_table(maps, path):
+    """Write the table of all edges as ECSV, UTF-8 whatever the locale, whole or not at all.
+
+    Parameters
+    ----------
+    maps : sequence of SeamMap
+    path : path-like
+        Overwritten.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    text = io.StringIO()
+    seam_table(maps).write(text, format="ascii.ecsv")
+    with whole_file(path) as temporary:
+        temporary.write_bytes(text.getvalue().encode("utf-8", "backslashreplace"))
+
+
+def _cells(mosaic, number, edge):
+    cells = {
+        "mosaic": mosaic,
+        "edge": number,
+        "tile": -1 if edge.tile is None else edge.tile,
+        "neighbours": " ".join(map(str, edge.neighbours)) or MISSING,
+        "x": edge.x,
+        "y": edge.y,
+        "normal_x": edge.normal[0],
+        "normal_y": edge.normal[1],
+        "length": edge.length,
+    }
+    blank = (np.nan,) * len(edge.step)
+    for what in _NUMBERS:
+        values = getattr(edge, what) or blank
+        names = channel_names(len(values))
+        cells |= {f"{what}_{name}": value for name, value in zip(names, values, strict=True)}
+    return cells | {
+        "noise_inside": edge.noise[0],
+        "noise_outside": edge.noise[1],
+        "contrast": edge.contrast,
+        "look": edge.look,
+    }
