@@ -11,6 +11,7 @@ from ..offline.seams import seams_by_coverage, seams_by_tiles
 from ..report.report import plain
 from ..report.seam_picture import SEAMS_PICTURE, write_seam_picture
 from ..report.seams import SEAMS_TABLE, seam_dict, seam_line, seam_sentence, write_seam_table
+from ..report.style import PictureError
 from ..settings import LOGGER_NAME
 from ..tiles.images import TileError
 
@@ -63,6 +64,9 @@ def _write(directory, found, backdrops):
     write_seam_table(found.maps, table)
     try:
         write_seam_picture(found.maps, found.profiles, backdrops, picture)
+    except PictureError as error:
+        logging.getLogger(LOGGER_NAME).warning("[TwoPassReport] left out: %s cannot be drawn: %s", SEAMS_PICTURE, error)
+        return [table]
     except ModuleNotFoundError as error:
         if error.name != "matplotlib":
             raise

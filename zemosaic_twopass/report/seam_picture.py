@@ -10,7 +10,7 @@ import numpy as np
 from ..files import whole_file
 from ..tiles.grid import block_mean
 from .seams import largest_step, seam_sentence
-from .style import FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finish_ticks, new_figure, save, silent_fonts
+from .style import FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finish_ticks, new_figure, write_picture
 
 SEAMS_PICTURE = "twopass_seams.png"
 # Pixels of the longer side of what is kept of a mosaic to be drawn.
@@ -84,10 +84,8 @@ def write_seam_picture(maps, profiles, backdrops, path):
     ModuleNotFoundError
         Without matplotlib.
     """
-    with silent_fonts():
-        figure = draw_seams(maps, profiles, backdrops)
-        with whole_file(path) as temporary:
-            save(figure, temporary)
+    with whole_file(path) as temporary:
+        write_picture(lambda: draw_seams(maps, profiles, backdrops), temporary)
 
 
 def draw_seams(maps, profiles, backdrops):
