@@ -35,6 +35,9 @@ ELSEWHERE = (
     "diagnosis.acceptance",
     "diagnosis.held_out",
     "diagnosis.photometry.zero_points",
+    "diagnosis.seams",
+    "report.seams",
+    "report.seam_picture",
     "console",
     "__main__",
 )

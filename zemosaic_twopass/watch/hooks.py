@@ -57,7 +57,9 @@ def observe_coadd(wrapped, instance, args, kwargs):
 
 def observe_caller(wrapped, instance, args, kwargs):
     """Note the first-pass mosaic, which only the caller of the second pass holds, and what it makes of the second."""
-    caller = Caller(lambda: arguments_of(wrapped, args, kwargs))
+    caller = quietly(Caller, lambda: arguments_of(wrapped, args, kwargs))
+    if caller is None:
+        return wrapped(*args, **kwargs)
     token = under_way.set(caller)
     try:
         result = wrapped(*args, **kwargs)
@@ -65,7 +67,7 @@ def observe_caller(wrapped, instance, args, kwargs):
         quietly(caller.close, None)
         raise
     except BaseException:
-        caller.drop()
+        quietly(caller.drop)
         raise
     finally:
         under_way.reset(token)

@@ -141,9 +141,10 @@ class Run:
             self._register(function, arguments)
             # Known even if the rest of the call cannot be read.
             self.logger = arguments.get("logger")
-            for probe in self.probes:
-                # Once more: an application may open its log after the worker was attached to.
-                self.say(probe.logger_of(self), [(logging.INFO, probe.description(function))])
+            with self.guard():
+                for probe in self.probes:
+                    # Once more: an application may open its log after the worker was attached to.
+                    self.say(probe.logger_of(self), [(logging.INFO, probe.description(function))])
             if "tiles" not in arguments:
                 # Something that takes (*args, **kwargs) stands in its place.
                 raise TypeError(f"{function} gives its arguments no names: put functools.wraps on it")
