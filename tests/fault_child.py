@@ -54,7 +54,11 @@ def report_on(probe):
     return {
         "verdict": report.verdict,
         "tiles": [tile.post_source for tile in report.tiles],
-        "warnings": [text.splitlines()[0] for level, text in logger.handlers[0].messages if level == "WARNING"],
+        "warnings": [
+            text
+            for level, text in logger.handlers[0].messages
+            if level == "WARNING" and not text.startswith("[TwoPassVerdict]")
+        ],
         "files": len(os.listdir("found")) if os.path.isdir("found") else 0,
     }
 

@@ -67,7 +67,7 @@ def warned_once(watch, words, **kwargs):
 
 def test_disk_full_when_a_file_takes_its_place(watch, folder, monkeypatch):
     monkeypatch.setattr(os, "replace", no_space)
-    warned_once(watch, "twopass_delta_map.npy, twopass_delta_map.fits, twopass_report.json, twopass_tiles.ecsv")
+    warned_once(watch, "No space left on device")
     assert files_in(folder) == []
 
 
@@ -160,10 +160,8 @@ def test_handler_that_raises(name, level, watch, folder):
     logger.addHandler(handler)
     try:
         warned = watch.call()
-        if level == logging.WARNING:
-            assert warned == []
-        else:
-            assert [text.startswith(FAILED + "BlockingIOError") for text in warned] == [True]
+        # The verdict of a fault of the pipeline is a warning.
+        assert [text.startswith(FAILED + "BlockingIOError") for text in warned] == [True]
         assert len(watch.probe.reports[0].tiles) == 3
         assert len(files_in(folder)) == 6
     finally:
@@ -198,7 +196,7 @@ def test_logger_at_every_level(own, watch, monkeypatch):
         monkeypatch.setattr(logger, "level", level)
         watch.logger.manager._clear_cache()
         assert watch.call(logger=logger) == []
-        assert bool(watch.probe.reports[-1].tiles) == logger.isEnabledFor(logging.DEBUG)
+        assert len(watch.probe.reports[-1].tiles) == 3, "with the map on, whatever the level"
         logger._cache.clear()
     monkeypatch.undo()
     watch.logger.manager._clear_cache()
@@ -219,7 +217,7 @@ def test_disabled_loggers(watch, monkeypatch):
         assert watch.call() == []
     finally:
         logging.disable(logging.NOTSET)
-    assert [len(report.tiles) for report in watch.probe.reports] == [0, 0]
+    assert [len(report.tiles) for report in watch.probe.reports] == [3, 3]
 
 
 def test_thing_that_is_no_logger(watch):

@@ -52,7 +52,7 @@ def test_a_pass_says_all_its_lines(log_files, tmp_path):
     assert [tile.name for tile in report.tiles] == NAMES
     found = lines()
     for start, count in (
-        ("attached to", 1),
+        ("attached to", 2),
         ("pre_gain", 3),
         ("Delta] wrote", 1),
         ("Report] dir=", 1),

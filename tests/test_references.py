@@ -125,6 +125,7 @@ def reached_functions(night, logger, delta_map):
         "__init__",
         "__call__",
         "close",
+        "drop",
     }
     return [(name, f) for name, f in named if f.__code__ in codes and f.__name__ not in outermost]
 

@@ -69,7 +69,7 @@ WRONG = {
     "nothing of it": (lambda mosaic, other: np.where(np.isnan(mosaic), 1000 + np.indices(mosaic.shape)[0] % 9, np.nan),
                       "none of them meets"),
     "grey": (lambda mosaic, other: mosaic[..., 0], "3 channels != 1 of other mosaic.fits"),
-    "four planes": (lambda mosaic, other: mosaic[..., [0, 1, 2, 0]], "3 channels != 4 of other mosaic.fits"),
+    "four planes": (lambda mosaic, other: mosaic[..., [0, 1, 2, 0]], "4 planes, 1 or 3 are read"),
 }  # fmt: skip
 
 

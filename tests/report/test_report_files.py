@@ -71,7 +71,7 @@ def test_json_reads_back_without_nan(tmp_path):
 
     found = json.loads((tmp_path / JSON_NAME).read_text(encoding="utf-8"), parse_constant=no_constant)
     assert found == report.to_dict()
-    assert (found["schema"], found["schema_version"]) == ("zemosaic-twopass-report", 1)
+    assert (found["schema"], found["schema_version"]) == ("zemosaic-twopass-report", 2)
     assert found["tiles"][0]["gain"] is None
     assert found["tiles"][0]["name"] == "é"
     assert found["tiles"][1]["pre"]["median"] == list(report.tiles[1].pre.median)

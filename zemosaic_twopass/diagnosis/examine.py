@@ -38,12 +38,12 @@ def _examined(second_pass):
     found += check_gains(gains, len(tiles), second_pass.gain_clip)
     if reason := _unfit(second_pass):
         return Examination(ordered([(0.0, finding) for finding in [*found, untested(None, reason, "residual")]]))
-    contract = check_planes(second_pass)
-    surveyed = survey(second_pass)
     closure, closed = None, []
     if reason := _no_mosaic(second_pass):
         found.append(untested(None, reason, "mosaic"))
-    else:
+    contract = check_planes(second_pass)
+    surveyed = survey(second_pass)
+    if not reason:
         found += compare_passes(second_pass)
         closure, closed = close(second_pass, float(np.nanmedian([look.noise for look in surveyed.looks])))
     exact = [*found, *_merged(contract, closed)]
@@ -101,11 +101,20 @@ def _unfit(second_pass):
     strange = [type(wcs).__name__ for wcs in (second_pass.wcs, *tiles.wcs) if not isinstance(wcs, WCS)]
     if strange or second_pass.shape is None:
         return f"Where the tiles lie in the mosaic is not known: {strange[0] if strange else 'no shape'} for its WCS."
+    axes = next((wcs.naxis for wcs in (second_pass.wcs, *tiles.wcs) if wcs.naxis != 2), 2)
+    if axes != 2:
+        return f"Where the tiles lie in the mosaic is not known: {axes} axes of a WCS != 2."
     try:
         tiles.check()
-    except TileError as error:
+        # Of a pass that raised what it was called with may be anything.
+        size = tuple(int(n) for n in second_pass.shape)
+        np.asarray(() if tiles.weights is None else tiles.weights, dtype=float)
+    except (TileError, TypeError, ValueError) as error:
         return f"The tiles do not fit together: {error}."
-    return ""
+    if len(size) != 2 or min(size) < 1:
+        return f"The shape of the mosaic is {size}: two numbers above 0 are needed."
+    odd = next((str(np.asarray(p).dtype) for p in tiles.pixels if np.asarray(p).dtype.kind not in "buif"), "")
+    return f"The tiles hold {odd}: real numbers are needed." if odd else ""
 
 
 def _no_mosaic(second_pass):

@@ -78,8 +78,11 @@ def fit_mosaic(means, tiles, noise):
             raise TileError("does not go with the tiles: none of them meets what it covers")
         return None
     details = [layer[:, known] for layer in details]
-    correlation = float(np.nanmedian([_correlation(*pair) for pair in zip(*details[:2], strict=True)]))
-    # Not "less than": without any detail it is NaN, and nothing is known.
+    correlations = np.array([_correlation(*pair) for pair in zip(*details[:2], strict=True)])
+    if not np.isfinite(correlations).any():
+        # Without any detail nothing is known.
+        return None
+    correlation = float(np.nanmedian(correlations))
     if correlation < _LEAST_CORRELATION:
         raise TileError(
             f"does not go with the tiles: correlation {correlation:.2f} with what they show, "

@@ -73,9 +73,14 @@ def observe_caller(wrapped, instance, args, kwargs):
         under_way.reset(token)
         if not caller.asked:
             quietly(_look_after)
-    if error := quietly(caller.close, result):
+    error = quietly(caller.close, result)
+    if error is None:
+        return result
+    try:
         raise error
-    return result
+    finally:
+        # It leads to this frame, and so to the mosaics, as long as this frame leads to it.
+        error = None
 
 
 def _note_gains(args, kwargs, gains):

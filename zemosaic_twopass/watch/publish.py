@@ -109,20 +109,18 @@ def publish(run, draft, merge):
     verdict = verdict_of(findings) if probe.delta_map else "undetermined"
     report = replace(report, findings=findings, verdict=verdict, summary=summary, worst=worst, merge=merge)
     probe.reports.append(report)
-    files, failed = (), None
     try:
         files = apart(_write, report, probe.directory, logger)
     except ArtefactError as error:
-        files, failed = error.written, error
+        _say(run, draft, report, error.written)
+        raise
+    _say(run, draft, report, files)
+
+
+def _say(run, draft, report, files):
     if draft.wanted:
-        run.say(logger, log_lines(report, files))
+        run.say(draft.logger, log_lines(report, files))
         tell_report(run, report, files)
-    if failed is not None:
-        try:
-            raise failed
-        finally:
-            # It leads to this frame, which must not lead back.
-            failed = None
 
 
 def _write(report, directory, logger):
