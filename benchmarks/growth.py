@@ -16,7 +16,7 @@ from night import Night
 from zemosaic_twopass.diagnosis import diagnose
 from zemosaic_twopass.measure.stats import scan_as_given
 from zemosaic_twopass.tiles.records import SecondPass, TileList
-from zemosaic_twopass.watch.build import delta_maps, tile_records
+from zemosaic_twopass.watch.build import delta_maps, measure_pass, tile_records
 from zemosaic_twopass.watch.capture import RunCapture
 
 
@@ -42,6 +42,10 @@ def records_of(capture):
     return tile_records(capture)
 
 
+def maps_of(capture):
+    return delta_maps(capture.second_pass, measure_pass(capture, 8), 8)
+
+
 def diagnosis_of(night, gains):
     mosaic, coverage, wcs, shape = night.first
     known = {"gains": gains, "combine": "mean", "mosaic": mosaic, "coverage": coverage}
@@ -60,7 +64,7 @@ def main():
             gains = [1.0] * len(night.tiles)
             capture = capture_of(night, gains)
             functions["tile lines", side] = lambda capture=capture: records_of(capture)
-            functions["delta maps", side] = lambda capture=capture: delta_maps(capture.second_pass, 8)
+            functions["delta maps", side] = lambda capture=capture: maps_of(capture)
             functions["diagnosis", side] = lambda night=night, gains=gains: diagnosis_of(night, gains)
             functions["second pass", side] = lambda night=night: night.second_pass(night.worker)
             functions["the same, everything on", side] = lambda night=night: watched(night, directory)

@@ -17,6 +17,7 @@ from zemosaic_twopass.offline.corrections import TABLE_NAME
 from zemosaic_twopass.synthetic.faults import Fault
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.tiles import mosaic
+from zemosaic_twopass.tiles.images import TileError
 from zemosaic_twopass.tiles.reading import write_master_tile
 
 
@@ -82,7 +83,7 @@ def test_what_is_not_written_is_one_line(tiles, tmp_path, capsys, monkeypatch):
     def full(path, copy, correction, grid):
         if copy.name not in lost:
             return written(path, copy, correction, grid)
-        return "OSError: No space left on device"
+        return TileError("OSError: No space left on device")
 
     written, lost = offline_repair.try_repaired, {"tile_02.fits", "tile_03.fits"}
     monkeypatch.setattr(offline_repair, "try_repaired", full)

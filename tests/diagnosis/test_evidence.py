@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from scenes import NOISE, Pass
 
-from zemosaic_twopass.diagnosis.evidence import gather, sampler
+from zemosaic_twopass.diagnosis.evidence import gather
 from zemosaic_twopass.diagnosis.evidence.records import binned, cropped
-from zemosaic_twopass.diagnosis.examine import examine
+from zemosaic_twopass.diagnosis.examine import examine_pass
 from zemosaic_twopass.diagnosis.kinds import NOTES, PIPELINE, RESIDUAL
+from zemosaic_twopass.tiles.images import TileError
+from zemosaic_twopass.tiles.tile_set import TileSet
 
 LARGE = {"rows": 2, "columns": 2, "shape": (340, 430), "overlap": 0.7, "seed": 11}
 # Error of one of several bins: so many of them are seldom reached among all that are looked at here.
@@ -24,8 +26,8 @@ def clean():
 def looked_at(scene, **known):
     """(Examination, evidence) of a pass."""
     second_pass = scene.second_pass(**{"gains": scene.gains, "gain_clip": (0.5, 2.0), "combine": "mean", **known})
-    found = examine(second_pass)
-    return found, gather(found, sampler(second_pass), second_pass)
+    found = examine_pass(second_pass)
+    return found, gather(found, TileSet.of_pass(second_pass), second_pass)
 
 
 def first_of(kind, scene, **known):
@@ -265,11 +267,16 @@ def test_nothing_to_compare_nothing_to_show(count):
     assert evidence == ()
 
 
+def _gone(index):
+    raise TileError(f"tile {index}: gone")
+
+
 def test_tiles_that_cannot_be_read_any_more_have_no_stars(clean):
     scene = changed(clean, 2, lambda t: np.roll(t, 1, axis=1))
     second_pass = scene.second_pass(gains=scene.gains, combine="mean")
-    found = examine(second_pass)
-    evidence = gather(found, lambda indices, places: ["gone"] * len(indices), second_pass)
+    found = examine_pass(second_pass)
+    gone = TileSet(range(len(scene.tiles)), _gone, scene.shape)
+    evidence = gather(found, gone, second_pass)
     assert next(one for one in evidence if one.finding.kind == "astrometry").layers == ()
 
 

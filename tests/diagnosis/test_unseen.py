@@ -12,8 +12,8 @@ from scenes import Pass
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.diagnosis.contract import fingerprints
 from zemosaic_twopass.diagnosis.examination import summary_of, verdict_of
-from zemosaic_twopass.watch.build import examination_of
-from zemosaic_twopass.watch.capture import RunCapture
+from zemosaic_twopass.watch.build import examination_of, measure_pass
+from zemosaic_twopass.watch.capture import RunCapture, scans_as_given
 
 COMBINES = {"mean": "mean", "median": "median", "graphics": "GPU code of its own", "unseen": None}
 
@@ -52,7 +52,12 @@ def pass_of(scene, planes, gains, first_pass, combine):
     second_pass.combine = COMBINES[combine]
     second_pass.mosaic, second_pass.coverage = scene.mosaic, scene.weights
     second_pass.before = fingerprints(second_pass)
-    return second_pass
+    found.scans = scans_as_given(second_pass.tiles)
+    return found
+
+
+def examined(capture):
+    return examination_of(capture.second_pass, measure_pass(capture, 8))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +71,7 @@ def test_every_combination(clean, not_applied, gains, planes, first_pass, combin
         *(() if combine in ("mean", "unseen") else ["closure"]),
     }
     seen = pass_of(clean, clean.planes() if planes else None, gains, first_pass, combine)
-    findings = [f for f in examination_of(seen).findings if f.kind != "gain_seam"]
+    findings = [f for f in examined(seen).findings if f.kind != "gain_seam"]
     assert {(f.kind, f.test, f.tile) for f in findings} == {("undetermined", test, None) for test in expected}
     assert len(findings) == len(expected)
     assert verdict_of(findings) == "clean"
@@ -82,7 +87,7 @@ def test_every_combination(clean, not_applied, gains, planes, first_pass, combin
     # A fault is found by whatever was seen, and never denied.
     faulty, its_planes = not_applied
     seen = pass_of(faulty, its_planes if planes else None, gains, first_pass, combine)
-    findings = examination_of(seen).findings
+    findings = examined(seen).findings
     testable = gains and (planes or "closure" not in expected)
     assert (("gain_not_applied", 1) in [(f.kind, f.tile) for f in findings]) == testable
     assert "recorded gains make" not in summary_of(findings, True)[0]

@@ -15,6 +15,7 @@ from astropy.table import Table
 from astropy.wcs.utils import pixel_to_pixel
 
 from zemosaic_twopass.diagnosis.examination import verdict_of
+from zemosaic_twopass.offline import repair as offline_repair
 from zemosaic_twopass.offline.corrections import TABLE_NAME, repair_lines
 from zemosaic_twopass.offline.repair import repair
 from zemosaic_twopass.synthetic.faults import Fault, direction_of
@@ -175,15 +176,6 @@ def test_nothing_to_correct(done, tmp_path):
     assert verdict_of(again.after.findings) == "clean"
 
 
-def test_all_takes_out_what_is_not_significant_too(faulty, done, tmp_path):
-    everything = repair(faulty, tmp_path / "all", everything=True)
-    assert not any(own.empty for own in everything.corrections)
-    assert not set(hashes(everything.files)) & set(hashes(faulty))
-    assert verdict_of(everything.after.findings) == "clean"
-    assert everything.steps[0] == done.steps[0]
-    assert everything.steps[1] < 0.25
-
-
 def test_what_the_coverage_leaves_out_stays_as_it_is(small, tmp_path):
     paths = [tmp_path / path.name for path in small]
     for path, old in zip(paths, small, strict=True):
@@ -337,13 +329,15 @@ def test_a_tile_that_vanishes_before_its_copy_is_named(small, tmp_path):
     assert len(told) == 8
 
 
-def test_another_call_into_the_same_folder_leaves_no_tile_twice(small, tmp_path):
+def test_another_call_into_the_same_folder_leaves_no_tile_twice(small, tmp_path, monkeypatch):
     import gzip
 
     paths = [tmp_path / f"{path.name}.gz" for path in small]
     for path, old in zip(paths, small, strict=True):
         path.write_bytes(gzip.compress(old.read_bytes(), 1))
-    for everything, kept in ((False, ".gz"), (True, ""), (False, ".gz")):
-        repair(paths, tmp_path / "out", everything=everything)
+    sound = offline_repair._sound
+    for of_tile, kept in ((sound, ".gz"), (lambda correction: False, ""), (sound, ".gz")):
+        monkeypatch.setattr(offline_repair, "_sound", of_tile)
+        repair(paths, tmp_path / "out")
         names = sorted(path.name for path in (tmp_path / "out").iterdir())
         assert names == [*(f"tile_0{k}.fits{'' if k == 2 else kept}" for k in range(4)), TABLE_NAME]

@@ -8,16 +8,17 @@ from astropy.table import Table
 from scipy.ndimage import median_filter
 
 from zemosaic_twopass.diagnosis.acceptance import accept
-from zemosaic_twopass.diagnosis.comparison import compare, look_at
+from zemosaic_twopass.diagnosis.comparison import compare
 from zemosaic_twopass.measure.fluxes import Fluxes
+from zemosaic_twopass.measure.measurement import measure_tile
 from zemosaic_twopass.measure.stars import Stars
 from zemosaic_twopass.offline.corrections import TABLE_NAME, repair_lines, to_dict
 from zemosaic_twopass.offline.repair import repair
 from zemosaic_twopass.synthetic.faults import Fault
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.tiles.mosaic import MosaicGrid
-from zemosaic_twopass.tiles.place import Place
 from zemosaic_twopass.tiles.reading import read_master_tile, write_master_tile
+from zemosaic_twopass.tiles.tile_set import PlacedTile, TileSet
 
 SKY = {"rows": 3, "columns": 3, "shape": (170, 210), "overlap": 0.5, "seed": 4}
 OFFSET, GAIN = 0, 1
@@ -26,9 +27,9 @@ OFFSET, GAIN = 0, 1
 def surveyed(tiles):
     """(what the tiles are against one another, shape of the mosaic)."""
     grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
-    wcs = grid.wcs()
-    looks = [look_at(tile, wcs, Place.of(tile.shape, tile.wcs, grid.shape, wcs), fluxes=True) for tile in tiles]
-    return compare(looks, grid.shape, lambda wrong, pixels: ["as it was"] * len(wrong)), grid.shape
+    placed = [PlacedTile.of(tile, grid.wcs(), grid.shape) for tile in tiles]
+    measured = [measure_tile(tile, fluxes=True) for tile in placed]
+    return compare(measured, TileSet(placed, lambda tile: tile, grid.shape)), grid.shape
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,7 @@ from scenes import Pass, coadded, named
 from zemosaic_twopass import delta_map, diagnose, tile_statistics
 from zemosaic_twopass.command import cli
 from zemosaic_twopass.diagnosis.registration import moved
-from zemosaic_twopass.offline.gains import gains_from_text
-from zemosaic_twopass.offline.replay import replay, try_tile
+from zemosaic_twopass.offline.replay import replay
 from zemosaic_twopass.report.map_picture import draw_map
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.tiles.images import TileError
@@ -158,10 +157,10 @@ def test_scaled_integers_are_read_too(night, tmp_path):
 
 
 def test_command(night, tmp_path, capsys):
-    text = tmp_path / "gains.txt"
-    text.write_text("1.0, 0.95\n1.1 0.9\n")
+    tiles = [{"name": path.name, "gain": gain} for path, gain in zip(night.paths, GAINS, strict=True)]
+    (tmp_path / "run.json").write_text(json.dumps({"tiles": tiles}))
     argv = ["replay", str(night.mosaic_path), *map(str, night.paths), "--downsample", "4"]
-    assert cli.main([*argv, "--gains", str(text), "--out", str(tmp_path / "a")]) == 0
+    assert cli.main([*argv, "--report", str(tmp_path / "run.json"), "--out", str(tmp_path / "a")]) == 0
     out = capsys.readouterr().out.splitlines()
     assert len([line for line in out if line.startswith("[TwoPassTile] ")]) == 8
     assert out[-1].startswith("[TwoPassVerdict] clean picture=unknown tiles=4 ")
@@ -180,13 +179,10 @@ def test_command(night, tmp_path, capsys):
 def bad_calls(night, folder):
     """(arguments, words on standard error)."""
     start = ["replay", str(night.mosaic_path), *map(str, night.paths), "--out", str(folder / "out")]
-    (folder / "few").write_text("1 2")
-    (folder / "words").write_text("1 two 3")
     (folder / "list").write_text("[1]")
     (folder / "other").write_text('{"tiles": [{"name": "tile_00.fits", "gain": 1}]}')
     (folder / "gain").write_text('{"tiles": [{"name": "tile_00.fits", "gain": "much"}]}')
     (folder / "huge").write_text('{"tiles": [{"name": "tile_00.fits", "gain": 1%s}]}' % ("0" * 400))
-    (folder / "long").write_text("x" * 100_000)
     (folder / "deep").write_text("[" * 100_000)
     (folder / "bytes").write_bytes(b"1 \xff")
     with (folder / "large").open("wb") as file:
@@ -196,16 +192,12 @@ def bad_calls(night, folder):
     yield [*start[:2], str(folder / "gone.fits"), *start[2:]], "gone.fits: no such file"
     yield ["replay", str(folder / "text.fits"), *start[2:]], "text.fits: cannot be read"
     yield ["replay", start[1], str(folder / "text.fits"), *start[-2:]], "text.fits: cannot be read"
-    yield [*start, "--gains", str(folder / "few")], "2 gains != 4 tiles"
-    yield [*start, "--gains", str(folder / "words")], "words: not a list of gains: could not convert string"
     yield [*start, "--report", str(folder / "list")], "list: not the JSON report of a run: TypeError"
     for name, error in (("gain", "ValueError"), ("huge", "OverflowError"), ("deep", "RecursionError")):
         yield [*start, "--report", str(folder / name)], f"{name}: not the JSON report of a run: {error}"
-    yield [*start, "--gains", str(folder / "long")], "long: not a list of gains"
-    for option in ("--gains", "--report"):
-        yield [*start, option, str(folder / "bytes")], "bytes: is not UTF-8"
-        yield [*start, option, str(folder / "large")], "large: more than 33554432 bytes"
-        yield [*start, option, str(folder)], f"{folder}: is not a regular file"
+    yield [*start, "--report", str(folder / "bytes")], "bytes: is not UTF-8"
+    yield [*start, "--report", str(folder / "large")], "large: more than 33554432 bytes"
+    yield [*start, "--report", str(folder)], f"{folder}: is not a regular file"
     yield [*start, "--report", str(folder / "other")], "other: 0 tiles are called tile_01.fits, 1 is needed"
     yield [*start, "--downsample", "500"], "downsample 500 does not fit shape_out (190, 230)"
 
@@ -220,7 +212,7 @@ def test_bad_calls_are_one_line(night, tmp_path, capsys):
         assert len(err) < 1000
 
 
-@pytest.mark.parametrize("extra", [["--dask-workers", "0"], ["--gains", "a", "--report", "b"]])
+@pytest.mark.parametrize("extra", [["--dask-workers", "0"], ["--gains", "a"]])
 def test_bad_usage(extra, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(["replay", "m.fits", "t.fits", "--out", "o", *extra])
@@ -228,14 +220,11 @@ def test_bad_usage(extra, capsys):
     assert capsys.readouterr().err
 
 
-def test_reasons_are_text_and_errors_of_ours_are_not(night, tmp_path):
-    assert "missing.fits" in try_tile(tmp_path / "missing.fits", 1.0, None)
-    with pytest.raises(AttributeError):
-        try_tile(night.paths[0], 1.0, None)
+def test_no_tiles_and_gains_that_are_not_one_a_tile(night):
     with pytest.raises(TileError, match="no tiles: 0"):
         replay(night.mosaic_path, [])
-    (tmp_path / "gains").write_text(" 1\t2,3\n")
-    assert gains_from_text(tmp_path / "gains") == [1, 2, 3]
+    with pytest.raises(TileError, match="2 gains != 4 tiles"):
+        replay(night.mosaic_path, night.paths, [1.0, 2.0])
 
 
 def test_a_tile_with_a_wrong_wcs_is_read_again_and_compared_in_its_place(tmp_path):

@@ -231,7 +231,7 @@ def test_three_runs_in_one_process(application, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "part", ["delta_maps", "examination_of", "gather", "tile_records", "tile_outlines", "settings_of"]
+    "part", ["measure_pass", "delta_maps", "examination_of", "gather", "tile_records", "settings_of"]
 )
 def test_a_part_that_fails_takes_no_other_with_it(application, tmp_path, monkeypatch, part):
     def fail(*args):
@@ -243,11 +243,11 @@ def test_a_part_that_fails_takes_no_other_with_it(application, tmp_path, monkeyp
     (report,) = probe.reports
     warnings = [text for level, text in application.handler.messages if level == "WARNING"]
     assert warnings == ["[TwoPassProbe] diagnostics failed: ValueError: shape (3, 4) != (5, 4)"]
-    assert (report.delta is None) == (part == "delta_maps")
+    assert (report.delta is None) == (part in ("delta_maps", "measure_pass"))
     assert (len(report.tiles) == 0) == (part == "tile_records")
-    assert (len(report.evidence) == 0) == (part in ("gather", "examination_of"))
+    assert (len(report.evidence) == 0) == (part in ("gather", "examination_of", "measure_pass"))
     assert (report.settings == {}) == (part == "settings_of")
-    assert (report.verdict == "undetermined") == (part == "examination_of")
+    assert (report.verdict == "undetermined") == (part in ("examination_of", "measure_pass"))
     assert report.merge is not None
     assert len(application.lines("[TwoPassVerdict]")) == 1
 

@@ -102,9 +102,7 @@ def _add_replay(commands):
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where files go")
     command.add_argument("--downsample", type=int, default=8, metavar="N", help="delta map reduction (default: 8)")
     command.add_argument("--fail-on", choices=VERDICTS, metavar="VERDICT", help="exit 1 if this is the verdict")
-    gains = command.add_mutually_exclusive_group()
-    gains.add_argument("--gains", type=Path, metavar="FILE", help="the gains as text, in the order of the tiles")
-    gains.add_argument("--report", type=Path, metavar="FILE", help="the gains of a run, by the tiles' names: its JSON")
+    command.add_argument("--report", type=Path, metavar="FILE", help="the JSON of a run: gains by the tiles' names")
     _add_dask(command)
 
 
@@ -112,7 +110,6 @@ def _add_repair(commands):
     command = _command(commands, "repair", "corrected copies of tiles, and the proof that the steps are gone")
     command.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits", help=_TILES)
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the copies go")
-    command.add_argument("--all", action="store_true", help="take out all that was fitted, be it significant or not")
     _add_dask(command)
 
 

@@ -32,7 +32,7 @@ def repair_command(options):
         For input that cannot be used, and where no copy could be written.
     """
     with counter(2 * len(options.tiles), "tiles") as bar, runner(options) as run:
-        done = repair(options.tiles, options.out, everything=options.all, run=run, tell=bar.update)
+        done = repair(options.tiles, options.out, run=run, tell=bar.update)
     if done.failed:
         text = "; ".join(by_reason(done.failed.items()))
         logging.getLogger(LOGGER_NAME).warning("[TwoPassRepair] not written: %s", text)

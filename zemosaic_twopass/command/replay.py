@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..console import progress, say
 from ..files import by_reason
-from ..offline.gains import gains_from_report, gains_from_text
+from ..offline.gains import gains_from_report
 from ..offline.replay import replay
 from ..report.report import label, log_lines, tile_lines
 from ..settings import LOGGER_NAME, in_ascii
@@ -38,7 +38,9 @@ def replay_command(options):
     gone = by_reason((path, "no such file") for path in (options.mosaic, *options.tiles) if not Path(path).is_file())
     if gone:
         raise TileError(*gone)
-    gains = _gains(options)
+    gains = None
+    if options.report is not None:
+        gains = gains_from_report(options.report, [path.name for path in options.tiles])
 
     def tell(record):
         for line in tile_lines(record):
@@ -69,11 +71,3 @@ def _scale_line(settings):
         f"[TwoPassReplay] mosaic={label(settings['mosaic'])} scale=[{scale}] level=[{level}] "
         "it is not in adu of the tiles: taken for scale x tiles + level"
     )
-
-
-def _gains(options):
-    if options.gains is not None:
-        return gains_from_text(options.gains)
-    if options.report is not None:
-        return gains_from_report(options.report, [path.name for path in options.tiles])
-    return None

@@ -26,6 +26,6 @@ def diagnose(second_pass):
         reason, never an exception.
     """
     # Here and not above: the fits bring scipy's solvers, and whoever only watches must start quickly.
-    from .examine import examine
+    from .examine import examine_pass
 
-    return examine(second_pass).findings
+    return examine_pass(second_pass).findings

@@ -45,7 +45,7 @@ class _Objection:
     reason: str
 
 
-def accept(surveyed, shape_out, everything=False):
+def accept(surveyed, shape_out):
     """Refuse what would harm: one tile after the other, the worst first, and the rest solved without it.
 
     A neighbour that was fitted against a tile with a fault that the model does not have may have been given a part of
@@ -56,9 +56,6 @@ def accept(surveyed, shape_out, everything=False):
     surveyed : Survey
     shape_out : tuple of int
         (H, W) of the mosaic.
-    everything : bool, optional
-        As for `correction.corrections`. What is not significant is held against the stars; whether it makes steps
-        smaller is not asked.
 
     Returns
     -------
@@ -66,7 +63,7 @@ def accept(surveyed, shape_out, everything=False):
     """
     with np.errstate(all="ignore"):
         stars, refused, current = _scales(surveyed), {}, surveyed
-        first = found = corrections(surveyed, everything)
+        first = found = corrections(surveyed)
         for turn in range(len(found)):
             objections = [*_by_factor(found), *_by_stars(found, stars)]
             # Dearer by far, and what is refused by the others need not be asked.
@@ -76,7 +73,7 @@ def accept(surveyed, shape_out, everything=False):
             worst = max(objections, key=lambda one: one.weight)
             refused |= {one.tile: one.reason for one in (objections if turn >= _ROUNDS else [worst])}
             current = without(surveyed, refused, shape_out)
-            found = corrections(current, everything)
+            found = corrections(current)
     channels = surveyed.solution.noise.shape[1]
     for index, (own, before) in enumerate(zip(found, first, strict=True)):
         if own is None and before is not None and not before.empty:

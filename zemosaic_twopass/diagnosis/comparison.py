@@ -6,14 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..measure.coarse import CoarseTile, pixel_noise, project_blocks
-from ..measure.fluxes import Fluxes, measure_fluxes
-from ..measure.stars import Stars, find_stars
-from ..parallel import threads
-from ..settings import worker_count
-from ..tiles.grid import copied, pixels_between
-from ..tiles.place import Place
-from ..tiles.planes import channels_last
+from ..measure.measurement import TileMeasurement, measure_tile
+from ..tiles.images import TileError
+from ..tiles.tile_set import PlacedTile, TileSet
 from .gains import Gains
 from .photometry import (
     Correction,
@@ -27,38 +22,7 @@ from .photometry import (
 )
 from .registration import Shift, moved, near_shift, register, shift_findings
 
-_RESOLUTION = 64 * np.finfo(np.float32).eps
 _CLOSEST = 3
-
-
-@dataclass(frozen=True, eq=False)
-class TileLook:
-    """What is kept of one tile to compare it with others.
-
-    Attributes
-    ----------
-    blocks : CoarseTile or None
-    noise : ndarray, shape (C,)
-        Of one pixel in adu, at least what float32 resolves.
-    stars : Stars
-    fluxes : Fluxes
-        Of these; all NaN where they were not asked for.
-    middle : ndarray, shape (2,)
-        Of the image, (x, y) in pixels of the mosaic; NaN for one that misses it.
-    reach : float
-        From there to a corner of the image, in the same pixels.
-    """
-
-    blocks: CoarseTile | None
-    noise: np.ndarray
-    stars: Stars
-    fluxes: Fluxes
-    middle: np.ndarray
-    reach: float
-
-    def without_pixels(self):
-        """The look at a tile of which nothing is known."""
-        return replace(self, blocks=None, stars=Stars.none(), fluxes=Fluxes.none(len(self.noise)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +31,7 @@ class Survey:
 
     Attributes
     ----------
-    looks : tuple of TileLook
+    looks : tuple of TileMeasurement
         Of a tile whose shift matters, with the shift taken out; all with the curvature taken out.
     shifts : tuple of (Shift or None)
         Of the tiles as their own WCS place them; None where a tile has too few stars in common with others.
@@ -75,15 +39,15 @@ class Survey:
         Of the looks.
     curvature : Curvature or None
         What all tiles have in common.
-    curved : tuple of TileLook
+    curved : tuple of TileMeasurement
         The looks with the curvature still in them.
     """
 
-    looks: tuple[TileLook, ...]
+    looks: tuple[TileMeasurement, ...]
     shifts: tuple[Shift | None, ...]
     solution: Solution
     curvature: Curvature | None
-    curved: tuple[TileLook, ...]
+    curved: tuple[TileMeasurement, ...]
 
     @property
     def fits(self):
@@ -124,14 +88,12 @@ class Mended:
         return cls(surveyed, found, tuple(blocks), gains)
 
 
-def corrections(surveyed, everything=False):
+def corrections(surveyed):
     """What takes the faults of every tile out of it.
 
     Parameters
     ----------
     surveyed : Survey
-    everything : bool, optional
-        Take out all that was fitted, be it significant or not, where the data tell it.
 
     Returns
     -------
@@ -143,8 +105,8 @@ def corrections(surveyed, everything=False):
         if fit is None:
             found.append(None)
             continue
-        terms = fit.terms(solution.level[:, index]) if everything else solution.of(index)
-        if shift is not None and (shift.matters or everything):
+        terms = solution.of(index)
+        if shift is not None and shift.matters:
             terms = replace(terms, shift=shift.pixels, shift_covariance=shift.covariance)
         place = {"extent": look.blocks.extent(), "curvature": surveyed.curvature, "middle": look.middle}
         found.append(Correction(**vars(terms), **place))
@@ -163,72 +125,46 @@ def survey(second_pass):
     -------
     Survey
     """
-    tiles, wcs, shape_out = second_pass.tiles, second_pass.wcs, tuple(second_pass.shape)
-
-    def look(index, pixels=None):
-        tile = tiles[index]
-        if pixels is None:
-            return look_at(replace(tile, wcs=copied(tile.wcs)), copied(wcs), second_pass.place(index))
-        right = replace(tile, wcs=moved(tile, copied(wcs), pixels))
-        return look_at(right, copied(wcs), Place.of(right.shape, right.wcs, shape_out, copied(wcs)))
-
-    with threads(worker_count()) as run:
-        looks = list(run(look, range(len(tiles))))
-        return compare(looks, shape_out, lambda wrong, pixels: run(look, wrong, pixels))
+    tiles = TileSet.of_pass(second_pass)
+    return compare(tiles.each(measure_tile), tiles)
 
 
-def look_at(tile, wcs, place, *, fluxes=False):
-    """What is kept of one tile.
-
-    Parameters
-    ----------
-    tile : Tile
-    wcs : astropy.wcs.WCS
-        Of the mosaic.
-    place : Place or None
-        Of the tile in it.
-    fluxes : bool, optional
-        Also measure how bright its stars are, which the comparison of the tiles does without.
-
-    Returns
-    -------
-    TileLook
-    """
-    middle, corner = np.full((2, 2), np.nan)
-    if place is not None:
-        ends = np.array(tile.shape[::-1]) - 1
-        middle, corner = np.transpose(pixels_between(tile.wcs, wcs, *np.transpose([ends / 2, ends])))
-    with np.errstate(all="ignore"):
-        blocks, noise, stars = project_blocks(tile, place), _noise(tile.pixels), find_stars(tile, wcs)
-        measured = measure_fluxes(tile, wcs, stars) if fluxes else Fluxes.none(len(noise), len(stars))
-    return TileLook(blocks, noise, stars, measured, middle, float(np.hypot(*(corner - middle))))
-
-
-def compare(looks, shape_out, look_again):
+def compare(looks, tiles):
     """Compare every tile with the others.
 
     Parameters
     ----------
-    looks : list of TileLook
+    looks : list of TileMeasurement
         One a tile, at least one.
-    shape_out : tuple of int
-        (H, W) of the mosaic.
-    look_again : callable
-        From a list of tiles' indices and one of their shifts in mosaic pixels to their looks with the shifts taken
-        out; a text in place of a look keeps the old one.
+    tiles : TileSet
+        By which those that are displaced are looked at again, in their right places; one that cannot be read any more
+        stays as it is.
 
     Returns
     -------
     Survey
+
+    Raises
+    ------
+    ValueError
+        If the measurements are not one a tile.
     """
     looks = list(looks)
+    if len(looks) != len(tiles):
+        raise ValueError(f"{len(looks)} measurements != {len(tiles)} tiles")
     shifts = register([look.stars for look in looks], [look.blocks for look in looks])
     wrong = [index for index, shift in enumerate(shifts) if shift is not None and shift.matters]
-    for index, look in zip(wrong, look_again(wrong, [shifts[index].pixels for index in wrong]), strict=True):
-        if not isinstance(look, str):
+    again = tiles.each(_measure_moved, [shifts[index].pixels for index in wrong], indices=wrong)
+    for index, look in zip(wrong, again, strict=True):
+        if not isinstance(look, TileError):
             looks[index] = look
+    return _levelled(looks, shifts, tiles.shape)
 
-    return _levelled(looks, shifts, shape_out)
+
+def _measure_moved(placed, pixels):
+    """The measurement of a tile that is seen beside its place, put right."""
+    right = replace(placed.tile, wcs=moved(placed.tile, placed.wcs, pixels))
+    return measure_tile(PlacedTile.of(right, placed.wcs, placed.shape))
 
 
 def without(surveyed, tiles, shape_out):
@@ -256,13 +192,6 @@ def _levelled(looks, shifts, shape_out):
 
     flat, solution, curvature = flattened(looks, solution_of(looks), solution_of)
     return Survey(tuple(flat), tuple(shifts), solution, curvature, tuple(looks))
-
-
-def _noise(tile):
-    planes = channels_last(tile)[::7, ::7]
-    level = np.max(np.abs(planes), initial=0.0, where=np.isfinite(planes))
-    # Never 0, not even for a tile of zeros: effects are measured in units of it.
-    return np.fmax(pixel_noise(tile), max(_RESOLUTION * level, np.finfo(np.float32).tiny))
 
 
 def residual_findings(surveyed):

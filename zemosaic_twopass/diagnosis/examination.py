@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .closure import Closure
 from .comparison import Mended
+from .contract import merge_finding
 from .finding import Finding
 from .kinds import KINDS
 from .photometry import TileFit
 
 NO_MOSAIC = "The second pass gave no mosaic."
+_TILES_AGREE = "Every tile agrees with the others; what a second pass makes of them was not looked at."
 
 
 @dataclass(frozen=True, eq=False)
 class Examination:
-    """What came of looking into a second pass.
+    """What came of looking into a second pass, or at tiles without one.
 
     Attributes
     ----------
@@ -26,12 +28,41 @@ class Examination:
     mended : Mended or None
         The tiles as they are and with what was found taken out; None where nothing could be compared.
     closure : Closure or None
+    of_pass : bool
+        Whether there was a second pass to look into.
+    asked : bool
+        Whether a diagnosis was asked for; where it was not the verdict is "undetermined".
     """
 
     findings: tuple[Finding, ...]
     fits: tuple[TileFit | None, ...] = ()
     mended: Mended | None = None
     closure: Closure | None = None
+    of_pass: bool = True
+    asked: bool = True
+
+    @property
+    def verdict(self):
+        """As `verdict_of`, of a diagnosis that was asked for."""
+        return verdict_of(self.findings) if self.asked else "undetermined"
+
+    @property
+    def sentence(self):
+        """One sentence on what was found."""
+        if not (self.of_pass or self.findings):
+            return _TILES_AGREE
+        return summary_of(self.findings, self.asked)[0]
+
+    @property
+    def worst(self):
+        """Tile to look at first; None where none stands out."""
+        return summary_of(self.findings, self.asked)[1]
+
+    def after(self, merge):
+        """The same with what the caller made of the second pass: a `Merge`, or None where that is not known."""
+        if merge is None or not (self.asked and merge.unused):
+            return self
+        return replace(self, findings=(merge_finding(merge, self.verdict == "clean"), *self.findings))
 
 
 def ordered(found):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from astropy.wcs import WCS
 
+from ..measure.measurement import measure_tile
 from ..tiles.images import TileError
+from ..tiles.tile_set import TileSet
 from .closure import close, seam_findings
-from .comparison import Mended, compare, residual_findings, survey
+from .comparison import Mended, compare, residual_findings
 from .contract import check_gains, check_inputs, check_planes, fingerprints
 from .evidence import with_what_if
 from .examination import NO_MOSAIC, Examination, ordered
@@ -16,33 +20,53 @@ from .gains import Gains
 from .registration import compare_passes
 
 
-def examine(second_pass):
-    """Find what went wrong in a second pass; see `zemosaic_twopass.diagnose`.
+def examine(measurements, tiles, second_pass=None):
+    """Find what is wrong with tiles as given and, where there was one, with a second pass.
 
     Parameters
     ----------
-    second_pass : SecondPass
+    measurements : sequence of TileMeasurement
+        One a tile; passed over where `unfit` says that nothing can be tested.
+    tiles : TileSet
+    second_pass : SecondPass, optional
+        Without it what tells the tiles from one another is found.
 
     Returns
     -------
     Examination
+
+    Raises
+    ------
+    ValueError
+        If they are not one a tile.
     """
     # Odd pixels are the pipeline's affair; what they do to sums here is dealt with where it matters.
     with np.errstate(all="ignore"):
-        return _examined(second_pass)
+        if second_pass is not None:
+            return _of_pass(measurements, tiles, second_pass)
+        surveyed = compare(measurements, tiles)
+        gains = np.array([one.gain for one in measurements], dtype=float)
+        gains = Gains(gains, gains, np.zeros(len(gains)))
+        return replace(_examination(residual_findings(surveyed), surveyed, gains, None), of_pass=False)
 
 
-def _examined(second_pass):
-    tiles, gains = second_pass.tiles, second_pass.gains
+def examine_pass(second_pass):
+    """Measure the tiles of a second pass, and `examine` it; see `zemosaic_twopass.diagnose`."""
+    tiles = TileSet.of_pass(second_pass)
+    return examine(() if unfit(second_pass) else tiles.each(measure_tile), tiles, second_pass)
+
+
+def _of_pass(measurements, tiles, second_pass):
+    gains = second_pass.gains
     found = [] if second_pass.before is None else check_inputs(second_pass.before, fingerprints(second_pass))
     found += check_gains(gains, len(tiles), second_pass.gain_clip)
-    if reason := _unfit(second_pass):
+    if reason := unfit(second_pass):
         return Examination(ordered([(0.0, finding) for finding in [*found, untested(None, reason, "residual")]]))
     closure, closed = None, []
     if reason := _no_mosaic(second_pass):
         found.append(untested(None, reason, "mosaic"))
     contract = check_planes(second_pass)
-    surveyed = survey(second_pass)
+    surveyed = compare(measurements, tiles)
     if not reason:
         found += compare_passes(second_pass)
         closure, closed = close(second_pass, float(np.nanmedian([look.noise for look in surveyed.looks])))
@@ -50,27 +74,6 @@ def _examined(second_pass):
     ranked = [*((0.0, finding) for finding in exact), *residual_findings(surveyed)]
     ranked += seam_findings(surveyed.curved, closure)
     return _examination(ranked, surveyed, _gains(second_pass, closure, exact), closure)
-
-
-def examine_tiles(looks, shape_out, look_again, gains):
-    """Find what is wrong with tiles as given, where there was no second pass to look into.
-
-    Parameters
-    ----------
-    looks, shape_out, look_again
-        As for `comparison.compare`.
-    gains : sequence of float
-        One a tile; NaN where none is known.
-
-    Returns
-    -------
-    Examination
-        Of what `examine` finds the part that tells tiles from one another.
-    """
-    with np.errstate(all="ignore"):
-        surveyed = compare(looks, shape_out, look_again)
-        gains = np.array(gains, dtype=float)
-        return _examination(residual_findings(surveyed), surveyed, Gains(gains, gains, np.zeros(len(gains))), None)
 
 
 def _examination(ranked, surveyed, gains, closure):
@@ -93,8 +96,8 @@ def _gains(second_pass, closure, findings):
     return Gains(recorded, applied, error)
 
 
-def _unfit(second_pass):
-    """Why nothing can be tested; empty where it can."""
+def unfit(second_pass):
+    """Why nothing of a second pass can be tested; empty where it can."""
     tiles = second_pass.tiles
     if not len(tiles):
         return "There are no tiles."

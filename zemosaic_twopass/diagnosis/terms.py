@@ -15,8 +15,8 @@ class TileTerms:
 
     The offset is that at a sky of 0: beside a gain it is not what is seen. What is seen is the offset at a level m of
     the sky, offset + gain m, and terms are solved for, and reported by `TileFit`, in that form; `at_level` leads there
-    and `at_zero` back, and nothing else does. `Solution.of` gives what was found in a tile, `TileFit.terms` all that
-    was fitted, `with_seen` what would be if one more thing were there, `Correction` what takes it out again.
+    and `at_zero` back, and nothing else does. `Solution.of` gives what was found in a tile, `with_seen` what
+    would be if one more thing were there, `Correction` what takes it out again.
 
     Attributes
     ----------

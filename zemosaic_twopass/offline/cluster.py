@@ -36,7 +36,7 @@ def cluster_map(address=None, processes=None):
     ------
     callable
         As `map` for a function of a path and more, results in the order of the paths. What a lost worker had to
-        do is done by another; for a tile that has cost more workers than Dask allows the result is a text.
+        do is done by another; for a tile that has cost more workers than Dask allows the result is a TileError.
 
     Raises
     ------
@@ -111,4 +111,4 @@ def _alone(client, function, own):
     try:
         return _result(client, client.submit(function, *own, pure=False))
     except KilledWorker:
-        return f"{own[0]}: every worker that took it was lost"
+        return TileError(f"{own[0]}: every worker that took it was lost")

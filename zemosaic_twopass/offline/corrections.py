@@ -11,7 +11,6 @@ from astropy.table import Table
 
 from .. import __version__
 from ..diagnosis.acceptance import too_few_stars
-from ..diagnosis.examination import summary_of, verdict_of
 from ..diagnosis.photometry import Correction
 from ..files import whole_file
 from ..report.report import finding_lines, label, plain
@@ -64,7 +63,7 @@ def corrections_table(done):
     table = Table(rows=rows)
     for column in table.itercols():
         column.unit, column.description = _unit_and_description(column.name)
-    table.meta |= {"verdict_before": verdict_of(done.before.findings), "verdict_after": verdict_of(done.after.findings)}
+    table.meta |= {"verdict_before": done.before.verdict, "verdict_after": done.after.verdict}
     return table
 
 
@@ -128,13 +127,13 @@ def history_of(correction):
 
 
 def _comparison(found):
-    return {"verdict": verdict_of(found.findings), "findings": [asdict(finding) for finding in found.findings]}
+    return {"verdict": found.verdict, "findings": [asdict(finding) for finding in found.findings]}
 
 
 def _comparison_line(when, found):
-    compared, worst = sum(fit is not None for fit in found.fits), summary_of(found.findings, True)[1]
+    compared, worst = sum(fit is not None for fit in found.fits), found.worst
     return (
-        f"[TwoPassRepair] {when} verdict={verdict_of(found.findings)} tiles={compared} "
+        f"[TwoPassRepair] {when} verdict={found.verdict} tiles={compared} "
         f"findings={len(found.findings)} worst_idx={'-' if worst is None else worst}"
     )
 

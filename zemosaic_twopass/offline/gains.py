@@ -1,4 +1,4 @@
-"""The gains of a pass that is over, for `replay`: from a list or from the report of a run."""
+"""The gains of a pass that is over, for `replay`: from the report of a run."""
 
 from __future__ import annotations
 
@@ -8,23 +8,6 @@ import numpy as np
 
 from ..files import bounded_text
 from ..tiles.images import TileError
-
-
-def gains_from_text(path):
-    """Gains in a text file, apart by blanks, commas or line ends, in the order of the tiles.
-
-    Raises
-    ------
-    TileError
-        If something in it is not a number.
-    OSError, ValueError
-        As `files.bounded_text`.
-    """
-    words = bounded_text(path).replace(",", " ").split()
-    try:
-        return [float(word) for word in words]
-    except ValueError as error:
-        raise TileError(f"{path}: not a list of gains: {str(error)[:200]}") from None
 
 
 def gains_from_report(path, names):

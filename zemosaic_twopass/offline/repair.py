@@ -16,21 +16,21 @@ import numpy as np
 
 from ..diagnosis.acceptance import accept
 from ..diagnosis.closure import median_steps
-from ..diagnosis.comparison import look_at
 from ..diagnosis.examination import Examination
-from ..diagnosis.examine import examine_tiles
+from ..diagnosis.examine import examine
 from ..diagnosis.photometry import Correction, StarScales
 from ..diagnosis.registration import moved
 from ..files import by_reason, reason_of, whole_file
+from ..measure.measurement import measure_tile
 from ..tiles.copies import unpacked_name, write_copy
 from ..tiles.headers import celestial_wcs
 from ..tiles.images import TileError, open_image
 from ..tiles.mosaic import MosaicGrid
 from ..tiles.place import Place
-from ..tiles.reading import read_master_tile, try_head, usable, usable_heads, warn_of
+from ..tiles.reading import try_head, usable, usable_heads, warn_of
 from ..tiles.records import Tile
+from ..tiles.tile_set import TileSet
 from .corrections import TABLE_NAME, history_of, write_corrections
-from .replay import try_moved
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Repair:
     noise: float
 
 
-def repair(paths, out, *, everything=False, run=map, tell=lambda: None):
+def repair(paths, out, *, run=map, tell=lambda: None):
     """Write corrected copies of tiles, and compare the copies; what would harm a tile is not done.
 
     Parameters
@@ -83,8 +83,6 @@ def repair(paths, out, *, everything=False, run=map, tell=lambda: None):
     out : path-like
         Folder of the copies and of their table. A tile in which nothing is found, or nothing that can be taken out
         without harm, is copied byte for byte.
-    everything : bool, optional
-        Take out all that was fitted, be it significant or not.
     run : callable, optional
         As `map`: where the work on each tile is done, results in the tiles' order.
     tell : callable, optional
@@ -103,11 +101,12 @@ def repair(paths, out, *, everything=False, run=map, tell=lambda: None):
     paths, out = [Path(path) for path in paths], Path(os.path.abspath(out))
     _refuse(paths, out)
     grid = _grid(paths, run)
-    looks = usable(paths, _told(run(partial(try_look, grid=grid), paths), tell))
-    before = _compared(looks, paths, grid, run)
+    tiles = TileSet.on_disk(paths, grid, run)
+    looks = usable(paths, _told(tiles.each(measure_with_fluxes), tell))
+    before = examine(looks, tiles)
     if not any(before.fits):
         raise TileError(f"none of {len(paths)} tiles meets another in enough places to be compared with it")
-    accepted = accept(before.mended.surveyed, grid.shape, everything)
+    accepted = accept(before.mended.surveyed, grid.shape)
     found = accepted.corrections
     noise = float(np.nanmedian([look.noise for look in looks]))
     # The looks at the tiles as given go one by one: those at the copies are as large.
@@ -117,20 +116,16 @@ def repair(paths, out, *, everything=False, run=map, tell=lambda: None):
     changed, failed = _taken_over(outcomes, looks, files)
     if not any(files):
         raise TileError(f"{out}: no copy could be written: {next(iter(failed.values()))}")
-    after = _of_copies(_compared(looks, files, grid, run), files) if changed else before
+    after = before
+    if changed:
+        after = _of_copies(examine(looks, TileSet.on_disk(files, grid, run)), files)
     steps = _rms_of_steps(steps, median_steps([look.blocks for look in looks]))
     names = tuple(path.name for path in paths)
     done = Repair(names, found, accepted.refused, accepted.stars, tuple(files), failed, before, after, steps, noise)
     return _with_table(done, out)
 
 
-def try_look(path, grid):
-    """`TileLook` of a tile, or the reason as text where it cannot be used."""
-    try:
-        tile = read_master_tile(path)
-        return look_at(tile, grid.wcs(), Place.of(tile.shape, tile.wcs, grid.shape, grid.wcs()), fluxes=True)
-    except TileError as error:
-        return str(error)
+measure_with_fluxes = partial(measure_tile, fluxes=True)
 
 
 def try_repaired(path, copy, correction, grid):
@@ -146,7 +141,7 @@ def try_repaired(path, copy, correction, grid):
 
     Returns
     -------
-    TileLook, None or str
+    TileMeasurement, None or TileError
         None for a copy that is the tile byte for byte; the reason where there is no copy.
     """
     path, outcome = Path(path), None
@@ -156,11 +151,11 @@ def try_repaired(path, copy, correction, grid):
                 shutil.copyfile(path, temporary)
         else:
             _write_corrected(path, copy, correction, grid)
-            outcome = try_look(copy, grid)
+            (outcome,) = TileSet.on_disk([copy], grid, map).each(measure_with_fluxes)
     except Exception as error:  # astropy raises many kinds on odd headers
-        outcome = reason_of(error)
+        outcome = TileError(reason_of(error))
     # What an earlier call left would be a tile that does not go with the others, or one twice.
-    for name in {path.name, unpacked_name(path)} - {None if isinstance(outcome, str) else copy.name}:
+    for name in {path.name, unpacked_name(path)} - {None if isinstance(outcome, TileError) else copy.name}:
         with contextlib.suppress(OSError):
             copy.with_name(name).unlink(missing_ok=True)
     return outcome
@@ -237,13 +232,6 @@ def _told(results, tell):
         yield result
 
 
-def _compared(looks, paths, grid, run):
-    def look_again(wrong, pixels):
-        return run(partial(try_moved, target=grid), [paths[index] for index in wrong], pixels)
-
-    return examine_tiles(looks, grid.shape, look_again, np.full(len(looks), np.nan))
-
-
 def _taken_over(outcomes, looks, files):
     """Put the looks at the copies in place of those at the tiles, and None in place of files that are not there.
 
@@ -257,8 +245,8 @@ def _taken_over(outcomes, looks, files):
     changed, failed = False, {}
     for index, outcome in enumerate(outcomes):
         changed |= outcome is not None
-        if isinstance(outcome, str):
-            failed[files[index].name], files[index] = outcome, None
+        if isinstance(outcome, TileError):
+            failed[files[index].name], files[index] = str(outcome), None
             looks[index] = looks[index].without_pixels()
         elif outcome is not None:
             looks[index] = outcome

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ..diagnosis.comparison import Mended, compare, look_at
+from ..diagnosis.comparison import Mended, compare
 from ..diagnosis.gains import Gains
 from ..diagnosis.seams import Picture, Regions, seams_alone, seams_with_tiles
+from ..measure.measurement import measure_tile
 from ..report.seam_picture import Backdrop
 from ..tiles.images import TileError, open_image
-from ..tiles.place import Place
 from ..tiles.planes import channels_last
-from ..tiles.reading import read_master_tile
-from .replay import Target, try_moved
+from ..tiles.tile_set import TileSet, results
+from .replay import Target
 
 
 def seams_by_coverage(mosaics, coverage):
@@ -87,23 +86,14 @@ def seams_by_tiles(mosaics, tiles, run=map):
             backdrops.append(Backdrop.of(data))
             if data.shape[:2] != target.shape or len(pictures[-1].value) != len(pictures[0].value):
                 raise TileError(f"shape {data.shape} does not go with {target.shape} of {mosaics[0]}")
-    looks = list(run(partial(_look, target=target), tiles))
+    placed = TileSet.on_disk(tiles, target, run)
+    looks = results(placed.each(measure_tile))
     for path, look in zip(tiles, looks, strict=True):
         if len(look.noise) != len(pictures[0].value):
             raise TileError(f"{path}: {len(look.noise)} channels != {len(pictures[0].value)} of {mosaics[0]}")
     with np.errstate(all="ignore"):
-        surveyed = compare(
-            looks,
-            target.shape,
-            lambda wrong, pixels: run(partial(try_moved, target=target), [tiles[index] for index in wrong], pixels),
-        )
+        surveyed = compare(looks, placed)
     # A tile whose own WCS is wrong has its footprint where its stars are, a few pixels beside that in the mosaic.
     unknown = np.full(len(looks), np.nan)
     corrected = Mended.of(surveyed, Gains(unknown, unknown, unknown)).blocks
     return seams_with_tiles(pictures, [look.blocks for look in surveyed.looks], corrected), backdrops
-
-
-def _look(path, target):
-    """`TileLook` of a tile on disk."""
-    tile = read_master_tile(path)
-    return look_at(tile, target.wcs(), Place.of(tile.shape, tile.wcs, target.shape, target.wcs()))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +119,13 @@ class TwoPassReport:
     evidence: tuple[Evidence, ...] = ()
     merge: Merge | None = None
     picture: str = "unknown"
+
+    @classmethod
+    def of(cls, found, records=(), maps=(None, None), **parts):
+        """The report of an `Examination`, with a TileRecord a tile or none, `delta` and `before`, other attributes."""
+        fitted = zip_longest(records, found.fits)
+        tiles = tuple(replace(record, fit=fit) for record, fit in fitted if record is not None)
+        return cls(tiles, *maps, found.findings, found.verdict, found.worst, found.sentence, **parts)
 
     @property
     def tile_count(self):

@@ -79,13 +79,13 @@ class Head:
 
 
 def try_head(path):
-    """`Head` of a tile, or the reason as text where it cannot be used."""
+    """`Head` of a tile, or a TileError where it cannot be used."""
     try:
         with open_image(path) as (data, header, _):
             celestial_wcs(header, data.shape[:2])
             return Head(data.shape[:2], data.shape[2] if data.ndim == 3 else 1, header)
     except TileError as error:
-        return str(error)
+        return error
 
 
 def usable(paths, results):
@@ -95,7 +95,7 @@ def usable(paths, results):
     ----------
     paths : sequence of path-like
     results : sequence
-        A text is the reason why there is no other.
+        A TileError says why there is no other.
 
     Returns
     -------
@@ -105,10 +105,10 @@ def usable(paths, results):
     Raises
     ------
     TileError
-        If there is a text among them; the message names all such tiles.
+        If there is one among them; the message names all such tiles.
     """
     results = list(results)
-    refuse((path, result) for path, result in zip(paths, results, strict=True) if isinstance(result, str))
+    refuse((path, str(result)) for path, result in zip(paths, results, strict=True) if isinstance(result, TileError))
     return results
 
 
@@ -121,7 +121,7 @@ def usable_heads(paths, heads):
         of = next(path for channels, path in found if channels == most)
         for index, head in enumerate(heads):
             if isinstance(head, Head) and head.channels != most:
-                heads[index] = f"{head.channels} channels != {most} of {of}"
+                heads[index] = TileError(f"{head.channels} channels != {most} of {of}")
     return usable(paths, heads)
 
 

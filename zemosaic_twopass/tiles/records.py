@@ -144,10 +144,10 @@ class SecondPass:
     before: dict | None = None
     places: dict = field(default_factory=dict)
 
-    def place(self, index):
-        """Where a tile lies in the mosaic, worked out once; None where it misses it."""
+    def place(self, index, tile=None):
+        """Where a tile lies in the mosaic, worked out once; None where it misses it. `tile`: where it is at hand."""
         if index not in self.places:
-            tile = self.tiles[index]
+            tile = tile or self.tiles[index]
             # Copies: places are looked at in threads.
             self.places[index] = Place.of(tile.shape, copied(tile.wcs), self.shape, copied(self.wcs))
         return self.places[index]
@@ -163,8 +163,14 @@ class SecondPass:
         sound = gains is not None and len(gains) == len(self.tiles) and all(np.isfinite(g) and g > 0 for g in gains)
         return gains if sound else None
 
-    def corrected(self, index):
+    def corrected(self, index, pixels=None):
         """A tile after its gain, and how it is known.
+
+        Parameters
+        ----------
+        index : int
+        pixels : array_like, optional
+            Of the tile, where they are at hand.
 
         Returns
         -------
@@ -172,7 +178,7 @@ class SecondPass:
             The array that the coadd was given; where it was not seen, float32(tile) × gain.
         source : {"observed", "derived"}
         """
-        tile = np.asarray(self.tiles.pixels[index])
+        tile = np.asarray(self.tiles.pixels[index] if pixels is None else pixels)
         channels = tile.shape[2] if tile.ndim == 3 else 1
         planes = [self.planes.get((index, channel)) for channel in range(channels)]
         if not planes or any(plane is None or plane.shape != tile.shape[:2] for plane in planes):
@@ -185,9 +191,9 @@ class SecondPass:
             return base, "observed"
         return np.stack(planes, axis=-1), "observed"
 
-    def observed(self, index):
-        """The array of a tile that the coadd was given; None where it was not seen."""
-        corrected, source = self.corrected(index)
+    def observed(self, index, pixels=None):
+        """The array of a tile that the coadd was given; None where it was not seen. Parameters as for `corrected`."""
+        corrected, source = self.corrected(index, pixels)
         return corrected if source == "observed" else None
 
 

@@ -6,23 +6,59 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..diagnosis.examine import examine
+from ..diagnosis.examine import examine, unfit
 from ..diagnosis.finding import untested
-from ..measure.delta import CoarseGrid, compare_tiles, mean_of_tiles, project_layers
-from ..measure.stats import TileStats, statistics_after_gain
-from ..parallel import threads
+from ..measure.delta import CoarseGrid, compare_tiles, mean_of_tiles
+from ..measure.measurement import after_gain, measure_all
 from ..report.report import TileRecord, plain
-from ..settings import worker_count
-from ..tiles.grid import tile_outline
+from ..tiles.tile_set import TileSet, results
 
 
-def tile_records(capture, names=None):
-    """Records of every tile; of the corrected ones there are never more at a time than threads.
+def measure_pass(capture, downsample):
+    """Measure every tile of a second pass for its report; of their pixels there are never more at a time than threads.
 
     Parameters
     ----------
     capture : RunCapture
         With the scans of the tiles as given.
+    downsample : int
+        Of the delta map. Without a mosaic, or for one smaller than a block, there is none, and nothing for it.
+
+    Returns
+    -------
+    list of TileMeasurement
+        Empty where nothing can be tested.
+    """
+    second_pass, grid = capture.second_pass, None
+    if unfit(second_pass):
+        return []
+    if second_pass.mosaic is not None and min(second_pass.shape) >= downsample:
+        grid = CoarseGrid.of(second_pass.wcs, second_pass.shape, downsample)
+
+    def measure(placed, index, given):
+        gain, corrected, source = _after_gain(second_pass, index, placed.tile.pixels)
+        return replace(measure_all(placed, gain, corrected, grid, given), source=source)
+
+    tiles = TileSet.of_pass(second_pass)
+    return results(tiles.each(measure, range(len(tiles)), capture.scans or [None] * len(tiles)))
+
+
+def _after_gain(second_pass, index, pixels):
+    """Gain of a tile, the tile after it, None where that is not known, and how it is known."""
+    corrected, source = second_pass.corrected(index, pixels)
+    gain = second_pass.gain(index)
+    return gain, None if source == "derived" and np.isnan(gain) else corrected, source
+
+
+def tile_records(capture, measurements=(), names=None):
+    """Records of every tile.
+
+    Parameters
+    ----------
+    capture : RunCapture
+        With the scans of the tiles as given.
+    measurements : sequence of TileMeasurement, optional
+        From `measure_pass`; without them the statistics after the gain are taken here.
     names : sequence of str, optional
         What the tiles are called; unless there is one a tile, what the application calls them.
 
@@ -32,29 +68,34 @@ def tile_records(capture, names=None):
         Empty where no statistics were taken. A tile whose gain was never seen has NaN for
         everything after it.
     """
-    second_pass = capture.second_pass
+    second_pass, scans = capture.second_pass, capture.scans
     tiles = second_pass.tiles
     # Those that the probe was given stand; then those that the application told.
     given = (each for each in (names, tiles.names) if each is not None and len(each) == len(tiles))
     names = next(given, [None] * len(tiles))
 
-    def describe(index, given):
-        corrected, source = second_pass.corrected(index)
-        gain = second_pass.gain(index)
-        known = source == "observed" or not np.isnan(gain)
-        post = statistics_after_gain(corrected, given, gain) if known else TileStats.unknown(len(given.middles))
-        return TileRecord(index, names[index], gain, given.stats, post, source)
+    def describe(pixels, index, given):
+        gain, corrected, source = _after_gain(second_pass, index, pixels)
+        return after_gain(corrected, given, gain), source
 
-    with threads(worker_count()) as run:
-        return tuple(run(describe, range(len(capture.scans)), capture.scans))
+    afterwards = [(one.post, one.source) for one in measurements[: len(scans)]]
+    if not afterwards:
+        tiles = TileSet(range(len(scans)), tiles.pixels.__getitem__)
+        afterwards = results(tiles.each(describe, range(len(scans)), scans))
+    return tuple(
+        TileRecord(index, names[index], second_pass.gain(index), given.stats, *after)
+        for index, (given, after) in enumerate(zip(scans, afterwards, strict=True))
+    )
 
 
-def delta_maps(second_pass, downsample):
+def delta_maps(second_pass, measurements, downsample):
     """The delta map of the corrected tiles, and the same of the tiles as given.
 
     Parameters
     ----------
     second_pass : SecondPass
+    measurements : sequence of TileMeasurement
+        From `measure_pass`, with the same `downsample`.
     downsample : int
 
     Returns
@@ -62,26 +103,13 @@ def delta_maps(second_pass, downsample):
     (DeltaMap, DeltaMap)
         After and before the gain. Without a first-pass mosaic of the second's shape the reference of each is the
         tiles' own coadd before the gain. (None, None) for a mosaic smaller than one block, which has no map.
-
-    Raises
-    ------
-    ValueError
-        If tiles, WCS, reference and output shape do not fit together.
     """
-    tiles, first_pass = second_pass.tiles, _reference_of(second_pass)
-    if len(tiles) != len(tiles.wcs):
-        raise ValueError(f"{len(tiles)} tiles != {len(tiles.wcs)} WCS")
     if min(second_pass.shape) < downsample:
         return None, None
     grid = CoarseGrid.of(second_pass.wcs, second_pass.shape, downsample)
-
-    def project(index):
-        tile = tiles[index]
-        layers = tile.pixels, second_pass.corrected(index)[0]
-        return project_layers(layers, tile, second_pass.place(index), grid)
-
-    with threads(worker_count()) as run:
-        given, corrected = zip(*run(project, range(len(tiles))), strict=True) if len(tiles) else ((), ())
+    first_pass = _reference_of(second_pass)
+    given = [one.layers[0] for one in measurements]
+    corrected = [one.layers[1] if len(one.layers) > 1 else None for one in measurements]
     if first_pass is None:
         reference, base = "tiles", mean_of_tiles(given, grid)
     else:
@@ -93,11 +121,6 @@ def _reference_of(second_pass):
     """The first-pass mosaic where it goes with the map; None where it was not seen or has another shape."""
     first, shape = second_pass.first_pass, second_pass.shape
     return None if first is None or np.shape(first)[:2] != tuple(shape) else first
-
-
-def tile_outlines(tiles):
-    """Edge of each tile on the sky, as `grid.tile_outline` gives it; () for no tiles."""
-    return tuple(tile_outline(np.shape(pixels)[:2], wcs) for pixels, wcs in zip(tiles.pixels, tiles.wcs, strict=True))
 
 
 def settings_of(capture, downsample):
@@ -118,9 +141,9 @@ def settings_of(capture, downsample):
     return plain({**known, "downsample": downsample})
 
 
-def examination_of(second_pass):
+def examination_of(second_pass, measurements):
     """What `examine` finds in a second pass, and whether its delta map has another reference than it should."""
-    found = examine(second_pass)
+    found = examine(measurements, TileSet.of_pass(second_pass), second_pass)
     first, shape = second_pass.first_pass, second_pass.shape
     if first is None or second_pass.mosaic is None or shape is None or _reference_of(second_pass) is not None:
         return found

@@ -8,10 +8,9 @@ import numpy as np
 from astropy.wcs import WCS
 
 from ..measure.stats import scan_as_given
-from ..parallel import threads
-from ..settings import worker_count
 from ..tiles.grid import copied
 from ..tiles.records import SecondPass, TileList
+from ..tiles.tile_set import TileSet, results
 
 _READ = ("tiles", "tiles_wcs", "tiles_coverage", "tile_weights", "coverage_p1", "shape_out", "gain_clip")
 
@@ -86,10 +85,8 @@ class RunCapture:
 
 
 def scans_as_given(tiles):
-    """Scan of every tile as given, as many at a time as there are threads; a tuple of TileScan."""
-    # By index: a list that reads its tiles when they are asked for is not read whole.
-    with threads(worker_count()) as run:
-        return tuple(run(lambda index: scan_as_given(tiles.pixels[index]), range(len(tiles))))
+    """Scan of every tile of a `TileList` as given; a tuple of TileScan."""
+    return tuple(results(TileSet(range(len(tiles)), tiles.pixels.__getitem__).each(scan_as_given)))
 
 
 def _check_readable(name, value):

@@ -5,37 +5,40 @@ from __future__ import annotations
 import logging
 import shutil
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 
-from ..diagnosis.contract import merge_finding
-from ..diagnosis.evidence import gather, sampler
-from ..diagnosis.examination import NO_MOSAIC, Examination, summary_of, verdict_of
+from ..diagnosis.evidence import gather
+from ..diagnosis.examination import NO_MOSAIC, Examination
 from ..diagnosis.finding import untested
 from ..files import whole_file
 from ..parallel import apart
 from ..report.artefacts import MAP_NAME, ArtefactError
 from ..report.report import TwoPassReport, log_lines, tile_lines
 from ..settings import Settings
-from .build import delta_maps, examination_of, settings_of, tile_outlines, tile_records
+from ..tiles.tile_set import TileSet
+from .build import delta_maps, examination_of, measure_pass, settings_of, tile_records
 from .journal import tell_report
 from .runs import prune_runs, run_folder
 
 
 @dataclass(eq=False)
 class Draft:
-    """The report of a pass that has ended, whole but for what its caller makes of it.
+    """What is to be reported of a pass that has ended, whole but for what its caller makes of it.
 
     Attributes
     ----------
     probe : TwoPassProbe
         Whose settings count, and who keeps the report.
     logger : logging.Logger
-    report : TwoPassReport
+    found : Examination
+        Without the blocks and points that it rests on.
+    parts : dict
+        Of the report, as `TwoPassReport.of` takes them.
     """
 
     probe: object
     logger: logging.Logger
-    report: TwoPassReport
+    found: Examination
+    parts: dict
 
     @property
     def wanted(self):
@@ -46,7 +49,8 @@ class Draft:
 def draft_of(run, probe):
     """Examine a call for one probe, and say the lines of its tiles.
 
-    Each part is guarded by itself: one that cannot be made takes no other with it.
+    Each part is guarded by itself: one that cannot be made takes no other with it. Only where the tiles cannot be
+    measured are there neither map nor findings.
 
     Parameters
     ----------
@@ -61,29 +65,31 @@ def draft_of(run, probe):
     logger, capture = probe.logger_of(run), run.capture
     second_pass = capture.second_pass
     records, maps, outlines, settings, evidence = (), (None, None), (), {}, ()
-    found = Examination(() if second_pass.mosaic is not None else (untested(None, NO_MOSAIC, "mosaic"),))
+    missing = () if second_pass.mosaic is not None else (untested(None, NO_MOSAIC, "mosaic"),)
+    found = Examination(missing, asked=probe.delta_map)
+    measured = []
+    if probe.delta_map:
+        with run.guard():
+            measured = measure_pass(capture, probe.downsample)
     with run.guard():
-        records = tile_records(capture, probe.names)
+        records = tile_records(capture, measured, probe.names)
     for record in records:
         run.say(logger, [(logging.DEBUG, line) for line in tile_lines(record)])
     if probe.delta_map:
         # What cannot be examined is not clean.
         found = Examination((untested(None, "The diagnosis failed: see the warning in the log.", "residual"),))
         with run.guard():
-            found = examination_of(second_pass)
+            found = examination_of(second_pass, measured)
         with run.guard():
-            evidence = gather(found, sampler(second_pass), second_pass)
+            evidence = gather(found, TileSet.of_pass(second_pass), second_pass)
         with run.guard():
-            if second_pass.mosaic is not None:
-                maps = delta_maps(second_pass, probe.downsample)
-                outlines = tile_outlines(second_pass.tiles) if maps[0] else ()
+            if second_pass.mosaic is not None and len(measured) == len(second_pass.tiles):
+                maps = delta_maps(second_pass, measured, probe.downsample)
+                outlines = tuple(one.outline for one in measured) if maps[0] else ()
     with run.guard():
         settings = settings_of(capture, probe.downsample)
-    tiles = tuple(replace(record, fit=fit) for record, fit in zip_longest(records, found.fits) if record is not None)
-    report = TwoPassReport(
-        tiles, *maps, found.findings, evidence=evidence, outlines=outlines, settings=settings, run=capture.run
-    )
-    return Draft(probe, logger, report)
+    parts = {"maps": maps, "evidence": evidence, "outlines": outlines, "settings": settings, "run": capture.run}
+    return Draft(probe, logger, replace(found, mended=None, closure=None), {"records": records, **parts})
 
 
 def publish(run, draft, merge):
@@ -101,13 +107,8 @@ def publish(run, draft, merge):
     ArtefactError
         If a file cannot be written, after all were tried; the report is among the probe's by then.
     """
-    probe, logger, report = draft.probe, draft.logger, draft.report
-    findings = report.findings
-    if probe.delta_map and merge is not None and merge.unused:
-        findings = (merge_finding(merge, verdict_of(findings) == "clean"), *findings)
-    summary, worst = summary_of(findings, probe.delta_map)
-    verdict = verdict_of(findings) if probe.delta_map else "undetermined"
-    report = replace(report, findings=findings, verdict=verdict, summary=summary, worst=worst, merge=merge)
+    probe, logger = draft.probe, draft.logger
+    report = TwoPassReport.of(draft.found.after(merge), **draft.parts, merge=merge)
     probe.reports.append(report)
     try:
         files = apart(_write, report, probe.directory, logger)

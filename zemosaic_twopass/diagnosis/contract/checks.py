@@ -99,9 +99,10 @@ def check_planes(second_pass):
     tiles, gains = second_pass.tiles, second_pass.sound_gains
     findings, unseen = [], 0
     for index in range(len(tiles)):
-        seen = second_pass.observed(index)
+        pixels = tiles.pixels[index]
+        seen = second_pass.observed(index, pixels)
         unseen += seen is None
-        finding = None if seen is None or gains is None else check_corrected(index, tiles[index].pixels, seen, gains)
+        finding = None if seen is None or gains is None else check_corrected(index, pixels, seen, gains)
         if finding is not None:
             findings.append(finding)
     if unseen:

@@ -3,8 +3,8 @@
 In: an `Examination`. Out: `Evidence`, and findings with their `WhatIf`. Door: the names below.
 """
 
-from .choice import gather, sampler
+from .choice import gather
 from .records import Chart, Evidence, Layer, Series
 from .what_if import with_what_if
 
-__all__ = ["Chart", "Evidence", "Layer", "Series", "gather", "sampler", "with_what_if"]
+__all__ = ["Chart", "Evidence", "Layer", "Series", "gather", "with_what_if"]

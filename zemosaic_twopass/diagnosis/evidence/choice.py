@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from ...measure.sampling import sample_tile
-from ...parallel import threads
-from ...settings import worker_count
-from ...tiles.grid import copied
 from ..comparison import closest
 from .pass_evidence import gain_evidence, implied_by, plane_evidence, point_evidence
 from .records import Evidence
@@ -19,15 +17,13 @@ from .tile_evidence import curvature_evidence, level_evidence, seam_evidence
 _MOST = 6
 
 
-def gather(examination, sample, second_pass=None):
+def gather(examination, tiles, second_pass=None):
     """Evidence for the worst six findings; in a clean run for the three closest to a finding.
 
     Parameters
     ----------
     examination : Examination
-    sample : callable
-        From a list of tiles' indices and one of places, (rows, columns) of the mosaic each, to what these tiles hold
-        there, as `TileSamples`; a text for a tile that cannot be read any more.
+    tiles : TileSet
     second_pass : SecondPass, optional
         None where there was none; then no finding is about one.
 
@@ -37,6 +33,7 @@ def gather(examination, sample, second_pass=None):
         In the order of the findings, notes left out; empty where nothing could be compared and nothing was found.
     """
     found = [finding for finding in examination.findings if finding.about.group != "note"]
+    sample = partial(_samples, tiles)
     with np.errstate(all="ignore"):
         if found:
             return tuple(_evidence(finding, examination, sample, second_pass) for finding in found[:_MOST])
@@ -45,21 +42,12 @@ def gather(examination, sample, second_pass=None):
         return tuple(_nearly(one, examination.mended, sample) for one in closest(examination.mended.surveyed))
 
 
-def sampler(second_pass):
-    """The `sample` of `gather` for tiles that are in memory."""
+def _samples(tiles, indices, places):
+    return list(tiles.each(_sample, places, indices=indices))
 
-    def look(index, places):
-        place = second_pass.place(index)
-        if place is not None:
-            # One tile may be asked for twice at a time.
-            place = replace(place, wcs=copied(place.wcs), wcs_out=copied(place.wcs_out))
-        return sample_tile(second_pass.tiles[index], place, places)
 
-    def sample(indices, places):
-        with threads(worker_count()) as run:
-            return list(run(look, indices, places))
-
-    return sample
+def _sample(placed, places):
+    return sample_tile(placed.tile, placed.place, places)
 
 
 def _evidence(finding, examination, sample, second_pass):

@@ -162,7 +162,7 @@ def implied_by(second_pass, closure, finding, sample):
     finding : Finding
         Kind `misregistration`.
     sample : callable
-        As for `choice.gather`.
+        As for `star_evidence`.
 
     Returns
     -------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ...tiles.images import TileError
 from ..registration import RADIUS
 from .records import Chart, Evidence, Layer, Series, median_and_error
 
@@ -25,7 +26,8 @@ def star_evidence(finding, mended, sample):
         Kind `astrometry`.
     mended : Mended
     sample : callable
-        As for `choice.gather`.
+        From a list of tiles' indices and one of places, (rows, columns) of the mosaic each, to what these tiles hold
+        there, as `TileSamples`; a `TileError` for a tile that cannot be read any more.
 
     Returns
     -------
@@ -143,6 +145,6 @@ def _moved(places, move):
 def _values(found, places):
     """Mean of the channels at the pixels of each star, shape (n, 17, 17); NaN where a tile holds nothing."""
     values = np.full(len(places[0]), np.nan)
-    if not isinstance(found, str):
+    if not isinstance(found, TileError):
         values[found.points] = found.values.mean(axis=1)
     return values.reshape(-1, _SIDE, _SIDE)

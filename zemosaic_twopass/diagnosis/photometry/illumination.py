@@ -65,7 +65,7 @@ def flattened(looks, solution, solve_again):
 
     Parameters
     ----------
-    looks : list of TileLook
+    looks : list of TileMeasurement
     solution : Solution
         Of these.
     solve_again : callable
@@ -73,7 +73,7 @@ def flattened(looks, solution, solve_again):
 
     Returns
     -------
-    looks : list of TileLook
+    looks : list of TileMeasurement
     solution : Solution
         Both as given where there is no such curvature.
     curvature : Curvature or None

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..terms import TileTerms, at_zero
-
 # Above this part of noise in what the gain is told by, it is not told.
 STRUCTURE = 0.1
 # In units of the error that a term would have if the other tiles had none.
@@ -67,12 +65,6 @@ class TileFit:
     def errors(self):
         """Standard errors of `seen`."""
         return np.stack([self.offset_error, self.gain_error, self.slope_x_error, self.slope_y_error], axis=1)
-
-    def terms(self, level):
-        """All of it as `TileTerms`, what the data do not tell taken for none; `level` of the tile, shape (C,)."""
-        seen = self.seen
-        seen[:, 1] = np.nan_to_num(seen[:, 1])
-        return TileTerms(np.nan_to_num(at_zero(seen, level)), self.errors[..., np.newaxis] ** 2 * np.eye(4))
 
     def with_limits(self, sure, large):
         """The fit along with what agrees: so many errors, and sizes that matter; both shape (2, C), offset and gain."""

@@ -1,0 +1,144 @@
+"""What one reading of a tile gives: what it is compared with others by, and what a report shows of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..tiles.grid import pixels_between, tile_outline
+from ..tiles.planes import channels_last
+from .coarse import CoarseTile, pixel_noise, project_blocks
+from .delta import project_layers
+from .fluxes import Fluxes, measure_fluxes
+from .stars import Stars, find_stars
+from .stats import TileStats, scan_as_given, statistics_after_gain
+
+_RESOLUTION = 64 * np.finfo(np.float32).eps
+
+
+@dataclass(frozen=True, eq=False)
+class TileMeasurement:
+    """What is kept of one tile: blocks and stars, never its pixels.
+
+    Attributes
+    ----------
+    blocks : CoarseTile or None
+    noise : ndarray, shape (C,)
+        Of one pixel in adu, at least what float32 resolves.
+    stars : Stars
+    fluxes : Fluxes
+        Of these; all NaN where they were not asked for.
+    middle : ndarray, shape (2,)
+        Of the image, (x, y) in pixels of the mosaic; NaN for one that misses it.
+    reach : float
+        From there to a corner of the image, in the same pixels.
+    name : str or None
+        File name without its folder, where that is known.
+    remarks : tuple of str
+        As `headers.wcs_remarks` gives them.
+    gain : float
+        NaN where none is known.
+    pre, post : TileStats or None
+        Of the tile as given and after its gain, the latter NaN throughout where no gain is known; None where they were
+        not asked for.
+    source : {"observed", "derived"}
+        Whether what is after the gain is what went into the coadd, or gain × tile.
+    layers : tuple of ((tuple of slice, ndarray) or None)
+        Both on a coarse grid, as `delta.project_layers` gives them; only the first where no gain is known, none where
+        they were not asked for.
+    outline : ndarray, shape (32, 2), or None
+        As `grid.tile_outline` gives it; None where it was not asked for.
+    """
+
+    blocks: CoarseTile | None
+    noise: np.ndarray
+    stars: Stars
+    fluxes: Fluxes
+    middle: np.ndarray
+    reach: float
+    name: str | None = None
+    remarks: tuple[str, ...] = ()
+    gain: float = np.nan
+    pre: TileStats | None = None
+    post: TileStats | None = None
+    source: str = "derived"
+    layers: tuple = ()
+    outline: np.ndarray | None = None
+
+    def without_pixels(self):
+        """The measurement of a tile of which nothing is known."""
+        return replace(self, blocks=None, stars=Stars.none(), fluxes=Fluxes.none(len(self.noise)))
+
+
+def measure_tile(placed, *, fluxes=False):
+    """Measure what a tile is compared with others by.
+
+    Parameters
+    ----------
+    placed : PlacedTile
+    fluxes : bool, optional
+        Also measure how bright its stars are, which the comparison of the tiles does without.
+
+    Returns
+    -------
+    TileMeasurement
+        Without statistics, layers and outline.
+    """
+    tile, wcs, place = placed.tile, placed.wcs, placed.place
+    middle, corner = np.full((2, 2), np.nan)
+    if place is not None:
+        ends = np.array(tile.shape[::-1]) - 1
+        middle, corner = np.transpose(pixels_between(tile.wcs, wcs, *np.transpose([ends / 2, ends])))
+    with np.errstate(all="ignore"):
+        blocks, noise, stars = project_blocks(tile, place), _noise(tile.pixels), find_stars(tile, wcs)
+        measured = measure_fluxes(tile, wcs, stars) if fluxes else Fluxes.none(len(noise), len(stars))
+    reach = float(np.hypot(*(corner - middle)))
+    return TileMeasurement(blocks, noise, stars, measured, middle, reach, tile.name, placed.remarks)
+
+
+def measure_all(placed, gain, corrected, grid, given=None):
+    """Measure what a tile is compared with others by, and what a report shows of it.
+
+    Parameters
+    ----------
+    placed : PlacedTile
+    gain : float
+        NaN where none is known.
+    corrected : ndarray, shape as the tile's, or None
+        The tile after its gain; None where that is not known.
+    grid : CoarseGrid or None
+        Of the layers; None for none, and no outline.
+    given : TileScan, optional
+        Of the tile as given, where that was taken before.
+
+    Returns
+    -------
+    TileMeasurement
+    """
+    tile = placed.tile
+    given = scan_as_given(tile.pixels) if given is None else given
+    shown = [tile.pixels] if corrected is None else [tile.pixels, corrected]
+    layers = () if grid is None else tuple(project_layers(shown, tile, placed.place, grid))
+    return replace(
+        measure_tile(placed),
+        gain=gain,
+        pre=given.stats,
+        post=after_gain(corrected, given, gain),
+        layers=layers,
+        outline=None if grid is None else tile_outline(tile.shape, tile.wcs),
+    )
+
+
+def after_gain(corrected, given, gain):
+    """Statistics of a tile after its gain, NaN throughout where that is not known; as `statistics_after_gain`."""
+    if corrected is None:
+        return TileStats.unknown(len(given.middles))
+    return statistics_after_gain(corrected, given, gain)
+
+
+def _noise(tile):
+    planes = channels_last(tile)[::7, ::7]
+    level = np.max(np.abs(planes), initial=0.0, where=np.isfinite(planes))
+    # Never 0, not even for a tile of zeros: effects are measured in units of it.
+    return np.fmax(pixel_noise(tile), max(_RESOLUTION * level, np.finfo(np.float32).tiny))
