@@ -108,6 +108,27 @@ class ByCaller(Way):
         return run_second_pass(self.worker, self.scene.first, tiles, sigma=SIGMA, clip=CLIP, logger=logger)
 
 
+class Cropped(ByCaller):
+    """Through the same function, the first pass smaller than the shape that the second is asked for."""
+
+    def __init__(self, worker, folder):
+        super().__init__(worker, folder)
+        self.scene = Scene.make(3, noise=6.0, shape=(240, 330), overlap=0.5)
+        mosaic, coverage, wcs, shape = self.scene.first
+        self.scene.first = mosaic[:-30].copy(), coverage[:-30].copy(), wcs, shape
+
+
+class Displaced(ByCaller):
+    """Through the same function, all tiles displaced since the first pass."""
+
+    def __init__(self, worker, folder):
+        super().__init__(worker, folder)
+        self.scene = Scene.make(3, noise=6.0, shape=(240, 330), overlap=0.5)
+        self.scene.wcs = [wcs.deepcopy() for wcs in self.scene.wcs]
+        for wcs in self.scene.wcs:
+            wcs.wcs.crpix -= 12, 9
+
+
 class Phase5(Way):
     """The assembly of master tiles from disk, and then what follows it, the second pass among that."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from checkout import ByCaller, Direct, MatchedPhase5, Outcome, Phase5, path_of_worker
+from checkout import ByCaller, Cropped, Direct, Displaced, MatchedPhase5, Outcome, Phase5, path_of_worker
 from conftest import leave_out_pictures
 
 from zemosaic_instrument import TwoPassProbe
@@ -97,6 +97,29 @@ def test_reference_is_the_first_pass(sitting, request):
 def test_the_very_objects_are_there_again(sitting):
     before, after = sitting.functions
     assert [name for name in before.keys() | after.keys() if before.get(name) is not after.get(name)] == []
+
+
+def test_names_are_those_of_the_files_or_none(sitting, request):
+    (report,) = sitting.reports
+    names = [record.name for record in report.tiles]
+    if request.node.callspec.params["sitting"].startswith("phase5"):
+        assert names == [f"master_{index}.fits" for index in range(4)]
+    else:
+        assert names == [None] * 4
+
+
+@pytest.mark.parametrize(("way", "kind"), [(Cropped, "second_pass_unused"), (Displaced, "pass_misregistration")])
+def test_what_its_caller_does_around_the_pass_is_named(way, kind, worker, tmp_path):
+    run = way(worker, tmp_path)
+    bare = run.outcome()
+    assert run.outcome() == bare
+    with TwoPassProbe(worker, directory=tmp_path / "out", downsample=4, strict=True) as probe:
+        watched = run.outcome()
+    assert watched == bare
+    (report,) = probe.reports
+    # Before 2026 a caller returned the second pass whatever its shape: then it is not unused.
+    named = [] if way is Cropped and report.merge is None else [kind]
+    assert [f.kind for f in report.findings if f.about.group == "pipeline"] == named
 
 
 def test_verify_finds_nothing_missing(worker, monkeypatch, capsys):
