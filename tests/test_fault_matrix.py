@@ -17,6 +17,8 @@ MODULES = modules_on_the_path()
 # The frames of ours that stand around every guard: nothing of ours is above them, the pipeline is.
 OUTERMOST = {
     "quietly",
+    # The words of a failure go through it.
+    "in_ascii",
     "noted",
     "observe_gains",
     "observe_coadd",
@@ -117,7 +119,10 @@ def test_each_function_fails_in_every_way(module, error, watch, functions):
 
 def test_everything_fails_together(watch, functions):
     """Still one warning; only what has to know that it was given is left alone."""
-    machinery = ("zemosaic_twopass.watch.run", "zemosaic_twopass.watch.capture", "zemosaic_instrument")
+    machinery = (
+        "zemosaic_instrument",
+        *(f"zemosaic_twopass.watch.{name}" for name in ("run", "calls", "capture", "caller")),
+    )
     chosen = [function for name in functions if name not in machinery for function in functions[name].values()]
     watch.survive(*chosen, error=ValueError)
 
@@ -139,7 +144,7 @@ def stranger():
 def opening_functions(codes):
     """(name, function) of what runs while a worker is attached to or decorated, and can fail."""
     # The last turns a ValueError into a complaint of its own, once a process.
-    outermost = {"quietly", "attach_on_import", "two_pass_diagnostics", "_flag"}
+    outermost = {"quietly", "in_ascii", "attach_on_import", "two_pass_diagnostics", "_flag"}
     named = [item for module in MODULES for item in functions_of(module).items() if item[0] not in outermost]
     return [(name, function) for name, function in named if function.__code__ in codes]
 

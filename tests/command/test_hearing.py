@@ -15,7 +15,7 @@ from bystander import failing
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.command import cli
 from zemosaic_twopass.command.hearing import lines_of, read_entries
-from zemosaic_twopass.watch import build, publish
+from zemosaic_twopass.watch import publish
 from zemosaic_twopass.watch.journal import JOURNAL, tell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -257,11 +257,11 @@ def test_what_a_pass_tells(tiny, tiles, monkeypatch, tmp_path):
     assert report["text"].startswith("undetermined ")
     assert report["folder"] is None
     path.write_text("")
-    _, entries = heard(tiny, tiles, monkeypatch, path, build.settings_of)
+    _, entries = heard(tiny, tiles, monkeypatch, path, publish.draft_of)
     assert [entry["kind"] for entry in entries] == ["began", "failed"]
     assert lines_of(entries) == ["second pass 1: no report: ValueError: injected"]
     path.write_text("")
-    _, entries = heard(tiny, tiles, monkeypatch, path, publish.file_lines)
+    _, entries = heard(tiny, tiles, monkeypatch, path, publish._write)
     assert [entry["kind"] for entry in entries] == ["began", "failed"]
 
 

@@ -87,7 +87,7 @@ def test_what_does_not_help_where_it_was_not_fitted_is_refused():
     tiles[4] = replace(tiles[4], pixels=tiles[4].pixels + saddle)
     found, shape = surveyed(tiles)
     only = replace(found.solution, inside=np.zeros_like(found.solution.inside))
-    only.terms[:], only.errors[:] = 0.0, np.nan
+    only.terms[:], only.covariance[:] = 0.0, np.nan
     accepted = accept(claimed(replace(found, solution=only), 4, OFFSET, 5.0), shape)
     assert 4 in accepted.refused
     assert "where it was not fitted" in accepted.refused[4]

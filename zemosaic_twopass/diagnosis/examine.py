@@ -109,11 +109,14 @@ def unfit(second_pass):
         return f"Where the tiles lie in the mosaic is not known: {axes} axes of a WCS != 2."
     try:
         tiles.check()
+    except TileError as error:
+        return f"The tiles do not fit together: {error}."
+    try:
         # Of a pass that raised what it was called with may be anything.
         size = tuple(int(n) for n in second_pass.shape)
         np.asarray(() if tiles.weights is None else tiles.weights, dtype=float)
-    except (TileError, TypeError, ValueError) as error:
-        return f"The tiles do not fit together: {error}."
+    except (TypeError, ValueError) as error:
+        return f"The call cannot be read: {error}."
     if len(size) != 2 or min(size) < 1:
         return f"The shape of the mosaic is {size}: two numbers above 0 are needed."
     odd = next((str(np.asarray(p).dtype) for p in tiles.pixels if np.asarray(p).dtype.kind not in "buif"), "")

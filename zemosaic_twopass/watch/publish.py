@@ -121,7 +121,7 @@ def publish(run, draft, merge):
 def _say(run, draft, report, files):
     if draft.wanted:
         run.say(draft.logger, log_lines(report, files))
-        tell_report(run, report, files)
+    tell_report(run, report, files)
 
 
 def _write(report, directory, logger):
