@@ -135,7 +135,8 @@ def _correlation(mosaic, tiles):
 def _shift(mosaic, tiles, dx, dy):
     """How far the mosaic lies from the tiles in its pixels, (x, y): to first order, so rightly up to about 3 px."""
     weight = 1 / np.sqrt(np.median(np.abs(tiles)) ** 2 + tiles**2 + (2 * dx) ** 2 + (2 * dy) ** 2)
-    (scale, *moved), *_ = np.linalg.lstsq(np.stack([tiles, dx, dy], axis=1) * weight[:, None], mosaic * weight)
+    layers = np.stack([tiles, dx, dy], axis=1) * weight[:, np.newaxis]
+    (scale, *moved), *_ = np.linalg.lstsq(layers, mosaic * weight, rcond=None)
     return -np.array(moved) / scale
 
 
