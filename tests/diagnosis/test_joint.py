@@ -7,9 +7,10 @@ import pytest
 from reproject.mosaicking import find_optimal_celestial_wcs
 
 from zemosaic_twopass.diagnosis.comparison import Survey, residual_findings
-from zemosaic_twopass.diagnosis.photometry import solve
+from zemosaic_twopass.diagnosis.photometry import StarScales, solve
 from zemosaic_twopass.diagnosis.photometry.model import Channel
 from zemosaic_twopass.diagnosis.photometry.overlaps import shared_blocks
+from zemosaic_twopass.diagnosis.photometry.witness import Witness
 from zemosaic_twopass.measure.coarse import FACTOR, CoarseTile, coarse_shape, project_blocks
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.tiles.place import Place
@@ -264,8 +265,14 @@ def test_nothing_at_all_is_no_error():
 def test_equations_are_sums_over_the_blocks_of_every_tile(colour):
     """The sky eliminated block by block, against dense sums over the whole design."""
     looks, shape = colour
-    shared = shared_blocks([tile for tile, _ in looks], coarse_shape(shape), 2)[1]
-    channel = Channel(shared, np.array([noise[1] for _, noise in looks]))
+    stars = StarScales.none(len(looks), 2)
+    # One tile is in units of its own.
+    stars.logarithm[3:6, 1] = 0.0, np.log(7.0), 0.0
+    stars.covariance[1, range(3, 6), range(3, 6)] = 1e-4
+    witness = Witness.of(stars, 1)
+    assert np.ptp(witness.units()) > 1
+    shared = shared_blocks([tile for tile, _ in looks], coarse_shape(shape), [witness.units()] * 2)[1]
+    channel = Channel(shared, np.array([noise[1] for _, noise in looks]), witness)
     rng = np.random.default_rng(3)
     channel.move(rng.normal(0, 0.05, channel.terms.shape))
     left = channel.left(np.zeros_like(channel.terms))
@@ -285,7 +292,7 @@ def test_equations_are_sums_over_the_blocks_of_every_tile(colour):
 
 def test_squares_are_numbered_without_a_gap(night):
     looks, shape = night
-    (shared,) = shared_blocks([tile for tile, _ in looks], coarse_shape(shape), 1)
+    (shared,) = shared_blocks([tile for tile, _ in looks], coarse_shape(shape), [np.ones(len(looks))])
     layout = shared.layout
     rows, columns = np.divmod(layout.place, layout.shape[1])
     for side in (1, 3, 16):

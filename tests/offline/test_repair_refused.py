@@ -28,7 +28,7 @@ def surveyed(tiles):
     """(what the tiles are against one another, shape of the mosaic)."""
     grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
     placed = [PlacedTile.of(tile, grid.wcs(), grid.shape) for tile in tiles]
-    measured = [measure_tile(tile, fluxes=True) for tile in placed]
+    measured = [measure_tile(tile) for tile in placed]
     return compare(measured, TileSet(placed, lambda tile: tile, grid.shape)), grid.shape
 
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from .comparison import corrections, without
 from .held_out import held_out_steps
-from .photometry import FEWEST_STARS, Correction, StarScales, star_scales
-from .registration import same_stars
+from .photometry import FEWEST_STARS, Correction, StarScales
 
 # In errors: from there stars contradict a factor, and if it takes them further from the others, from there.
 _CONTRADICTED = 3.0
@@ -62,7 +61,7 @@ def accept(surveyed, shape_out):
     Acceptance
     """
     with np.errstate(all="ignore"):
-        stars, refused, current = _scales(surveyed), {}, surveyed
+        stars, refused, current = surveyed.solution.stars, {}, surveyed
         first = found = corrections(surveyed)
         for turn in range(len(found)):
             objections = [*_by_factor(found), *_by_stars(found, stars)]
@@ -80,20 +79,6 @@ def accept(surveyed, shape_out):
             refused.setdefault(index, _ORPHANED)
     final = (Correction.nothing(channels) if index in refused else own for index, own in enumerate(found))
     return Acceptance(tuple(final), dict(sorted(refused.items())), stars)
-
-
-def _scales(surveyed):
-    """Scales of the tiles from their stars, which are the same where the tiles' shifts put them."""
-    looks = surveyed.looks
-    shifts = np.array([np.zeros(2) if shift is None else shift.pixels for shift in surveyed.shifts])
-    tiles = np.repeat(np.arange(len(looks)), [len(look.stars) for look in looks])
-    # The looks of tiles whose shift matters have it taken out.
-    out = [shift is not None and shift.matters for shift in surveyed.shifts]
-    shifts[out] = 0
-    entries, numbers = np.zeros((2, 0), dtype=int)
-    if len(tiles):
-        entries, numbers = same_stars(np.concatenate([look.stars.places for look in looks]) - shifts[tiles], tiles)
-    return star_scales([look.fluxes for look in looks], entries, tiles[entries], numbers)
 
 
 def _by_factor(found):

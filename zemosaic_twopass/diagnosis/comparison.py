@@ -19,8 +19,9 @@ from .photometry import (
     limits,
     near_levels,
     solve,
+    star_scales,
 )
-from .registration import Shift, moved, near_shift, register, shift_findings
+from .registration import Shift, moved, near_shift, register, same_stars, shift_findings
 
 _CLOSEST = 3
 
@@ -161,6 +162,17 @@ def compare(looks, tiles):
     return _levelled(looks, shifts, tiles.shape)
 
 
+def _scales(looks, shifts):
+    """Scales of the tiles from their stars, which are the same where the tiles' shifts put them."""
+    # The looks of tiles whose shift matters have it taken out.
+    own = np.array([np.zeros(2) if shift is None or shift.matters else shift.pixels for shift in shifts])
+    tiles = np.repeat(np.arange(len(looks)), [len(look.stars) for look in looks])
+    entries, numbers = np.zeros((2, 0), dtype=int)
+    if len(tiles):
+        entries, numbers = same_stars(np.concatenate([look.stars.places for look in looks]) - own[tiles], tiles)
+    return star_scales([look.fluxes for look in looks], entries, tiles[entries], numbers)
+
+
 def _measure_moved(placed, pixels):
     """The measurement of a tile that is seen beside its place, put right."""
     right = replace(placed.tile, wcs=moved(placed.tile, placed.wcs, pixels))
@@ -188,7 +200,7 @@ def without(surveyed, tiles, shape_out):
 
 def _levelled(looks, shifts, shape_out):
     def solution_of(own):
-        return solve([(look.blocks, look.noise) for look in own], shape_out)
+        return solve([(look.blocks, look.noise) for look in own], shape_out, _scales(own, shifts))
 
     flat, solution, curvature = flattened(looks, solution_of(looks), solution_of)
     return Survey(tuple(flat), tuple(shifts), solution, curvature, tuple(looks))

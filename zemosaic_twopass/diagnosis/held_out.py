@@ -111,7 +111,8 @@ def _fitted_without(surveyed, shape_out, side, colour):
             value = np.where(_cells(look.blocks.box, side)[1] == colour, np.nan, look.blocks.value)
             look = replace(look, blocks=replace(look.blocks, value=value))
         looks.append(look)
-    half = with_kinds_of(solve([(look.blocks, look.noise) for look in looks], shape_out), surveyed.solution.inside)
+    half = solve([(look.blocks, look.noise) for look in looks], shape_out, surveyed.solution.stars)
+    half = with_kinds_of(half, surveyed.solution.inside)
     return corrections(replace(surveyed, looks=tuple(looks), solution=half))
 
 

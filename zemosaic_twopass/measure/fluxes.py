@@ -14,9 +14,12 @@ from ..tiles.grid import pixels_between
 from ..tiles.planes import channels_last
 
 # Of the surest stars so many are measured, and the width of all is that of so many.
-_MOST = 400
+_MOST = 120
 _FOR_WIDTH = 60
 _FEWEST = 3
+# The width is that of the brightest part of these, for faint stars look as wide as what lies under them.
+_BRIGHTEST = 4
+_FEWEST_BRIGHT = 5
 _GAUSSIAN_MAD = 1.4826
 _MEDIAN_COST = 1.2533
 # In pixels: what the half-light radius is read in.
@@ -33,7 +36,8 @@ _UNUSUAL, _UNUSUAL_ERRORS = 0.06, 3.0
 # Pixels within this part of the brightest, and how many of a star may be before it is flat at the top.
 _TOP, _FLAT = 0.02, 3
 _BRIGHT = 0.3
-_LEAST_SIGNAL = 10.0
+# In errors, far below what stars are asked for in the mean of several tiles.
+_LEAST_SIGNAL = 5.0
 # Error with which a star tells what lies outside; and of that, where none does.
 _TELLS_GROWTH, _GROWTH_UNKNOWN = 0.05, 0.1
 
@@ -73,7 +77,7 @@ def measure_fluxes(tile, wcs, stars):
     wcs : astropy.wcs.WCS
         Of the mosaic, to which the places of the stars refer.
     stars : Stars
-        Of the tile. The surest 400 are measured, the others NaN.
+        Of the tile. The surest 120 are measured, the others NaN.
 
     Returns
     -------
@@ -179,7 +183,8 @@ def _half_light(stamps):
     growth = growth[:, ~stamps.flat().any(axis=1) & (growth[-1] > 0)]
     if growth.shape[1] < _FEWEST:
         return np.nan
-    curve = np.median(growth / growth[-1], axis=1)
+    bright = np.argsort(-growth[-1])[: max(growth.shape[1] // _BRIGHTEST, _FEWEST_BRIGHT)]
+    curve = np.median(growth[:, bright] / growth[-1, bright], axis=1)
     return float(np.clip(np.interp(0.5, np.maximum.accumulate(curve), _TRIAL), *_WIDTHS))
 
 

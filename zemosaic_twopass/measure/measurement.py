@@ -28,7 +28,7 @@ class TileMeasurement:
         Of one pixel in adu, at least what float32 resolves.
     stars : Stars
     fluxes : Fluxes
-        Of these; all NaN where they were not asked for.
+        Of these.
     middle : ndarray, shape (2,)
         Of the image, (x, y) in pixels of the mosaic; NaN for one that misses it.
     reach : float
@@ -71,14 +71,12 @@ class TileMeasurement:
         return replace(self, blocks=None, stars=Stars.none(), fluxes=Fluxes.none(len(self.noise)))
 
 
-def measure_tile(placed, *, fluxes=False):
+def measure_tile(placed):
     """Measure what a tile is compared with others by.
 
     Parameters
     ----------
     placed : PlacedTile
-    fluxes : bool, optional
-        Also measure how bright its stars are, which the comparison of the tiles does without.
 
     Returns
     -------
@@ -92,9 +90,9 @@ def measure_tile(placed, *, fluxes=False):
         middle, corner = np.transpose(pixels_between(tile.wcs, wcs, *np.transpose([ends / 2, ends])))
     with np.errstate(all="ignore"):
         blocks, noise, stars = project_blocks(tile, place), _noise(tile.pixels), find_stars(tile, wcs)
-        measured = measure_fluxes(tile, wcs, stars) if fluxes else Fluxes.none(len(noise), len(stars))
+        fluxes = measure_fluxes(tile, wcs, stars)
     reach = float(np.hypot(*(corner - middle)))
-    return TileMeasurement(blocks, noise, stars, measured, middle, reach, tile.name, placed.remarks)
+    return TileMeasurement(blocks, noise, stars, fluxes, middle, reach, tile.name, placed.remarks)
 
 
 def measure_all(placed, gain, corrected, grid, given=None):

@@ -102,7 +102,7 @@ def repair(paths, out, *, run=map, tell=lambda: None):
     _refuse(paths, out)
     grid = _grid(paths, run)
     tiles = TileSet.on_disk(paths, grid, run)
-    looks = usable(paths, _told(tiles.each(measure_with_fluxes), tell))
+    looks = usable(paths, _told(tiles.each(measure_tile), tell))
     before = examine(looks, tiles)
     if not any(before.fits):
         raise TileError(f"none of {len(paths)} tiles meets another in enough places to be compared with it")
@@ -123,9 +123,6 @@ def repair(paths, out, *, run=map, tell=lambda: None):
     names = tuple(path.name for path in paths)
     done = Repair(names, found, accepted.refused, accepted.stars, tuple(files), failed, before, after, steps, noise)
     return _with_table(done, out)
-
-
-measure_with_fluxes = partial(measure_tile, fluxes=True)
 
 
 def try_repaired(path, copy, correction, grid):
@@ -151,7 +148,7 @@ def try_repaired(path, copy, correction, grid):
                 shutil.copyfile(path, temporary)
         else:
             _write_corrected(path, copy, correction, grid)
-            (outcome,) = TileSet.on_disk([copy], grid, map).each(measure_with_fluxes)
+            (outcome,) = TileSet.on_disk([copy], grid, map).each(measure_tile)
     except Exception as error:  # astropy raises many kinds on odd headers
         outcome = TileError(reason_of(error))
     # What an earlier call left would be a tile that does not go with the others, or one twice.

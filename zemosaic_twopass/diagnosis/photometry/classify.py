@@ -8,6 +8,7 @@ from ..finding import Finding, Nearly, of_a_pair, untested
 from ..terms import size_of
 from .normal_equations import COLUMNS, KINDS
 from .selection import subset_number
+from .zero_points import FEWEST_STARS
 
 # Effects smaller than these are of no consequence, however sure: in units of a pixel's noise.
 OFFSET_FLOOR = 0.05
@@ -39,8 +40,7 @@ def level_findings(solution, curvature):
         own = sorted(own, key=lambda one: -one[0])
         found += [one for one in own if one[0] >= _LESSER * own[0][0]]
     if not any(tested):
-        reason = "No tile meets the others in enough places to be compared with them."
-        return [*found, (0.0, untested(None, reason, "residual"))]
+        return [*found, (0.0, untested(None, _why_none(solution), "residual"))]
     for index in np.flatnonzero(np.logical_not(tested)).tolist():
         reason = f"Tile {index} meets the others in too few places to be tested."
         found.append((0.0, untested(index, reason, "residual")))
@@ -79,13 +79,32 @@ def _finding(solution, index, kind):
         "factor": 1 + number[0],
         "where": f" in channel {channel}" if len(solution.level) > 1 else "",
         "effect": float(effect[channel]),
-        "doubt": "" if told_apart else f"; this cannot be told from {runner_up}",
+        "doubt": _doubt(solution, index, kind, channel) if told_apart else f"; this cannot be told from {runner_up}",
     }
     fields = {"error": float(error[channel]), "channel": channel, "runner_up": runner_up}
     finding = Finding.of(KINDS[kind], index, *number, said, **fields)
     own = solution.partners[index]
     alone = len(own) == 1 and solution.partners[own[0]] == (index,)
     return said["effect"], of_a_pair(finding, (index, own[0])) if alone else finding
+
+
+def _doubt(solution, index, kind, channel):
+    """What the stars say of a gain, or that they say nothing."""
+    if kind != _GAIN:
+        return ""
+    count = solution.stars.counts[index, channel]
+    if count < FEWEST_STARS:
+        return f", by the sky alone: it shares too few stars ({count}) to bear it out"
+    left, error = (layer[index, channel] for layer in solution.stars.against_others(np.ones_like(solution.noise)))
+    return f", by {count} stars that it shares {np.exp(left):.4g} +/- {error * np.exp(left):.2g}"
+
+
+def _why_none(solution):
+    if not solution.astray:
+        return "No tile meets the others in enough places to be compared with them."
+    tile, channel = solution.astray
+    where = f" in channel {channel}" if len(solution.level) > 1 else ""
+    return f"The comparison of the tiles found no solution: tile {tile}{where} ran away. Leave it out and try again."
 
 
 def limits(solution, index):
@@ -99,7 +118,7 @@ def limits(solution, index):
     channels = len(solution.level)
     sure = np.sqrt(solution.price[index, [_OFFSET, _GAIN]] / channels)
     height = OFFSET_FLOOR * solution.noise[index]
-    large = np.stack([height, height / np.maximum(np.abs(solution.level[:, index]), np.finfo(float).tiny)])
+    large = np.stack([height, height / np.maximum(solution.signal[:, index], np.finfo(float).tiny)])
     return np.repeat(sure[:, np.newaxis], channels, axis=1), large
 
 
@@ -108,14 +127,16 @@ def _told(solution, index, kind):
     if kind == _OFFSET and solution.inside[index, _GAIN]:
         # Beside a gain: what one sees at the level of the sky, not where the straight line meets a sky of 0.
         return solution.fits[index].seen, solution.fits[index].errors
-    found = solution.of(index)
-    return found.value, found.errors
+    found, fit = solution.of(index), solution.fits[index]
+    errors = found.errors
+    errors[:, _GAIN] = np.fmax(errors[:, _GAIN], fit.gain_error)
+    return found.value, errors
 
 
 def _sizes(solution, index, kind, values, errors):
     """Value of a kind, its error and its effect in units of the noise in each channel; from (C, 4) each."""
     value, error = size_of(values, errors, COLUMNS[kind])
-    height = np.abs(value) * np.abs(solution.level[:, index]) if kind == _GAIN else np.abs(value)
+    height = np.abs(value) * solution.signal[:, index] if kind == _GAIN else np.abs(value)
     return value, error, height / solution.noise[index]
 
 

@@ -60,6 +60,14 @@ class Curvature:
         return values / (1 + np.multiply.outer(part, square))
 
 
+    def of_fluxes(self, fluxes, middle, places):
+        """`Fluxes` of stars at places, shape (n, 2), of a tile without it: of light that is added they hold none."""
+        if self.level is None:
+            return fluxes
+        flux = self.taken_out(fluxes.flux.T, middle, *places.T).T
+        return replace(fluxes, flux=flux, error=fluxes.error * flux / fluxes.flux)
+
+
 def flattened(looks, solution, solve_again):
     """Take a curvature that all tiles have in common out of them.
 
@@ -220,6 +228,7 @@ def _tried(looks, curvature, solve_again):
         if look.blocks is not None:
             x, y = look.blocks.centres()
             value = curvature.taken_out(look.blocks.value, look.middle, x, y[:, np.newaxis])
-            look = replace(look, blocks=replace(look.blocks, value=value))
+            fluxes = curvature.of_fluxes(look.fluxes, look.middle, look.stars.places)
+            look = replace(look, blocks=replace(look.blocks, value=value), fluxes=fluxes)
         flat.append(look)
     return flat, solve_again(flat)

@@ -39,6 +39,7 @@ _FAR = 3.0
 _FEWEST_STEPS = 10
 # By so much at least, relatively, the noise of a tile may be its own.
 _LEAST_OWN = 0.03
+_BRIGHTEST = 99.0
 # Squares in blocks, the one that spans what interpolation correlates, and how many pieces there must be of a larger.
 _SIDES = (1, 2, 4, 8, 16)
 _USUAL_SIDE = 4
@@ -53,6 +54,8 @@ class Channel:
     shared : SharedBlocks
     noise : sequence of float
         Of one pixel of each tile in adu.
+    witness : Witness
+        What stars say of the gains: those to begin with, and the unit of each tile's structure.
 
     Attributes
     ----------
@@ -68,16 +71,24 @@ class Channel:
         A number that each entry has in every channel, ascending.
     pairs : ndarray of int, shape (2, P)
         Every two tiles that share blocks.
+    witness : Witness
+    variance : float
+        Of a term, in units of that from the inverse of `normal`; 1 until `spread` has been asked.
+    doubted : ndarray of bool, shape (N,)
+        Tiles whose gain the sky does not tell, for the stars contradict it.
     """
 
-    def __init__(self, shared, noise):
+    def __init__(self, shared, noise, witness):
         self._layout, self._shared = shared.layout, shared
         self.count, self.keys = self._layout.count, self._layout.keys
         self.pairs = self._layout.meetings.tiles
         self._tile, self._spot = self._layout.tile, self._layout.spot
-        self._layers = *self._layout.uv, *shared.edges[:, self._spot]
+        self.witness, self.variance, self.doubted = witness, 1.0, np.zeros(self.count, dtype=bool)
+        self._unit = witness.units()
+        unit = self._layout.each(self._unit)
+        self._layers = *self._layout.uv, *(shared.edges[:, self._spot] * unit)
         self._there = np.flatnonzero(np.diff(self._layout.starts))
-        strength = np.abs(shared.edges).sum(axis=0)[self._spot]
+        strength = np.abs(shared.edges).sum(axis=0)[self._spot] * unit
         number = min(max(int(_STRONGEST * len(strength)), _FEWEST_STRONG), len(strength))
         self._strongest = np.argpartition(strength, -number)[-number:] if number else np.zeros(0, dtype=int)
         self._strength = strength
@@ -86,8 +97,9 @@ class Channel:
         self._scale = self.noise.copy()
         self._doubt, self._huber = np.ones((2, len(shared.value)))
         self.freedom = np.zeros(self.count)
-        self.level, self.terms = np.zeros(self.count), np.zeros((self.count, TERMS))
-        self.move(self.terms)
+        self.level, terms = np.zeros(self.count), np.zeros((self.count, TERMS))
+        terms[:, 1] = witness.gains()
+        self.move(terms)
 
     def move(self, terms):
         """Take other terms, offsets at the present levels, and see the sky with them."""
@@ -101,10 +113,19 @@ class Channel:
         self.terms[:, 0] += terms[:, 1] * (level - self.level)
         self.level, self._above = level, self._sky - self._layout.each(level)
 
-    def sane(self):
-        """Whether the offsets are such as these values can have: no further apart than they are themselves."""
+    def astray(self):
+        """The tile whose offset is furthest beyond what these values can have, if any is; else None."""
         spread = np.ptp(self._shared.value) if self._shared.value.size else 0.0
-        return bool(np.isfinite(self.terms).all() and np.all(np.abs(self.terms[:, 0]) <= _FAR * spread))
+        size = np.where(np.isfinite(self.terms).all(axis=1), np.abs(self.terms[:, 0]), np.inf)
+        worst = int(np.argmax(size))
+        return None if size[worst] <= _FAR * spread else worst
+
+    def signal(self):
+        """What a gain multiplies in each tile: its level, or how far the brightest that it shares rises above it."""
+        found = np.abs(self.level)
+        for index in self._there:
+            found[index] = max(found[index], np.percentile(np.abs(self._above[self._layout.own(index)]), _BRIGHTEST))
+        return found
 
     def in_errors(self, left):
         """Residuals in units of the error of their block."""
@@ -165,6 +186,8 @@ class Channel:
             zip(self._layout.corner, self._layout.size, self._layout.shape[::-1], strict=True), start=2
         ):
             own[:, term, term], own[:, term, 0] = whole / size, (0.5 - corner) / size - 0.5
+        edges = np.arange(4, TERMS)
+        own[:, edges, edges] = self._unit[:, np.newaxis]
         return own
 
     def _middle(self):
@@ -266,7 +289,7 @@ class Channel:
         typical = max(np.median(self._strength[self._strongest]), _TINY)
         scale = self._layout.each(self._scale)
         cut = np.maximum(_GAUSSIAN_MAD * np.median(np.abs(size[self._strongest])) / typical, _LEAST_CUT / scale)
-        missed = self._shared.missing * np.abs(self._above) / scale
+        missed = self._shared.missing * np.abs(self._above) * self._layout.each(np.abs(self._unit)) / scale
         return np.sqrt(1 + (cut * self._strength) ** 2 + missed**2)
 
     def _observe(self):

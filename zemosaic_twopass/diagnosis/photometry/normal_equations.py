@@ -20,7 +20,7 @@ RESOLVED = 1e-6
 RIDGE = 1e-9
 _KEPT = 4
 _AT_A_TIME = 8
-# Standard deviation of gains about 1 where little else is known of them.
+# Standard deviation of gains about the usual ones where little else is known of them.
 _USUAL_GAIN = 0.3
 
 
@@ -60,17 +60,20 @@ class Equations:
         self._inside = np.zeros(len(kept), dtype=bool)
         self.alone = np.diag(self._matrix).reshape(count, -1).copy()
 
-    def full(self, gains):
+    def full(self, gains, usual):
         """Change of all terms, shape (N, 7), that solves the equations, with the gains of some tiles free, shape (N,).
 
-        Gains that the data hardly tell stay near 1, so that the straight line through them holds.
+        Gains that the data hardly tell stay near the `usual` ones, shape (N,), so that the straight line through them
+        holds.
         """
         free = np.ones((len(self._level), _KEPT), dtype=bool)
         free[:, 1] = gains
         free = np.flatnonzero(free)
         expected = np.zeros_like(self._terms[:, :_KEPT])
         expected[:, 1] = 1 / _USUAL_GAIN**2
-        score = self._score - (expected * self._terms[:, :_KEPT]).ravel()
+        score = self._score.reshape(-1, _KEPT).copy()
+        score[:, 1] -= expected[:, 1] * (self._terms[:, 1] - usual)
+        score = score.ravel()
         matrix = self._matrix + np.diag(expected.ravel())
         change = np.zeros(len(score))
         change[free] = _solved(matrix[np.ix_(free, free)], score[free])

@@ -151,7 +151,8 @@ class SharedBlocks:
     missing : ndarray, shape (E,)
         How much of the block the tile does not know, from 0 to 1.
     edges : ndarray, shape (3, seen)
-        −∂S/∂x, −∂S/∂y and ∇²S of the mean of the tiles at each place that they share, in adu per pixel and pixel².
+        −∂S/∂x, −∂S/∂y and ∇²S of the mean of the tiles, each in its own unit, at each place that they share, in adu per
+        pixel and pixel².
     """
 
     layout: Layout
@@ -160,7 +161,7 @@ class SharedBlocks:
     edges: np.ndarray
 
 
-def shared_blocks(tiles, shape, channels):
+def shared_blocks(tiles, shape, units):
     """What tiles share, channel by channel.
 
     Parameters
@@ -168,7 +169,8 @@ def shared_blocks(tiles, shape, channels):
     tiles : sequence of (CoarseTile or None)
     shape : tuple of int
         (h, w) of the coarse grid.
-    channels : int
+    units : sequence of ndarray, shape (N,)
+        One a channel: what the structure of each tile is divided by before that of several is averaged.
 
     Returns
     -------
@@ -177,11 +179,11 @@ def shared_blocks(tiles, shape, channels):
         faults would be taken for those of their neighbours. Channels that know the same blocks have one layout.
     """
     found, before, layout = [], None, None
-    for channel in range(channels):
+    for channel, unit in enumerate(units):
         known = _known(tiles, shape, channel)
         if before is None or not all(map(np.array_equal, known, before)):
             layout, before = _layout(tiles, known, shape), known
-        found.append(_channel(tiles, known, layout, channel))
+        found.append(_channel(tiles, known, layout, channel, unit))
     return found
 
 
@@ -217,8 +219,8 @@ def sums_of_products(layers, *lists):
     return sums
 
 
-def _channel(tiles, known, layout, channel):
-    nothing = np.zeros(0)
+def _channel(tiles, known, layout, channel, unit):
+    nothing, unit = np.zeros(0), layout.each(unit)
 
     def layer(name):
         own = (getattr(t, name)[channel][k] for t, k in zip(tiles, known, strict=True) if t is not None)
@@ -226,7 +228,7 @@ def _channel(tiles, known, layout, channel):
 
     number = np.bincount(layout.spot)
     edges = [
-        sign * np.bincount(layout.spot, layer(name)) / number
+        sign * np.bincount(layout.spot, layer(name) / unit) / number
         for name, sign in (("dx", -1), ("dy", -1), ("curvature", 1))
     ]
     return SharedBlocks(layout, layer("value"), 1 - layer("share"), np.stack(edges))

@@ -19,13 +19,16 @@ _FEW = 3
 
 
 def search(equations, inside, price, groups):
-    """`choose`; at first, where many tiles have something, from other beginnings too.
+    """`choose`; where many tiles have something, from other beginnings too.
 
-    One move at a time from nothing may end with slopes that lean on what should be the levels of all.
+    One move at a time may end with slopes that lean on what should be the levels of all, or with an offset that all but
+    a few tiles have, where these have it.
     """
     found = [choose(equations, inside, price, groups)]
-    if not inside.any() and _FEW * np.count_nonzero(found[0].any(axis=1)) > len(inside):
-        for kinds in _EVERYWHERE:
+    if _FEW * np.count_nonzero(found[0].any(axis=1)) > len(inside):
+        if inside.any():
+            found.append(choose(equations, np.zeros_like(inside), price, groups))
+        for kinds in () if inside.any() else _EVERYWHERE:
             everywhere = np.zeros_like(inside)
             for group in groups:
                 everywhere[np.ix_(group[1:], kinds)] = True

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import fdtri
 
-from ...measure.coarse import coarse_shape
+from ...measure.coarse import FACTOR, coarse_shape
 from ...parallel import threads
 from ...settings import worker_count
 from ..terms import TileTerms
@@ -19,6 +19,8 @@ from .normal_equations import COLUMNS, KINDS, Equations
 from .overlaps import shared_blocks
 from .selection import brought, choose, search, settle
 from .tile_fit import STRUCTURE, TileFit, terms_inside, tile_fits
+from .witness import Witness
+from .zero_points import StarScales
 
 # A mosaic without a fault would show one this often if nothing but its noise were in it.
 _FALSE_ALARMS = 2e-4
@@ -37,7 +39,7 @@ _FEWEST = 4.0
 _CLIPPED = 3.0
 # What speaks for a gain must be more than this, in units of the deviance, than for an offset.
 _RATHER_AN_OFFSET = 1.0
-# An offset of so much of the level, and of the noise of a block, may be a gain; and what then tells it.
+# An offset of so much of the level, and of the noise of a block, may be a gain; what then tells it without stars.
 _LARGE_PART = 0.1
 _LARGE_OFFSET = 80.0
 _LESS_STRUCTURE = 0.5
@@ -69,6 +71,12 @@ class Solution:
         Tiles that each tile shares blocks with.
     equations : tuple of Equations
         One a channel, with what is `inside` in them.
+    signal : ndarray, shape (C, N)
+        What a gain multiplies, in adu: the level, or how far the brightest of what a tile shares rises above it.
+    stars : StarScales
+        What the gains were held against.
+    astray : tuple of (int, int)
+        Tile and channel whose terms grew beyond all values there are; empty where there is a solution.
     """
 
     fits: tuple[TileFit | None, ...]
@@ -82,13 +90,16 @@ class Solution:
     independent: float
     partners: tuple[tuple[int, ...], ...]
     equations: tuple[Equations, ...]
+    signal: np.ndarray
+    stars: StarScales
+    astray: tuple[int, ...]
 
     def of(self, index):
         """What was found in one tile, as `TileTerms` without a shift."""
         return TileTerms(self.terms[:, index], self.covariance[:, index])
 
 
-def solve(looks, shape_out):
+def solve(looks, shape_out, stars=None):
     """Solve all tiles at once.
 
     Parameters
@@ -97,14 +108,18 @@ def solve(looks, shape_out):
         Blocks of each tile and noise of its pixels in adu; at least one.
     shape_out : tuple of int
         (H, W) of the mosaic.
+    stars : StarScales, optional
+        A second witness of the gains; without it, and where it is silent, the sky alone speaks.
 
     Returns
     -------
     Solution
     """
     tiles, noise = [tile for tile, _ in looks], np.array([own for _, own in looks])
-    shared = shared_blocks(tiles, coarse_shape(shape_out), noise.shape[1])
-    channels = [Channel(blocks, own) for blocks, own in zip(shared, noise.T, strict=True)]
+    stars = StarScales.none(*noise.shape) if stars is None else stars
+    witnesses = [Witness.of(stars, channel) for channel in range(noise.shape[1])]
+    shared = shared_blocks(tiles, coarse_shape(shape_out), [witness.units() for witness in witnesses])
+    channels = [Channel(*own) for own in zip(shared, noise.T, witnesses, strict=True)]
     partners, groups = _neighbours(channels, len(tiles))
     # Channels know nothing of one another but which tile has which kind of fault.
     with threads(min(worker_count(), len(channels))) as run:
@@ -121,18 +136,14 @@ def solve(looks, shape_out):
                 return choose(own, kinds, np.where(crowded, known, price), groups)
 
             inside, states = _converge(channels, settled, groups, chosen, run)
-    return _solution(channels, states, inside, noise, partners)
+    return _solution(channels, states, inside, stars, partners)
 
 
 def _begin(channel):
     """All terms of all tiles, so that the equations hold where the solution is."""
     # Offsets and slopes first: they do not ask what the sky looks like.
-    gains = np.zeros(channel.count, dtype=bool)
     for turn in range(_STEPS):
-        matrix, score, flat = channel.normal()
-        if turn:
-            gains = _structured(channel, matrix, flat)
-        change = Equations(matrix, score, channel.terms, channel.level).full(gains)
+        change = _witnessed(channel, skies=bool(turn)).change
         left = channel.left(change)
         channel.weigh(left, left)
         grown = np.max(np.abs(change[:, 1]) / np.maximum(np.abs(1 + channel.terms[:, 1]), _LEAST_GAIN))
@@ -148,7 +159,7 @@ def _structured(channel, matrix, flat):
     off, level = np.abs(channel.terms[:, 0]), np.abs(channel.level)
     # What is off by a good part of its level may be scaled: so large a gain is told by less.
     large = (off > _LARGE_PART * level) & (off > _LARGE_OFFSET * channel.noise)
-    enough = np.where(large, _LESS_STRUCTURE, STRUCTURE)
+    enough = np.where(large & ~channel.witness.told, _LESS_STRUCTURE, STRUCTURE)
     for index in np.flatnonzero(flat > 0):
         block = matrix[index, :, index]
         rest = np.delete(np.arange(len(block)), 1)
@@ -158,23 +169,61 @@ def _structured(channel, matrix, flat):
 
 
 @dataclass(eq=False)
+class _Witnessed:
+    """Normal equations with what the stars say in them.
+
+    Attributes
+    ----------
+    equations : Equations
+    change : ndarray, shape (N, 7)
+        That solves them with all terms free that are told.
+    told : ndarray of bool, shape (N,)
+        Tiles whose gain sky or stars tell.
+    flat : ndarray, shape (N,)
+        What noise in the sky says of the gains; 0 where the sky is not asked.
+    """
+
+    equations: Equations
+    change: np.ndarray
+    told: np.ndarray
+    flat: np.ndarray
+
+
+def _witnessed(channel, skies=True):
+    """Equations in which the sky speaks of a gain where it has structure and the stars do not contradict it."""
+    matrix, score, flat = channel.normal()
+    asked = _structured(channel, matrix, flat) & ~channel.doubted if skies else np.zeros(channel.count, dtype=bool)
+    while True:
+        own, right = matrix.copy(), score.copy()
+        own[~asked, 1], own[:, :, ~asked, 1], right[~asked, 1] = 0.0, 0.0, 0.0
+        channel.witness.enter(own, right, channel.terms[:, 1], channel.variance)
+        equations, told = Equations(own, right, channel.terms, channel.level), asked | channel.witness.told
+        change = equations.full(told, channel.witness.gains())
+        apart = channel.witness.contradicted(channel.terms[:, 1] + change[:, 1]) * asked
+        worst = int(np.argmax(apart))
+        if apart[worst] <= 1:
+            return _Witnessed(equations, change, told, np.where(asked, flat, 0.0))
+        # One by one: a tile that is not what it seems draws its neighbours along.
+        asked[worst], channel.doubted[worst] = False, True
+
+
+@dataclass(eq=False)
 class _State:
     equations: Equations
     plain: np.ndarray
     left: np.ndarray
     freedom: float
     flat: np.ndarray
-    structured: np.ndarray
+    told: np.ndarray
 
 
 def _linearised(channel, free):
-    matrix, score, flat = channel.normal()
-    structured = _structured(channel, matrix, flat)
-    equations = Equations(matrix, score, channel.terms, channel.level)
-    left = channel.left(equations.full(structured))
-    variance, freedom = channel.spread(left, free)
-    plain = equations.full(np.zeros_like(structured))
-    return _State(equations.scaled(variance), plain, left, freedom, flat / variance, structured)
+    found = _witnessed(channel)
+    left = channel.left(found.change)
+    plain = found.equations.full(np.zeros_like(found.told), channel.witness.gains())
+    channel.variance, freedom = channel.spread(left, free)
+    scaled = found.equations.scaled(channel.variance)
+    return _State(scaled, plain, left, freedom, found.flat / channel.variance, found.told)
 
 
 def _converge(channels, inside, groups, select, run):
@@ -228,7 +277,8 @@ def _price(channels, states, inside):
     """What a kind must bring, so that a mosaic without a fault rarely has one; shape (N, 3), infinite where not told.
 
     The deviances of the channels are added: as many of Fisher's F as are independent, the errors being estimated. A
-    gain that is `inside` has been told already: what it takes out of the sky must not make it untold.
+    gain is told where one channel tells it; the others have nothing against it. One that is `inside` has been told
+    already: what it takes out of the sky must not make it untold.
     """
     independent = _independent(channels, states)
     own = np.max([channel.freedom for channel in channels], axis=0)
@@ -240,8 +290,8 @@ def _price(channels, states, inside):
     for kind, columns in enumerate(COLUMNS):
         number = len(columns) * independent
         price[tested, kind] = len(columns) * len(channels) * fdtri(number, freedom[tested], 1 - rare)
-    structured = np.all([state.structured | (state.flat == 0) for state in states], axis=0)
-    price[:, 1] = np.where(structured | inside[:, 1], price[:, 1] + _RATHER_AN_OFFSET, np.inf)
+    told = np.any([state.told for state in states], axis=0)
+    price[:, 1] = np.where(told | inside[:, 1], price[:, 1] + _RATHER_AN_OFFSET, np.inf)
     return price
 
 
@@ -282,11 +332,12 @@ def with_kinds_of(solution, inside):
     return replace(solution, inside=inside, terms=terms, covariance=covariance)
 
 
-def _solution(channels, states, inside, noise, partners):
+def _solution(channels, states, inside, stars, partners):
     equations = [state.equations for state in states]
     price = _price(channels, states, inside)
-    if not all(channel.sane() for channel in channels):
-        # It ran away, as where tiles hold next to no noise: better nothing than that.
+    astray = next(((tile, index) for index, own in enumerate(channels) if (tile := own.astray()) is not None), ())
+    if astray:
+        # As where tiles hold next to no noise: better nothing than that.
         price[:], inside = np.inf, np.zeros_like(inside)
         _enter(equations, inside)
     terms, covariance = map(np.array, zip(*map(terms_inside, equations), strict=True))
@@ -296,10 +347,13 @@ def _solution(channels, states, inside, noise, partners):
         terms,
         covariance,
         np.array([channel.level for channel in channels]),
-        noise,
+        FACTOR * np.stack([channel.noise for channel in channels], axis=1),
         brought(equations),
         price,
         _independent(channels, states),
         partners,
         tuple(equations),
+        np.array([channel.signal() for channel in channels]),
+        stars,
+        astray,
     )

@@ -85,7 +85,8 @@ def tile_fits(channels, states, tested, partners):
     ----------
     channels : sequence of Channel
     states : sequence
-        Of each channel, with the `equations` at the solution and the part of the gains' diagonal that is `flat`.
+        Of each channel, with the `equations` at the solution, the part of the gains' diagonal that is `flat`, and
+        whose gains are `told`.
     tested : ndarray of bool, shape (N,)
     partners : sequence of tuple of int
         Tiles that each tile shares blocks with.
@@ -122,12 +123,16 @@ def _channel_fit(channel, state):
         there = set(np.flatnonzero(state.equations.inside[index]).tolist())
         level = channel.level[index]
         tied = 1 in there and 0 not in there
+        # What stars alone say of a gain is not surer because the level would say the same if there were no offset.
+        apart = not tied or state.flat[index] == 0
         for row, more, weights in (
             (0, () if tied else (0,), {0: 1.0, 1: level}),
-            (2, () if tied else (0, 1), {1: 1.0}),
+            (2, (0, 1) if apart else (), {1: 1.0}),
             (4, (2, 3), {2: 1.0}),
             (6, (2, 3), {3: 1.0}),
         ):
+            if row == 2 and not state.told[index]:
+                continue
             columns = sorted(there.union(more))
             value, covariance = _estimate(block[index], right[index], columns)
             along = np.array([weights.get(column, 0.0) for column in columns])

@@ -15,6 +15,8 @@ from scipy.sparse.csgraph import connected_components
 
 # Fewer stars say nothing of the scale of a tile.
 FEWEST_STARS = 3
+# In errors.
+_LEAST_SIGNAL = 12.0
 _HUBER = 1.345
 _ITERATIONS = 30
 _SETTLED = 1e-6
@@ -24,6 +26,8 @@ _SYSTEMATIC = 0.01
 _SHAPES = 0.01
 # How far the errors from the pixels' noise are trusted before the stars speak for themselves.
 _PRIOR_FREEDOM = 3.0
+# And of how many stars is worth what those of all tiles say of the scatter of one tile's.
+_OWN_FREEDOM = 10.0
 _TINY = np.finfo(float).tiny
 
 
@@ -48,6 +52,16 @@ class StarScales:
     covariance: np.ndarray
     groups: np.ndarray
     counts: np.ndarray
+
+    @classmethod
+    def none(cls, count, channels):
+        """Of tiles that have no star in common."""
+        return cls(
+            np.full((count, channels), np.nan),
+            np.zeros((channels, count, count)),
+            np.zeros((count, channels), dtype=int),
+            np.zeros((count, channels), dtype=int),
+        )
 
     def against_others(self, factor):
         """By what the stars of each tile are too bright once factors have been taken out of the tiles.
@@ -97,14 +111,9 @@ def star_scales(fluxes, entries, tiles, numbers):
     count, channels = len(fluxes), fluxes[0].flux.shape[1]
     flux, error = (np.concatenate([getattr(own, name) for own in fluxes])[entries] for name in ("flux", "error"))
     growth, growth_error = _growths(fluxes)
-    found = StarScales(
-        np.full((count, channels), np.nan),
-        np.zeros((channels, count, count)),
-        np.zeros((count, channels), dtype=int),
-        np.zeros((count, channels), dtype=int),
-    )
+    found = StarScales.none(count, channels)
     for channel in range(channels):
-        known = np.flatnonzero(np.isfinite(flux[:, channel]))
+        known = _bright(flux[:, channel], error[:, channel], numbers)
         # A star that only one tile has measured says nothing, nor does a tile with too few of them.
         while len(known):
             often = np.bincount(numbers[known])[numbers[known]] > 1
@@ -123,6 +132,16 @@ def star_scales(fluxes, entries, tiles, numbers):
         found.logarithm[there, channel], found.groups[:, channel] = scale[there], groups
         found.covariance[channel] = covariance + np.diag(growth_error[:, channel] ** 2)
     return found
+
+
+def _bright(flux, error, numbers):
+    """Entries of stars that stand out far enough in the mean of their tiles.
+
+    By what one tile has it would be asked for more where noise has made it brighter.
+    """
+    known = np.flatnonzero(np.isfinite(flux))
+    signal = np.bincount(numbers[known], flux[known] / error[known]) / np.maximum(np.bincount(numbers[known]), 1)
+    return known[signal[numbers[known]] > _LEAST_SIGNAL]
 
 
 def _growths(fluxes):
@@ -167,7 +186,23 @@ def _solved(values, errors, shared, count):
     # Errors of pixels that are independent are too small; what a few stars scatter by is not known.
     excess = max((free * excess + _PRIOR_FREEDOM) / (free + _PRIOR_FREEDOM), 1.0)
     inverse, groups = _inverse(inherent * (size <= limit), tiles, numbers, count)
-    return scale, excess * inverse, groups
+    pull = weight * left / np.sqrt(np.maximum(1 - share, _TINY))
+    pulls = csr_array((pull, (numbers, tiles)), shape=(numbers.max() + 1, count))
+    # No star is surer than the noise of its pixels lets it be.
+    own = np.sqrt(np.maximum(_own_scatter(pulls, inverse, excess), 1.0))
+    return scale, inverse * np.outer(own, own), groups
+
+
+def _own_scatter(pulls, inverse, excess):
+    """By how much the variance of each scale is more than the pixels' noise makes it, shape (N,).
+
+    What its own stars say, a sandwich with one cluster a star (Liang & Zeger 1986, Biometrika 73, 13), counts by how
+    many they are beside the excess of all: stars scatter more in one tile than in another, as where they are sharper
+    than a pixel.
+    """
+    seen, counts = np.sum((pulls @ inverse) ** 2, axis=0), np.diff(pulls.tocsc().indptr)
+    seen = np.divide(seen, np.diag(inverse), out=np.full(len(inverse), excess), where=np.diag(inverse) > 0)
+    return (counts * seen + _OWN_FREEDOM * excess) / (counts + _OWN_FREEDOM)
 
 
 def _less_mean(values, weight, numbers):

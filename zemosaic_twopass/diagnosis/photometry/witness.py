@@ -1,0 +1,104 @@
+"""What the stars that tiles share say of their gains: a second witness beside the sky, in one channel.
+
+Where the sky is flat nothing in it tells a gain from an offset, and where light lies on it that is in no term of the
+model a gain explains that light best. Stars see neither: their logarithm of a scale is one more observation of each
+gain, and what the sky says of a gain counts as long as they agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# In errors of the stars, and as a part of a scale: where sky and stars are further apart, the sky's gain is none.
+_APART = 3.0
+_LEAST_APART = 0.03
+# A gain as far from 1 is an exposure or unit of its own: how sharp structure is, is measured in that.
+_OWN_UNIT = 2.0
+_LEAST_FACTOR = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Witness:
+    """Scales by stars in one channel.
+
+    Attributes
+    ----------
+    logarithm : ndarray, shape (N,)
+        Natural, of the scale of each tile over the usual one of those that stars join; NaN where they are silent.
+    error : ndarray, shape (N,)
+        Standard error of a tile's against the others.
+    information : ndarray, shape (N, N)
+        Of the logarithms: inverse of their covariance, with a scale that joined tiles have in common left free. 0 where
+        the stars are silent.
+    groups : tuple of ndarray of int
+        Tiles that stars join.
+    """
+
+    logarithm: np.ndarray
+    error: np.ndarray
+    information: np.ndarray
+    groups: tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(cls, stars, channel):
+        """What `StarScales` say in a channel."""
+        logarithm, number = stars.logarithm[:, channel].copy(), stars.groups[:, channel]
+        told = np.isfinite(logarithm)
+        groups = [np.flatnonzero(told & (number == own)) for own in np.unique(number[told])]
+        information = np.zeros((len(logarithm),) * 2)
+        for group in groups:
+            inner = np.ix_(group, group)
+            inverse = np.linalg.inv(stars.covariance[channel][inner])
+            along = inverse.sum(axis=1)
+            information[inner] = inverse - np.outer(along, along) / along.sum()
+            logarithm[group] -= np.median(logarithm[group])
+        error = stars.against_others(np.ones_like(stars.logarithm))[1][:, channel]
+        return cls(logarithm, error, information, tuple(groups))
+
+    @property
+    def told(self):
+        """Of which tiles the stars say something, shape (N,)."""
+        return np.isfinite(self.logarithm)
+
+    def gains(self):
+        """Gains that the stars say, as factors less 1; 0 where they are silent."""
+        return np.expm1(np.where(self.told, self.logarithm, 0.0))
+
+    def units(self):
+        """What the structure of each tile is measured in, as a factor; 1 but for a tile of a scale of its own."""
+        own = self.told & (np.abs(self.logarithm) > np.log(_OWN_UNIT))
+        return np.where(own, 1 + self.gains(), 1.0)
+
+    def enter(self, matrix, score, gains, variance):
+        """Add what the stars say to normal equations of all terms, to first order about gains.
+
+        Parameters
+        ----------
+        matrix : ndarray, shape (N, K, N, K)
+            Changed; a tile's gain is its term 1.
+        score : ndarray, shape (N, K)
+            Changed.
+        gains : ndarray, shape (N,)
+        variance : float
+            The unit of the equations: what they are divided by afterwards.
+        """
+        factor = np.maximum(1 + gains, _LEAST_FACTOR)
+        left = np.where(self.told, self.logarithm - np.log(factor), 0.0)
+        matrix[:, 1, :, 1] += variance * self.information / np.outer(factor, factor)
+        score[:, 1] += variance * (self.information @ left) / factor
+
+    def contradicted(self, gains):
+        """By how much gains are further from the stars' than they may be, shape (N,): over 1 they are contradicted.
+
+        Parameters
+        ----------
+        gains : ndarray, shape (N,)
+        """
+        found = np.zeros(len(gains))
+        left = self.logarithm - np.log(np.maximum(1 + gains, _LEAST_FACTOR))
+        for group in self.groups:
+            away = np.abs(left[group] - np.median(left[group]))
+            found[group] = away / np.maximum(_APART * self.error[group], _LEAST_APART)
+        return np.nan_to_num(found)
