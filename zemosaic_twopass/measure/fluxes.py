@@ -7,6 +7,7 @@ of the tile's stars; what lies outside is read off a curve of growth (Stetson 19
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from ..tiles.grid import pixels_between
 from ..tiles.planes import channels_last
 
 # Of the surest stars so many are measured, and the width of all is that of so many.
-_MOST = 120
-_FOR_WIDTH = 60
+_MOST = 80
+_FOR_WIDTH = 40
 _FEWEST = 3
 # The width is that of the brightest part of these, for faint stars look as wide as what lies under them.
 _BRIGHTEST = 4
@@ -77,7 +78,7 @@ def measure_fluxes(tile, wcs, stars):
     wcs : astropy.wcs.WCS
         Of the mosaic, to which the places of the stars refer.
     stars : Stars
-        Of the tile. The surest 120 are measured, the others NaN.
+        Of the tile. The surest 80 are measured, the others NaN.
 
     Returns
     -------
@@ -91,10 +92,10 @@ def measure_fluxes(tile, wcs, stars):
     places = stars.places[:_MOST]
     x, y = pixels_between(wcs, tile.wcs, *places.T)
     images = planes, None if tile.coverage is None else np.asarray(tile.coverage) > 0
-    width = _half_light(_Stamps.of(images, x[:_FOR_WIDTH], y[:_FOR_WIDTH], _TRIAL_RING))
+    width = _half_light(_Stamps.of(images, x[:_FOR_WIDTH], y[:_FOR_WIDTH], (_TRIAL[-1], *_TRIAL_RING)))
     if not np.isfinite(width):
         return found
-    stamps = _Stamps.of(images, x, y, tuple(width * radius for radius in _RING))
+    stamps = _Stamps.of(images, x, y, tuple(width * radius for radius in (_WHOLE, *_RING)))
     (core, core_error), (flux, error), (whole, whole_error) = (
         stamps.fluxes(width * radius) for radius in (_CORE, _APERTURE, _WHOLE)
     )
@@ -112,74 +113,94 @@ class _Stamps:
 
     Attributes
     ----------
-    value : ndarray, shape (n, side, side, C)
-        0 where not known.
-    known : ndarray of bool, shape (n, side, side, C)
-    away : ndarray, shape (n, side, side)
+    value : ndarray, shape (n, P, C)
+        Of all that are near enough for an aperture; NaN where not known.
+    away : ndarray, shape (n, P)
         How far from the star, in pixels.
-    noise, background_error : ndarray, shape (n, C)
-        Of a pixel, and of the background; NaN where too little of it is known.
-    top : ndarray, shape (C,)
-        The brightest pixel of all stamps.
+    around : ndarray, shape (n, R, C)
+        Of the background; NaN where not known.
     """
 
     value: np.ndarray
-    known: np.ndarray
     away: np.ndarray
-    noise: np.ndarray
-    background_error: np.ndarray
-    top: np.ndarray
+    around: np.ndarray
 
     @classmethod
-    def of(cls, images, x, y, ring):
-        """Around places (x, y), shape (n,), with the background between two radii."""
+    def of(cls, images, x, y, radii):
+        """Around places (x, y), shape (n,), to a largest aperture; the background lies between two radii."""
         planes, good = images
-        span = np.arange(-int(np.ceil(ring[1])), int(np.ceil(ring[1])) + 1)
-        column, row = (np.nan_to_num(np.rint(axis)).astype(int) for axis in (x, y))
-        rows, columns = row[:, np.newaxis, np.newaxis] + span[:, np.newaxis], column[:, np.newaxis, np.newaxis] + span
-        away = np.hypot(rows - y[:, np.newaxis, np.newaxis], columns - x[:, np.newaxis, np.newaxis])
-        inside = (rows >= 0) & (rows < planes.shape[0]) & (columns >= 0) & (columns < planes.shape[1])
-        index = np.clip(rows, 0, planes.shape[0] - 1), np.clip(columns, 0, planes.shape[1] - 1)
-        if good is not None:
-            inside &= good[index]
-        value = planes[index].astype(float)
-        value[~inside | np.isnan(away)] = np.nan
-        value[~np.isfinite(value)] = np.nan
-        around = np.where(((away >= ring[0]) & (away <= ring[1]))[..., np.newaxis], value, np.nan)
-        around = around.reshape(len(x), -1, planes.shape[2])
+        largest, inner, outer = radii
+        span = np.arange(-int(np.ceil(outer)), int(np.ceil(outer)) + 1)
+        down, across = (axis.ravel() for axis in np.meshgrid(span, span, indexing="ij"))
+        distance = np.hypot(down, across)
+        # A star lies within half a pixel of the middle of its pixel, both ways.
+        near, ring = distance <= largest + 1.5, (distance >= inner) & (distance <= outer)
+        column, row = (np.nan_to_num(np.rint(axis)).astype(int)[:, np.newaxis] for axis in (x, y))
+        around = _values(planes, good, row + down[ring], column + across[ring])
         number = np.count_nonzero(np.isfinite(around), axis=1)
-        enough = number > _RING_KNOWN * np.pi * (ring[1] ** 2 - ring[0] ** 2)
-        around[~np.broadcast_to(enough[:, np.newaxis], around.shape)] = np.nan
-        level = _median(around)
-        noise = _GAUSSIAN_MAD * _median(np.abs(around - level[:, np.newaxis]))
-        value -= level[:, np.newaxis, np.newaxis]
-        known = np.isfinite(value)
-        top = np.max(value, axis=(0, 1, 2), initial=0.0, where=known)
-        error = _MEDIAN_COST * noise / np.sqrt(np.maximum(number, 1))
-        return cls(np.where(known, value, 0.0), known, away, noise, error, top)
+        level = np.where(number > _RING_KNOWN * np.count_nonzero(ring), _median(around), np.nan)[:, np.newaxis]
+        rows, columns = row + down[near], column + across[near]
+        away = np.hypot(rows - y[:, np.newaxis], columns - x[:, np.newaxis])
+        return cls(_values(planes, good, rows, columns) - level, away, around - level)
+
+    @cached_property
+    def errors(self):
+        """Noise of a pixel and standard error of the background, shape (n, C) each."""
+        noise = _GAUSSIAN_MAD * _median(np.abs(self.around))
+        number = np.count_nonzero(np.isfinite(self.around), axis=1)
+        return noise, _MEDIAN_COST * noise / np.sqrt(np.maximum(number, 1))
+
+    def sums(self, part):
+        """Sums of pixels by parts of them, shape (n, P); shape (n, C), NaN where one is not known."""
+        filled, unknown = self._filled
+        total = np.einsum("np,npc->nc", part, filled)
+        # One that lies outside is not asked for, known or not.
+        return total if unknown is None else np.where(np.einsum("np,npc->nc", part, unknown) > 0, np.nan, total)
+
+    @cached_property
+    def _filled(self):
+        """Values with 0 for what is not known, and 1 where that is; None where all is known."""
+        unknown = np.isnan(self.value)
+        return (np.where(unknown, 0.0, self.value), unknown.astype(float)) if unknown.any() else (self.value, None)
+
+    def parts(self, radius):
+        """Which part of each pixel lies within a radius, shape (n, P)."""
+        return np.clip(radius + 0.5 - self.away, 0.0, 1.0)
 
     def fluxes(self, radius):
         """Sums within a radius and their errors, shape (n, C); NaN where a pixel is not known."""
-        # Pixels on the edge count by the part of them that lies inside.
-        part = np.clip(radius + 0.5 - self.away, 0.0, 1.0)
-        flux = np.einsum("nij,nijc->nc", part, self.value)
-        missing = np.einsum("nij,nijc->nc", part, (~self.known).astype(float)) > 0
-        size, square = part.sum(axis=(1, 2)), (part**2).sum(axis=(1, 2))
-        variance = square[:, np.newaxis] * self.noise**2 + (size[:, np.newaxis] * self.background_error) ** 2
-        return np.where(missing, np.nan, flux), np.sqrt(variance)
+        part, (noise, background) = self.parts(radius), self.errors
+        size, square = part.sum(axis=1), (part**2).sum(axis=1)
+        variance = square[:, np.newaxis] * noise**2 + (size[:, np.newaxis] * background) ** 2
+        return self.sums(part), np.sqrt(variance)
 
     def flat(self):
         """Which stars are bright and flat at the top in a channel, shape (n, C): they were cut off."""
         # A whole stamp may hold a brighter neighbour.
-        near = (self.away < _TRIAL_RING[0] / 2)[..., np.newaxis] & self.known
-        peak = np.max(self.value, axis=(1, 2), initial=0.0, where=near)
-        alike = np.count_nonzero(near & (self.value > (1 - _TOP) * peak[:, np.newaxis, np.newaxis]), axis=(1, 2))
-        return (alike >= _FLAT) & (peak > _BRIGHT * self.top)
+        value = np.where((self.away < _TRIAL_RING[0] / 2)[..., np.newaxis], np.nan_to_num(self.value), 0.0)
+        peak = np.maximum(value.max(axis=1), 0.0)
+        alike = np.count_nonzero(value > (1 - _TOP) * peak[:, np.newaxis], axis=1)
+        return (alike >= _FLAT) & (peak > _BRIGHT * peak.max(axis=0, initial=0.0))
+
+
+def _values(planes, good, rows, columns):
+    """Pixels, shape (n, P, C); NaN beyond the image and where they are not known or not good."""
+    height, width = planes.shape[:2]
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    index = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
+    if good is not None:
+        inside &= good[index]
+    value = planes[index].astype(float)
+    value[~(inside[..., np.newaxis] & np.isfinite(value))] = np.nan
+    return value
 
 
 def _half_light(stamps):
     """Radius within which the stars of a tile have half of their light, in pixels; NaN where it cannot be told."""
-    growth = np.stack([np.nansum(stamps.fluxes(radius)[0], axis=1) for radius in _TRIAL])
+    # Of the sum of the channels of which anything is known.
+    stamps = replace(stamps, value=stamps.value[..., np.isfinite(stamps.around).any(axis=(0, 1))])
+    stamps = replace(stamps, value=stamps.value.sum(axis=-1, keepdims=True))
+    growth = np.stack([stamps.sums(stamps.parts(radius))[:, 0] for radius in _TRIAL])
     growth = growth[:, ~stamps.flat().any(axis=1) & (growth[-1] > 0)]
     if growth.shape[1] < _FEWEST:
         return np.nan
@@ -212,7 +233,10 @@ def _growth(growth, error, usable):
 def _median(values):
     """Median along the second axis of what is known; NaN where nothing is."""
     # As `nanmedian`, which warns where all are NaN, and whose warnings only filters of all threads would stop.
-    ordered, count = np.sort(values, axis=1), np.count_nonzero(~np.isnan(values), axis=1, keepdims=True)
+    count = np.count_nonzero(~np.isnan(values), axis=1, keepdims=True)
+    if np.all(count == values.shape[1]):
+        return np.median(values, axis=1)
+    ordered = np.sort(values, axis=1)
     middle = (np.maximum(count - 1, 0) // 2, count // 2)
     low, high = (np.take_along_axis(ordered, np.minimum(k, values.shape[1] - 1), axis=1)[:, 0] for k in middle)
     return (low + high) / 2

@@ -133,17 +133,19 @@ def _surface(image, good):
     float32; where too few pixels are known to tell, as small as may be.
     """
     rows, columns = np.nonzero(good)
-    terms = np.zeros(6, dtype=np.float32)
+    terms = np.zeros(6)
     layers = np.ones(len(rows)), rows, rows**2, columns, columns**2, rows * columns
-    design = np.stack(layers, axis=1).astype(np.float32)
-    values = image[good]
+    design, values = np.stack(layers, axis=1).astype(float), image[good].astype(float)
     terms[0] = np.median(values) if values.size else 0
     for _ in range(_CLIPPINGS if values.size else 0):
-        left = values - design @ terms
+        left = values - np.einsum("ni,i->n", design, terms)
         centre = np.median(left)
         inner = np.abs(left - centre) <= _CLIP * np.median(np.abs(left - centre))
-        terms += np.linalg.lstsq(design[inner], left[inner], rcond=None)[0]
-    return terms
+        # By normal equations: what LAPACK does with all rows wakes threads that take longer than it.
+        own = design[inner]
+        normal, right = np.einsum("ni,nj->ij", own, own), np.einsum("ni,n->i", own, left[inner])
+        terms += np.linalg.lstsq(normal, right, rcond=None)[0]
+    return terms.astype(np.float32)
 
 
 def _peaks(image, good):

@@ -46,12 +46,15 @@ class StarScales:
         Tiles with the same number are joined by stars.
     counts : ndarray of int, shape (N, C)
         Measured stars that each tile shares with others.
+    excess : ndarray, shape (C,)
+        By how much the variance of the stars is more than the noise of their pixels makes it, at least 1.
     """
 
     logarithm: np.ndarray
     covariance: np.ndarray
     groups: np.ndarray
     counts: np.ndarray
+    excess: np.ndarray
 
     @classmethod
     def none(cls, count, channels):
@@ -61,6 +64,7 @@ class StarScales:
             np.zeros((channels, count, count)),
             np.zeros((count, channels), dtype=int),
             np.zeros((count, channels), dtype=int),
+            np.ones(channels),
         )
 
     def against_others(self, factor):
@@ -127,7 +131,7 @@ def star_scales(fluxes, entries, tiles, numbers):
         whole = flux[known, channel] * growth[tiles[known], channel]
         shared = tiles[known], np.unique(numbers[known], return_inverse=True)[1]
         found.counts[:, channel] = np.bincount(tiles[known], minlength=count)
-        scale, covariance, groups = _solved(np.log(whole), relative, shared, count)
+        scale, covariance, groups, found.excess[channel] = _solved(np.log(whole), relative, shared, count)
         there = found.counts[:, channel] > 0
         found.logarithm[there, channel], found.groups[:, channel] = scale[there], groups
         found.covariance[channel] = covariance + np.diag(growth_error[:, channel] ** 2)
@@ -164,7 +168,7 @@ def _growths(fluxes):
 
 
 def _solved(values, errors, shared, count):
-    """Scales that bring the same stars together, their covariance, and the groups of tiles that stars join."""
+    """Scales that bring the same stars together, their covariance, groups of tiles that stars join, and the excess."""
     tiles, numbers = shared
     inherent = 1 / (errors**2 + _SYSTEMATIC**2)
     weight, scale = inherent, np.zeros(count)
@@ -190,7 +194,7 @@ def _solved(values, errors, shared, count):
     pulls = csr_array((pull, (numbers, tiles)), shape=(numbers.max() + 1, count))
     # No star is surer than the noise of its pixels lets it be.
     own = np.sqrt(np.maximum(_own_scatter(pulls, inverse, excess), 1.0))
-    return scale, inverse * np.outer(own, own), groups
+    return scale, inverse * np.outer(own, own), groups, excess
 
 
 def _own_scatter(pulls, inverse, excess):
