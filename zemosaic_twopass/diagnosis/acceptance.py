@@ -15,6 +15,7 @@ _CONTRADICTED = 3.0
 _DOUBTED = 2.0
 # After so many rounds all that is left is refused at once.
 _ROUNDS = 8
+_UNEVEN = "light lies on it that no offset, factor or slope takes out"
 _ORPHANED = "it meets only tiles that are left as they are"
 
 
@@ -61,7 +62,8 @@ def accept(surveyed, shape_out):
     Acceptance
     """
     with np.errstate(all="ignore"):
-        stars, refused, current = surveyed.solution.stars, {}, surveyed
+        stars, current = surveyed.solution.stars, surveyed
+        refused = {one.tile: _UNEVEN for one in surveyed.uneven if one.tile is not None}
         first = found = corrections(surveyed)
         for turn in range(len(found)):
             objections = [*_by_factor(found), *_by_stars(found, stars)]

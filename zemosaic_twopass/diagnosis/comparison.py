@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..measure.measurement import TileMeasurement, measure_tile
+from ..tiles.grid import common_part
 from ..tiles.images import TileError
 from ..tiles.tile_set import PlacedTile, TileSet
 from .gains import Gains
@@ -14,16 +15,23 @@ from .photometry import (
     Correction,
     Curvature,
     Solution,
+    Unevenness,
     flattened,
     level_findings,
     limits,
     near_levels,
     solve,
     star_scales,
+    uneven_findings,
+    unevenness,
 )
 from .registration import Shift, moved, near_shift, register, same_stars, shift_findings
 
 _CLOSEST = 3
+# Tiles whose light no term explains: so many, and as a part of all, before it is that of all tiles.
+_FEWEST_UNEVEN, _MOST_UNEVEN = 1, 1 / 3
+# In errors, for a scale that only stars tell.
+_SURE = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +50,9 @@ class Survey:
         What all tiles have in common.
     curved : tuple of TileMeasurement
         The looks with the curvature still in them.
+    uneven : tuple of Unevenness
+        Of tiles whose light no term explains: they are not in the solution; or one of no tile, where nearly all are
+        such, and all are in it.
     """
 
     looks: tuple[TileMeasurement, ...]
@@ -49,6 +60,7 @@ class Survey:
     solution: Solution
     curvature: Curvature | None
     curved: tuple[TileMeasurement, ...]
+    uneven: tuple[Unevenness, ...] = ()
 
     @property
     def fits(self):
@@ -99,11 +111,12 @@ def corrections(surveyed):
     Returns
     -------
     list of (Correction or None)
-        None for a tile that could not be compared.
+        None for a tile that could not be compared; of one whose light no term explains nothing is taken out but what
+        all have in common.
     """
     found, solution = [], surveyed.solution
     for index, (fit, shift, look) in enumerate(zip(solution.fits, surveyed.shifts, surveyed.looks, strict=True)):
-        if fit is None:
+        if fit is None and all(one.tile != index for one in surveyed.uneven):
             found.append(None)
             continue
         terms = solution.of(index)
@@ -199,11 +212,74 @@ def without(surveyed, tiles, shape_out):
 
 
 def _levelled(looks, shifts, shape_out):
+    """Compare tiles; those whose light no term explains are left out one by one, the worst first.
+
+    What lies on one would be explained by faults of its neighbours, and of its own, that are not there.
+    """
+    first = found = _solved(looks, shifts, shape_out)
+    most = max(_FEWEST_UNEVEN, np.count_nonzero([fit is not None for fit in first.solution.fits]) * _MOST_UNEVEN)
+    uneven = []
+    while found.solution.misfit.max(initial=0.0) > 1:
+        uneven.append(int(np.argmax(found.solution.misfit)))
+        if len(uneven) > most:
+            return _all_uneven(first)
+        kept = [replace(look, blocks=None) if index in uneven else look for index, look in enumerate(looks)]
+        found = _solved(kept, shifts, shape_out)
+    return _with_uneven(found, looks, uneven)
+
+
+def _solved(looks, shifts, shape_out):
     def solution_of(own):
         return solve([(look.blocks, look.noise) for look in own], shape_out, _scales(own, shifts))
 
     flat, solution, curvature = flattened(looks, solution_of(looks), solution_of)
     return Survey(tuple(flat), tuple(shifts), solution, curvature, tuple(looks))
+
+
+def _all_uneven(found):
+    """Where the light of nearly all tiles is uneven, that of the usual one; nobody is left out then."""
+    own = [_beyond(found, index) for index in range(len(found.looks))]
+    own = [one for one in own if one is not None]
+    if not own:
+        return found
+    usual = (
+        np.median([getattr(one, name) for one in own], axis=0) for name in ("value", "error", "plane", "plane_error")
+    )
+    return replace(found, uneven=(Unevenness(None, *usual),))
+
+
+def _with_uneven(found, looks, uneven):
+    """The comparison of the others along with what tiles that were left out of it show beyond them."""
+    if not uneven:
+        return found
+    curved, flat = list(found.curved), list(found.looks)
+    for index in uneven:
+        curved[index] = flat[index] = looks[index]
+        if found.curvature is not None:
+            flat[index] = found.curvature.out_of(looks[index])
+    found = replace(found, looks=tuple(flat), curved=tuple(curved))
+    own = (_beyond(found, index) for index in uneven)
+    return replace(found, uneven=tuple(one for one in own if one is not None))
+
+
+def _beyond(found, index):
+    """What a tile shows beyond the mean of the others with their faults taken out; None where too little is known."""
+    look, own = found.looks[index].blocks, corrections(found)
+    if look is None:
+        return None
+    total, weight = np.zeros((2, *look.value.shape))
+    for other, (correction, own_look) in enumerate(zip(own, found.looks, strict=True)):
+        parts = None if other == index or correction is None else common_part(look.box, own_look.blocks.box)
+        if parts is not None:
+            here, there = ((slice(None), *part) for part in parts)
+            mended = correction.of_blocks(own_look.blocks)[there]
+            known = np.isfinite(mended)
+            total[here] += np.where(known, mended, 0.0)
+            weight[here] += known
+    mean = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
+    left, error = (layer[index] for layer in found.solution.stars.against_others(np.ones_like(found.solution.noise)))
+    factor = np.where(np.abs(left) > _SURE * error, np.exp(left), 1.0)
+    return unevenness(index, look, mean, factor)
 
 
 def residual_findings(surveyed):
@@ -220,8 +296,16 @@ def residual_findings(surveyed):
         largest first; what could not be tested, as notes of size 0.
     """
     # Of a pair of tiles each sees the other: one finding is enough.
-    pairs = {}
-    for effect, finding in [*shift_findings(surveyed.shifts), *level_findings(surveyed.solution, surveyed.curvature)]:
+    pairs, uneven = {}, {one.tile: uneven_findings(one, surveyed.solution) for one in surveyed.uneven}
+    least = max((effect for effect, _ in uneven.get(None, ())), default=0.0)
+    levels = [
+        (effect, finding)
+        for effect, finding in level_findings(surveyed.solution, surveyed.curvature)
+        # What is no more than the light that nearly all tiles have stands in for it; a tile with its own is told apart.
+        if finding.kind == "vignetting" or not 0 < effect < least
+        if finding.tile not in uneven or finding.tile is None
+    ]
+    for effect, finding in [*shift_findings(surveyed.shifts), *sum(uneven.values(), []), *levels]:
         key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
         pairs.setdefault(key, (effect, finding))
     return list(pairs.values())

@@ -180,6 +180,17 @@ _ALL = (
         Fault("tile", 60.0, "adu"),
     ),
     Kind(
+        "uneven_background",
+        "residual",
+        "{who} light that is no plane: {size:.4g} adu from place to place{where}, {effect:.2g} times the noise of a "
+        "pixel; no offset, factor or slope takes it out: {advice}.",
+        "see cloud, moonlight, amplifier glow, banding and flat field",
+        "adu",
+        "residual",
+        "level",
+        Fault("tile", 30.0, "adu"),
+    ),
+    Kind(
         "vignetting",
         "residual",
         "All tiles are {how} in their corners than in their middle, the same in each, by {size:.4g} adu{where}, "

@@ -192,6 +192,11 @@ def _with_fault(data, fault):
     if fault.kind == "gradient":
         ramp = np.linspace(-0.5, 0.5, data.shape[1], dtype=np.float32) * np.float32(fault.size)
         return data + ramp[:, np.newaxis]
+    if fault.kind == "uneven_background":
+        # A glow in the first corner, as an amplifier leaves it.
+        rows, columns = np.indices(data.shape[:2], dtype=np.float32)
+        glow = np.exp(-np.hypot(rows, columns) / (0.2 * min(data.shape[:2])))
+        return data + (np.float32(fault.size) * glow)[..., np.newaxis]
     if fault.kind == "vignetting":
         rows, columns = (np.arange(n, dtype=np.float32) - np.float32((n - 1) / 2) for n in data.shape[:2])
         square = rows[:, np.newaxis] ** 2 + columns**2

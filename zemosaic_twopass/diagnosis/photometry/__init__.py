@@ -9,6 +9,7 @@ from .correction import Correction
 from .illumination import Curvature, flattened
 from .solution import Solution, solve, with_kinds_of
 from .tile_fit import TileFit
+from .unevenness import Unevenness, uneven_findings, unevenness
 from .zero_points import FEWEST_STARS, StarScales, star_scales
 
 __all__ = [
@@ -18,11 +19,14 @@ __all__ = [
     "Solution",
     "StarScales",
     "TileFit",
+    "Unevenness",
     "flattened",
     "level_findings",
     "limits",
     "near_levels",
     "solve",
     "star_scales",
+    "uneven_findings",
+    "unevenness",
     "with_kinds_of",
 ]

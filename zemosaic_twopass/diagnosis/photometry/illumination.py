@@ -59,13 +59,16 @@ class Curvature:
         part = np.divide(self.height, self.level, out=np.zeros_like(self.height), where=self.height != 0)
         return values / (1 + np.multiply.outer(part, square))
 
-
-    def of_fluxes(self, fluxes, middle, places):
-        """`Fluxes` of stars at places, shape (n, 2), of a tile without it: of light that is added they hold none."""
-        if self.level is None:
-            return fluxes
-        flux = self.taken_out(fluxes.flux.T, middle, *places.T).T
-        return replace(fluxes, flux=flux, error=fluxes.error * flux / fluxes.flux)
+    def out_of(self, look):
+        """The `TileMeasurement` of a tile, which has blocks, without it."""
+        x, y = look.blocks.centres()
+        value = self.taken_out(look.blocks.value, look.middle, x, y[:, np.newaxis])
+        fluxes = look.fluxes
+        # Stars hold nothing of light that is added.
+        if self.level is not None:
+            flux = self.taken_out(fluxes.flux.T, look.middle, *look.stars.places.T).T
+            fluxes = replace(fluxes, flux=flux, error=fluxes.error * flux / fluxes.flux)
+        return replace(look, blocks=replace(look.blocks, value=value), fluxes=fluxes)
 
 
 def flattened(looks, solution, solve_again):
@@ -231,9 +234,6 @@ def _tried(looks, curvature, solve_again):
     flat = []
     for look in looks:
         if look.blocks is not None:
-            x, y = look.blocks.centres()
-            value = curvature.taken_out(look.blocks.value, look.middle, x, y[:, np.newaxis])
-            fluxes = curvature.of_fluxes(look.fluxes, look.middle, look.stars.places)
-            look = replace(look, blocks=replace(look.blocks, value=value), fluxes=fluxes)
+            look = curvature.out_of(look)
         flat.append(look)
     return flat, solve_again(flat)

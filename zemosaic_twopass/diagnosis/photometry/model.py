@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 
 from ...measure.coarse import FACTOR
 from .overlaps import sums_of_products
+from .scatter import Residuals
 
 TERMS = 7
 _HUBER = 1.345
@@ -31,7 +32,6 @@ _FEWEST_STRONG = 30
 _LEAST_CUT = 0.01
 # Of what the pixels let expect: tiles may be equal to the bit.
 _LEAST_NOISE = 1e-3
-_LEAST_VARIANCE = 1e-9
 # From a median, n values tell as much of their standard deviation as so many fewer from a mean square.
 _MEDIAN_COST = 2.7
 # In units of the range of all values.
@@ -40,10 +40,6 @@ _FEWEST_STEPS = 10
 # By so much at least, relatively, the noise of a tile may be its own.
 _LEAST_OWN = 0.03
 _BRIGHTEST = 99.0
-# Squares in blocks, the one that spans what interpolation correlates, and how many pieces there must be of a larger.
-_SIDES = (1, 2, 4, 8, 16)
-_USUAL_SIDE = 4
-_MIN_PIECES = 30
 
 
 class Channel:
@@ -73,7 +69,7 @@ class Channel:
         Every two tiles that share blocks.
     witness : Witness
     variance : float
-        Of a term, in units of that from the inverse of `normal`; 1 until `spread` has been asked.
+        Of a term, in units of that from the inverse of `normal`; 1 until it is known.
     doubted : ndarray of bool, shape (N,)
         Tiles whose gain the sky does not tell, for the stars contradict it.
     """
@@ -213,44 +209,10 @@ class Channel:
         self._huber = limit / np.maximum(size, limit)
         self._observe()
 
-    def spread(self, left, free):
-        """How the residuals scatter on scales that matter for the terms.
-
-        Parameters
-        ----------
-        left : ndarray
-            From `left`.
-        free : int
-            How many terms they were fitted with.
-
-        Returns
-        -------
-        variance : float
-            Of a term, in units of that from the inverse of `normal`: neighbours are correlated, by
-            interpolation and by all that the model does not know. The variance of sums over squares of sky,
-            each tile by itself, over that of independent blocks; squares as large as it goes on growing with
-            them. With Huber's factor for the slope of the score (Huber 1981, Robust Statistics, 7.6).
-        freedom : float
-            Degrees of freedom of the variance.
-        """
-        if not left.size:
-            return 1.0, np.inf
-        weighted, expected = self._weight * left, self._weight * (1 - self._share)
-        slope = np.sum(self._weight * (self._huber >= 1)) / np.sum(self._weight)
-        best = None
-        for side in _SIDES:
-            square = self._layout.square(side)
-            sums, variance, weight = (np.bincount(square, layer) for layer in (weighted, expected, self._weight))
-            pieces = float(np.sum(variance / weight))
-            freedom = pieces - free
-            if best is not None and freedom < _MIN_PIECES:
-                break
-            ratio = np.sum(sums**2) / np.sum(variance) * pieces / max(freedom, 1.0)
-            if best is None or side <= _USUAL_SIDE or ratio > best[0] * (1 + np.sqrt(2 / freedom)):
-                # What reaches across the edges of the squares falls with their side: as much again is still to come.
-                whole = ratio if best is None else max(2 * ratio - best[0], ratio)
-                best = ratio, whole, max(freedom, 1.0)
-        return max(best[1] / slope**2, _LEAST_VARIANCE), best[2]
+    def residuals(self, left):
+        """What terms leave, from `left`, along with what is to be expected of it."""
+        error = self._layout.each(self._scale) * self._doubt
+        return Residuals(self._layout, left, self._weight, self._share, self._huber >= 1, error)
 
     def _sum(self, values):
         """Sums over the tiles at each place."""

@@ -17,9 +17,10 @@ from ..terms import TileTerms
 from .model import Channel
 from .normal_equations import COLUMNS, KINDS, Equations
 from .overlaps import shared_blocks
+from .scatter import Residuals, misfit, spread
 from .selection import brought, choose, search, settle
-from .tile_fit import STRUCTURE, TileFit, terms_inside, tile_fits
-from .witness import Witness
+from .tile_fit import TileFit, terms_inside, tile_fits
+from .witness import Witness, witnessed
 from .zero_points import StarScales
 
 # A mosaic without a fault would show one this often if nothing but its noise were in it.
@@ -38,11 +39,7 @@ _CONVERGED = 0.02
 _FEWEST = 4.0
 _CLIPPED = 3.0
 # What speaks for a gain must be more than this, in units of the deviance, than for an offset.
-_RATHER_AN_OFFSET = 1.0
-# An offset of so much of the level, and of the noise of a block, may be a gain; what then tells it without stars.
-_LARGE_PART = 0.1
-_LARGE_OFFSET = 80.0
-_LESS_STRUCTURE = 0.5
+_RATHER_AN_OFFSET = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +74,8 @@ class Solution:
         What the gains were held against.
     astray : tuple of (int, int)
         Tile and channel whose terms grew beyond all values there are; empty where there is a solution.
+    misfit : ndarray, shape (N,)
+        How much that is smooth is left of each tile, as `scatter.misfit` has it.
     """
 
     fits: tuple[TileFit | None, ...]
@@ -93,6 +92,7 @@ class Solution:
     signal: np.ndarray
     stars: StarScales
     astray: tuple[int, ...]
+    misfit: np.ndarray
 
     def of(self, index):
         """What was found in one tile, as `TileTerms` without a shift."""
@@ -143,7 +143,7 @@ def _begin(channel):
     """All terms of all tiles, so that the equations hold where the solution is."""
     # Offsets and slopes first: they do not ask what the sky looks like.
     for turn in range(_STEPS):
-        change = _witnessed(channel, skies=bool(turn)).change
+        change = witnessed(channel, skies=bool(turn)).change
         left = channel.left(change)
         channel.weigh(left, left)
         grown = np.max(np.abs(change[:, 1]) / np.maximum(np.abs(1 + channel.terms[:, 1]), _LEAST_GAIN))
@@ -153,77 +153,24 @@ def _begin(channel):
             break
 
 
-def _structured(channel, matrix, flat):
-    """Tiles in which the sky has enough structure above its noise to tell a gain from an offset."""
-    found = np.zeros(len(flat), dtype=bool)
-    off, level = np.abs(channel.terms[:, 0]), np.abs(channel.level)
-    # What is off by a good part of its level may be scaled: so large a gain is told by less.
-    large = (off > _LARGE_PART * level) & (off > _LARGE_OFFSET * channel.noise)
-    enough = np.where(large & ~channel.witness.told, _LESS_STRUCTURE, STRUCTURE)
-    for index in np.flatnonzero(flat > 0):
-        block = matrix[index, :, index]
-        rest = np.delete(np.arange(len(block)), 1)
-        known = np.linalg.lstsq(block[np.ix_(rest, rest)], block[rest, 1], rcond=None)[0]
-        found[index] = flat[index] < enough[index] * (block[1, 1] - block[1, rest] @ known)
-    return found
-
-
-@dataclass(eq=False)
-class _Witnessed:
-    """Normal equations with what the stars say in them.
-
-    Attributes
-    ----------
-    equations : Equations
-    change : ndarray, shape (N, 7)
-        That solves them with all terms free that are told.
-    told : ndarray of bool, shape (N,)
-        Tiles whose gain sky or stars tell.
-    flat : ndarray, shape (N,)
-        What noise in the sky says of the gains; 0 where the sky is not asked.
-    """
-
-    equations: Equations
-    change: np.ndarray
-    told: np.ndarray
-    flat: np.ndarray
-
-
-def _witnessed(channel, skies=True):
-    """Equations in which the sky speaks of a gain where it has structure and the stars do not contradict it."""
-    matrix, score, flat = channel.normal()
-    asked = _structured(channel, matrix, flat) & ~channel.doubted if skies else np.zeros(channel.count, dtype=bool)
-    while True:
-        own, right = matrix.copy(), score.copy()
-        own[~asked, 1], own[:, :, ~asked, 1], right[~asked, 1] = 0.0, 0.0, 0.0
-        channel.witness.enter(own, right, channel.terms[:, 1], channel.variance)
-        equations, told = Equations(own, right, channel.terms, channel.level), asked | channel.witness.told
-        change = equations.full(told, channel.witness.gains())
-        apart = channel.witness.contradicted(channel.terms[:, 1] + change[:, 1]) * asked
-        worst = int(np.argmax(apart))
-        if apart[worst] <= 1:
-            return _Witnessed(equations, change, told, np.where(asked, flat, 0.0))
-        # One by one: a tile that is not what it seems draws its neighbours along.
-        asked[worst], channel.doubted[worst] = False, True
-
-
 @dataclass(eq=False)
 class _State:
     equations: Equations
     plain: np.ndarray
-    left: np.ndarray
+    residuals: Residuals
     freedom: float
     flat: np.ndarray
     told: np.ndarray
 
 
 def _linearised(channel, free):
-    found = _witnessed(channel)
+    found = witnessed(channel)
     left = channel.left(found.change)
     plain = found.equations.full(np.zeros_like(found.told), channel.witness.gains())
-    channel.variance, freedom = channel.spread(left, free)
+    residuals = channel.residuals(left)
+    channel.variance, freedom = spread(residuals, free)
     scaled = found.equations.scaled(channel.variance)
-    return _State(scaled, plain, left, freedom, found.flat / channel.variance, found.told)
+    return _State(scaled, plain, residuals, freedom, found.flat / channel.variance, found.told)
 
 
 def _converge(channels, inside, groups, select, run):
@@ -251,7 +198,7 @@ def _moved(channel, state, weighing):
     """How far the terms went, in errors, when a channel took those that its equations have."""
     change = state.equations.terms() - channel.terms
     if weighing:
-        channel.weigh(state.left, channel.left(state.plain))
+        channel.weigh(state.residuals.left, channel.left(state.plain))
     channel.move(channel.terms + change)
     return np.max(np.abs(change[:, :4]) * np.sqrt(state.equations.alone))
 
@@ -304,7 +251,7 @@ def _independent(channels, states):
     if len(common) < 2:
         return 1.0
     sizes = [
-        np.clip(channel.in_errors(state.left)[own], -_CLIPPED, _CLIPPED)
+        np.clip(channel.in_errors(state.residuals.left)[own], -_CLIPPED, _CLIPPED)
         for channel, state, own in zip(channels, states, where, strict=True)
     ]
     product = np.einsum("ie,je->ij", sizes, sizes)
@@ -356,4 +303,5 @@ def _solution(channels, states, inside, stars, partners):
         np.array([channel.signal() for channel in channels]),
         stars,
         astray,
+        misfit([state.residuals for state in states]),
     )

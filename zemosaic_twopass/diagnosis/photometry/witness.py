@@ -11,12 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .normal_equations import Equations
+from .tile_fit import STRUCTURE
+
 # In errors of the stars, and as a part of a scale: where sky and stars are further apart, the sky's gain is none.
 _APART = 3.0
 _LEAST_APART = 0.03
 # A gain as far from 1 is an exposure or unit of its own: how sharp structure is, is measured in that.
 _OWN_UNIT = 2.0
 _LEAST_FACTOR = 1e-9
+# An offset of so much of the level, and of the noise of a block, may be a gain; what then tells it without stars.
+_LARGE_PART = 0.1
+_LARGE_OFFSET = 80.0
+_LESS_STRUCTURE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,3 +109,57 @@ class Witness:
             away = np.abs(left[group] - np.median(left[group]))
             found[group] = away / np.maximum(_APART * self.error[group], _LEAST_APART)
         return np.nan_to_num(found)
+
+
+@dataclass(eq=False)
+class Witnessed:
+    """Normal equations with what the stars say in them.
+
+    Attributes
+    ----------
+    equations : Equations
+    change : ndarray, shape (N, 7)
+        That solves them with all terms free that are told.
+    told : ndarray of bool, shape (N,)
+        Tiles whose gain sky or stars tell.
+    flat : ndarray, shape (N,)
+        What noise in the sky says of the gains; 0 where the sky is not asked.
+    """
+
+    equations: Equations
+    change: np.ndarray
+    told: np.ndarray
+    flat: np.ndarray
+
+
+def witnessed(channel, skies=True):
+    """Equations in which the sky speaks of a gain where it has structure and the stars do not contradict it."""
+    matrix, score, flat = channel.normal()
+    asked = _structured(channel, matrix, flat) & ~channel.doubted if skies else np.zeros(channel.count, dtype=bool)
+    while True:
+        own, right = matrix.copy(), score.copy()
+        own[~asked, 1], own[:, :, ~asked, 1], right[~asked, 1] = 0.0, 0.0, 0.0
+        channel.witness.enter(own, right, channel.terms[:, 1], channel.variance)
+        equations, told = Equations(own, right, channel.terms, channel.level), asked | channel.witness.told
+        change = equations.full(told, channel.witness.gains())
+        apart = channel.witness.contradicted(channel.terms[:, 1] + change[:, 1]) * asked
+        worst = int(np.argmax(apart))
+        if apart[worst] <= 1:
+            return Witnessed(equations, change, told, np.where(asked, flat, 0.0))
+        # One by one: a tile that is not what it seems draws its neighbours along.
+        asked[worst], channel.doubted[worst] = False, True
+
+
+def _structured(channel, matrix, flat):
+    """Tiles in which the sky has enough structure above its noise to tell a gain from an offset."""
+    found = np.zeros(len(flat), dtype=bool)
+    off, level = np.abs(channel.terms[:, 0]), np.abs(channel.level)
+    # What is off by a good part of its level may be scaled: so large a gain is told by less.
+    large = (off > _LARGE_PART * level) & (off > _LARGE_OFFSET * channel.noise)
+    enough = np.where(large & ~channel.witness.told, _LESS_STRUCTURE, STRUCTURE)
+    for index in np.flatnonzero(flat > 0):
+        block = matrix[index, :, index]
+        rest = np.delete(np.arange(len(block)), 1)
+        known = np.linalg.lstsq(block[np.ix_(rest, rest)], block[rest, 1], rcond=None)[0]
+        found[index] = flat[index] < enough[index] * (block[1, 1] - block[1, rest] @ known)
+    return found

@@ -1,0 +1,133 @@
+"""How what the terms leave scatters over larger pieces of sky: how sure terms are, and which tiles they do not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import chdtri
+
+from .overlaps import Layout
+
+# Squares in blocks, the one that spans what interpolation correlates, and how many pieces there must be of a larger.
+_SIDES = (1, 2, 4, 8, 16)
+_USUAL_SIDE = 4
+_MIN_PIECES = 30
+_LEAST_VARIANCE = 1e-9
+# Squares over which smooth light adds up and noise does not, and how seldom so much of it is left of sound tiles.
+_SMOOTH_SIDE = 8
+_BY_CHANCE = 1e-4
+_FEWEST_PIECES = 6.0
+_MOST_OF_ONE = 100.0
+_FAR = 4.0
+# Tiles of which the usual one is told.
+_FEWEST_TILES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """What the terms of all tiles leave in one channel, entry by entry.
+
+    Attributes
+    ----------
+    layout : Layout
+    left : ndarray, shape (E,)
+        In adu.
+    weight : ndarray, shape (E,)
+        In 1 / adu².
+    share : ndarray, shape (E,)
+        Of the tile in the sky that it is held against.
+    inner : ndarray of bool, shape (E,)
+        Which are no outliers.
+    error : ndarray, shape (E,)
+        Of a block by itself, in adu, outlier or not.
+    """
+
+    layout: Layout
+    left: np.ndarray
+    weight: np.ndarray
+    share: np.ndarray
+    inner: np.ndarray
+    error: np.ndarray
+
+    def clipped(self):
+        """The same with no outlier weighed down, but none further off than a few errors."""
+        left = np.clip(self.left, -_FAR * self.error, _FAR * self.error)
+        return replace(self, left=left, weight=self.error**-2.0)
+
+    def over_squares(self, side):
+        """Sums over squares of sky, each tile by itself, their variance were blocks independent, and their weight."""
+        square = self.layout.square(side)
+        layers = self.weight * self.left, self.weight * (1 - self.share), self.weight
+        return tuple(np.bincount(square, layer) for layer in layers)
+
+
+def spread(residuals, free):
+    """How the residuals scatter on scales that matter for the terms.
+
+    Parameters
+    ----------
+    residuals : Residuals
+    free : int
+        How many terms they were fitted with.
+
+    Returns
+    -------
+    variance : float
+        Of a term, in units of that from the inverse of the normal equations: neighbours are correlated, by
+        interpolation and by all that the model does not know. The variance of sums over squares of sky, each tile by
+        itself, over that of independent blocks; squares as large as it goes on growing with them. With Huber's factor
+        for the slope of the score (Huber 1981, Robust Statistics, 7.6).
+    freedom : float
+        Degrees of freedom of the variance.
+    """
+    if not residuals.left.size:
+        return 1.0, np.inf
+    slope = np.sum(residuals.weight * residuals.inner) / np.sum(residuals.weight)
+    best = None
+    for side in _SIDES:
+        sums, variance, weight = residuals.over_squares(side)
+        pieces = float(np.sum(variance / weight))
+        freedom = pieces - free
+        if best is not None and freedom < _MIN_PIECES:
+            break
+        ratio = np.sum(sums**2) / np.sum(variance) * pieces / max(freedom, 1.0)
+        if best is None or side <= _USUAL_SIDE or ratio > best[0] * (1 + np.sqrt(2 / freedom)):
+            # What reaches across the edges of the squares falls with their side: as much again is still to come.
+            whole = ratio if best is None else max(2 * ratio - best[0], ratio)
+            best = ratio, whole, max(freedom, 1.0)
+    return max(best[1] / slope**2, _LEAST_VARIANCE), best[2]
+
+
+def misfit(channels):
+    """How much that is smooth over many blocks the terms leave of each tile.
+
+    Parameters
+    ----------
+    channels : sequence of Residuals
+
+    Returns
+    -------
+    ndarray, shape (N,)
+        Mean square of sums over squares of sky over that of independent blocks, the mean of the channels, in units of
+        what is seen of a sound tile once in ten thousand: over 1 no term explains the tile. 0 for one that shares too
+        little to be judged.
+    """
+    count = channels[0].layout.count
+    ratios, pieces = np.zeros((2, len(channels), count))
+    for channel, own in enumerate(channels):
+        square, tile = own.layout.square(_SMOOTH_SIDE), own.layout.tile
+        # Weighed as outliers, blocks under strong light would not count; a star is in few of a square.
+        sums, variance, weight = own.clipped().over_squares(_SMOOTH_SIDE)
+        whose = np.zeros(len(sums), dtype=int)
+        whose[square] = tile
+        layers = np.minimum(sums**2, _MOST_OF_ONE * variance), variance, variance / weight
+        seen, expected, pieces[channel] = (np.bincount(whose, layer, minlength=count) for layer in layers)
+        np.divide(seen, expected, out=ratios[channel], where=expected > 0)
+    ratio, enough = ratios.mean(axis=0), pieces.min(axis=0)
+    judged = enough > _FEWEST_PIECES
+    if np.count_nonzero(judged) < _FEWEST_TILES:
+        return np.zeros(count)
+    usual = max(float(np.median(ratio[judged])), 1.0)
+    limit = chdtri(np.maximum(enough, 1.0), _BY_CHANCE) / np.maximum(enough, 1.0)
+    return np.where(judged, ratio / usual / limit, 0.0)
