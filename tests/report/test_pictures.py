@@ -17,10 +17,10 @@ from reports import NOTE, OFFSET, SEAM, make_report, single_pixel_report, tangen
 from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport, delta_map
 from zemosaic_twopass.diagnosis.photometry import TileFit
 from zemosaic_twopass.report import map_picture, style
-from zemosaic_twopass.report.evidence_picture import write_evidence_picture
+from zemosaic_twopass.report.evidence_picture import draw_finding, write_evidence_picture
 from zemosaic_twopass.report.map_picture import draw_map, label_places, label_size, map_limits
 from zemosaic_twopass.report.pictures import draw_tiles, write_map_picture, write_tiles_picture
-from zemosaic_twopass.report.style import DPI, FLAGGED, INK, finding_list, save
+from zemosaic_twopass.report.style import DPI, FLAGGED, INK, cut_picture_of, finding_list, picture_of
 
 FLAG = np.array([0xD5, 0x5E, 0x00])
 
@@ -113,13 +113,19 @@ def test_nothing_is_cut_off_whatever_the_host_has_set(tmp_path, monkeypatch, kin
         assert np.flatnonzero(edge.any(axis=1))[0] == round(0.1 * DPI)
 
 
-def test_pixels_go_with_the_picture_not_with_the_collector(tmp_path, report):
-    figure = draw_map(report)
-    arrays = [weakref.ref(image.get_array()) for axes in maps_of(figure) for image in axes.images]
+@pytest.mark.parametrize("kind", ["map", "evidence"])
+def test_pixels_go_with_the_picture_not_with_the_collector(report, kind):
+    if kind == "map":
+        figure, draw = draw_map(report), cut_picture_of
+        images = [image for axes in maps_of(figure) for image in axes.images]
+    else:
+        figure, draw = draw_finding(report.evidence[0]), picture_of
+        images = [artist for artist in figure.artists if artist.get_label() == "layer"]
+    arrays = [weakref.ref(image.get_array()) for image in images]
     assert len(arrays) == 2
     gc.disable()
     try:
-        save(figure, tmp_path / "a.png")
+        draw(figure)
         assert [array() for array in arrays] == [None, None]
         assert not hasattr(figure.canvas, "renderer")
     finally:
