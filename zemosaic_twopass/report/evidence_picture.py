@@ -24,21 +24,7 @@ _PLAIN = "gains", "step", "coadd stars"
 def write_evidence_picture(report, path):
     """Write the picture of the evidence: a heading, and the picture of each finding as the page has it.
 
-    Parameters
-    ----------
-    report : TwoPassReport
-        With evidence.
-    path : pathlib.Path
-        PNG; overwritten.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If matplotlib is not installed.
-    PictureError
-        If it cannot draw here.
-    OSError
-        If the file cannot be written.
+    Parameters and errors as for `style.write_picture`; the report has evidence.
     """
     from PIL import Image
 

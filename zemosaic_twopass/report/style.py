@@ -44,13 +44,14 @@ class PictureError(RuntimeError):
     """A picture that matplotlib could not draw, as this host has set it up; the message says why."""
 
 
-def write_picture(draw, path):
+def write_picture(draw, report, path):
     """Draw a figure and write it as PNG, cut to what is drawn.
 
     Parameters
     ----------
     draw : callable
-        Gives the figure.
+        Gives the figure of a report.
+    report : TwoPassReport
     path : pathlib.Path
         Overwritten.
 
@@ -63,7 +64,7 @@ def write_picture(draw, path):
     OSError
         If the file cannot be written.
     """
-    path.write_bytes(drawn(lambda: png_of(cut_picture_of(draw()))))
+    path.write_bytes(drawn(lambda: png_of(cut_picture_of(draw(report)))))
 
 
 def drawn(draw):
