@@ -29,15 +29,14 @@ import wrapt
 
 from zemosaic_twopass.diagnosis import diagnose
 from zemosaic_twopass.diagnosis.finding import Finding
-from zemosaic_twopass.guard import ForkSafeLock, log_failure, quietly
+from zemosaic_twopass.guard import log_failure, quietly
 from zemosaic_twopass.measure.delta import DeltaMap, delta_map
 from zemosaic_twopass.measure.stats import TileStats, tile_statistics
 from zemosaic_twopass.report.report import TileRecord, TwoPassReport
 from zemosaic_twopass.settings import LOGGER_NAME, Settings, switched_on
 from zemosaic_twopass.watch import hooks
-from zemosaic_twopass.watch.caller import under_way
-from zemosaic_twopass.watch.probe import ProbeSettings
-from zemosaic_twopass.watch.run import Run
+from zemosaic_twopass.watch.probe import Probe, state
+from zemosaic_twopass.watch.tap import Tap
 
 __all__ = ["AttachError", "TwoPassProbe", "attach", "attach_on_import", "detach", "two_pass_diagnostics"]
 # The records and the pure functions, usable alone.
@@ -46,7 +45,6 @@ __all__ += ["delta_map", "diagnose", "tile_statistics"]
 
 WORKERS = ("zemosaic_worker", "zemosaic.zemosaic_worker")
 
-_state = ForkSafeLock()
 _patches = {}
 _attached = {}
 
@@ -109,38 +107,15 @@ class _Patch:
             quietly(log_failure, logging.getLogger(LOGGER_NAME), error)
 
 
-class _Tap:
-    """The wrapper of one second pass; tells every probe that listens."""
-
-    def __init__(self):
-        self.probes = ()
-
-    def __call__(self, wrapped, instance, args, kwargs):
-        run = quietly(Run.opened, self.probes, wrapped, args, kwargs, under_way.get()) if self.probes else None
-        if run is None:
-            return wrapped(*args, **kwargs)
-        try:
-            result = wrapped(*run.args, **run.kwargs)
-        except Exception as error:
-            quietly(run.close, None, error)
-            raise
-        except BaseException:
-            quietly(run.drop)
-            raise
-        if error := quietly(run.close, result):
-            raise error
-        return result
-
-
 def _tap_of(function):
     """The tap of ours in a chain of wrappers, or None."""
     found = wrapt.find_wrapper(
-        function, predicate=lambda item: type(item) is _Watched and isinstance(item._self_wrapper, _Tap)
+        function, predicate=lambda item: type(item) is _Watched and isinstance(item._self_wrapper, Tap)
     )
     return None if found is None else found._self_wrapper
 
 
-class TwoPassProbe(ProbeSettings):
+class TwoPassProbe(Probe):
     """Watch the second passes of a worker while the context is open.
 
     Parameters
@@ -148,8 +123,8 @@ class TwoPassProbe(ProbeSettings):
     worker : module
         Any ZeMosaic worker with a `run_second_pass_coverage_renorm`; not edited.
     **settings
-        `delta_map`, `downsample`, `directory`, `logger`, `strict` and `names`, as `ProbeSettings` has them; so are
-        `reports` and `failures`, what it has seen.
+        `delta_map`, `downsample`, `directory`, `logger`, `strict` and `names`, as `Probe` has them; so are `reports`
+        and `failures`, what it has seen.
 
     Raises
     ------
@@ -158,16 +133,9 @@ class TwoPassProbe(ProbeSettings):
         watched, unless `strict`.
     """
 
-    def __init__(self, worker, **settings):
-        super().__init__(**settings)
-        self.worker = worker
-        self._home = worker
-        self._tap = None
-        self._held = {}
-
     def __enter__(self):
         logger = self.logger_of()
-        with _state.lock:
+        with state.lock:
             try:
                 description = self._open()
             except BaseException as error:
@@ -181,15 +149,6 @@ class TwoPassProbe(ProbeSettings):
         quietly(logger.info, "%s", description)
         return self
 
-    @property
-    def watching(self):
-        """Whether second passes of the worker reach this probe."""
-        return self._tap is not None
-
-    def description(self, function):
-        """One line on what is watched: worker, version and what can be seen of its second pass, which is `function`."""
-        return hooks.description_of(self.worker, function, self._home)
-
     def _open(self):
         function = getattr(self.worker, hooks.SECOND_PASS, None)
         if not callable(function):
@@ -199,49 +158,9 @@ class TwoPassProbe(ProbeSettings):
         tap = _tap_of(function)
         # A decorated function has its tap already and nothing of it is ours to undo.
         if tap is None or (id(self.worker), hooks.SECOND_PASS) in _patches:
-            tap = self._hold(self.worker, hooks.SECOND_PASS, tap or _Tap())
-        self._listen(tap)
+            tap = self._hold(self.worker, hooks.SECOND_PASS, tap or Tap())
+        self.listen(tap)
         return description
-
-    def __exit__(self, *exc_info):
-        with _state.lock:
-            if self._tap is not None:
-                self._tap.probes = tuple(probe for probe in self._tap.probes if probe is not self)
-                self._tap = None
-                hooks.open_probes.remove(self)
-            while self._held:
-                self._held.popitem()[1].release()
-
-    def _listen(self, tap):
-        self._tap = tap
-        tap.probes = (*tap.probes, self)
-        hooks.open_probes.append(self)
-        self.hold_hooks()
-
-    def hold_hooks(self):
-        """Watch the inner functions that have come, or come anew, since the last look."""
-        with _state.lock:
-            if self._tap is None:
-                # Closed by another thread just when a pass began: what is held now nobody would let go of.
-                return
-            for owner, name, observer in hooks.hooks_of(self._home):
-                held = self._held.get((id(owner), name))
-                if held is None or not held.in_place():
-                    self._hold(owner, name, observer)
-
-    def look_after(self):
-        """Say once if the second pass that is watched is not the worker's any more."""
-        with _state.lock:
-            held = self._held.get((id(self.worker), hooks.SECOND_PASS))
-            if held is None or held.in_place():
-                return
-            del self._held[id(self.worker), hooks.SECOND_PASS]
-            held.release()
-        self.logger_of().warning(
-            "[TwoPassProbe] %s of %s was replaced and is not watched any more: attach again",
-            hooks.SECOND_PASS,
-            getattr(self.worker, "__name__", self.worker),
-        )
 
     def _hold(self, owner, name, observer):
         key = (id(owner), name)
@@ -274,18 +193,18 @@ def attach(worker, **settings):
     AttachError
         If the worker has no `run_second_pass_coverage_renorm`.
     """
-    with _state.lock:
+    with state.lock:
         if id(worker) in _attached:
             return _attached[id(worker)]
         probe = TwoPassProbe(worker, **settings).__enter__()
-        if probe._tap is not None:
+        if probe.watching:
             _attached[id(worker)] = probe
         return probe
 
 
 def detach(worker):
     """Undo `attach`: the very objects that were there are there again. No-op when not attached."""
-    with _state.lock:
+    with state.lock:
         probe = _attached.pop(id(worker), None)
         if probe is not None:
             probe.__exit__()
@@ -309,11 +228,11 @@ def two_pass_diagnostics(function):
 def _decorated(function):
     if not switched_on():
         return function
-    tap = _Tap()
+    tap = Tap()
     wrapper = _Watched(function, tap)
     probe = TwoPassProbe(hooks.home_of(wrapt.unwrapped(function)), **Settings.from_environment().for_probe())
     try:
-        probe._listen(tap)
+        probe.listen(tap)
     except BaseException:
         probe.__exit__()
         raise

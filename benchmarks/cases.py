@@ -12,9 +12,9 @@ from nights import NOISE as NIGHT_NOISE
 from nights import TileFault, faults_everywhere, night_tiles, with_fault
 from reproject.mosaicking import find_optimal_celestial_wcs
 from scenes import NOISE as WHITE_NOISE
-from scenes import Scene
+from scenes import Scene, survey
 
-from zemosaic_twopass.diagnosis.comparison import residual_findings, survey
+from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.diagnosis.kinds import NOTES
 from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList
 

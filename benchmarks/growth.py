@@ -14,7 +14,6 @@ from memory import traced, watched
 from night import Night
 
 from zemosaic_twopass.diagnosis import diagnose
-from zemosaic_twopass.measure.stats import scan_as_given
 from zemosaic_twopass.tiles.records import SecondPass, TileList
 from zemosaic_twopass.watch.build import delta_maps, measure_pass, tile_records
 from zemosaic_twopass.watch.capture import RunCapture
@@ -38,7 +37,7 @@ def capture_of(night, gains):
 
 
 def records_of(capture):
-    capture.scans = tuple(scan_as_given(tile) for tile in capture.second_pass.tiles.pixels)
+    capture.describe(whole=False)
     return tile_records(capture)
 
 

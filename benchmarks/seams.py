@@ -22,9 +22,10 @@ import numpy as np
 from coadd import Grid, coadd
 from measure import machine
 from nights import night_tiles
+from scenes import survey
 from scipy.ndimage import map_coordinates
 
-from zemosaic_twopass.diagnosis.comparison import Mended, survey
+from zemosaic_twopass.diagnosis.comparison import Mended
 from zemosaic_twopass.diagnosis.gains import Gains
 from zemosaic_twopass.diagnosis.seams import SURE, Edge, Picture, Regions, seams_alone, seams_with_tiles
 from zemosaic_twopass.synthetic.sky import synthetic_tiles

@@ -36,6 +36,7 @@ from replay import Night  # noqa: E402
 import zemosaic_instrument  # noqa: E402
 from zemosaic_twopass import guard  # noqa: E402
 from zemosaic_twopass.report import artefacts  # noqa: E402
+from zemosaic_twopass.watch.probe import state  # noqa: E402
 
 night = Night.make(columns=2, fault="mask")
 logger = logging.getLogger("ZeMosaicWorker")
@@ -152,7 +153,7 @@ def fork_under_lock():
     held, free = threading.Event(), threading.Event()
 
     def hold():
-        with zemosaic_instrument._state.lock, guard.alone():
+        with state.lock, guard.alone():
             held.set()
             free.wait()
 

@@ -23,10 +23,10 @@ OUTERMOST = {
     "observe_gains",
     "observe_coadd",
     "observe_caller",
-    "_Tap.__call__",
+    "Tap.__call__",
 }
 # What every call runs through, with a delta map or without.
-ENDS = ("run", "calls", "caller", "host", "journal", "hooks", "capture", "publish", "instrument")
+ENDS = ("run", "calls", "caller", "host", "journal", "hooks", "capture", "publish", "probe", "instrument")
 ALWAYS = [module for module in MODULES if module.__name__.endswith(ENDS)]
 
 

@@ -1,9 +1,12 @@
 """How many threads the diagnostics may use, and that it makes no difference how many."""
 
+import contextlib
 import contextvars
+import logging
 import os
 import threading
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass import settings
 from zemosaic_twopass.parallel import threads
 from zemosaic_twopass.watch.build import tile_records
-from zemosaic_twopass.watch.capture import RunCapture, scans_as_given
+from zemosaic_twopass.watch.capture import RunCapture
 
 
 @pytest.fixture
@@ -94,10 +97,44 @@ def test_no_more_tiles_at_a_time_than_threads(count, cores, monkeypatch):
     tiles = Loaded(20)
     capture = RunCapture({"tiles": tiles})
     capture.observe_gains([1.5] * len(tiles))
-    capture.scans = scans_as_given(capture.second_pass.tiles)
+    capture.describe(whole=True)
     assert [record.post.median[0] for record in tile_records(capture)] == [1.5 * index for index in range(20)]
     assert tiles.most <= count
     assert tiles.alive == 0
+
+
+class Fetched(list):
+    """Tiles of a call; notes how often each is asked for, by whom ever."""
+
+    def __init__(self, tiles):
+        super().__init__(tiles)
+        self.count = [0] * len(tiles)
+
+    def __getitem__(self, index):
+        self.count[index] += 1
+        return super().__getitem__(index)
+
+    def __iter__(self):
+        return (self[index] for index in range(len(self)))
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
+def test_pixels_are_fetched_once_before_the_body_and_four_times_after_it(rgb_scene, worker, tmp_path, level):
+    """After it: their shapes, twice; all that is measured of them; the points of the closure."""
+    logger = logging.Logger("fetched", level)
+
+    def fetched(*probes):
+        tiles = Fetched(rgb_scene.tiles)
+        with contextlib.ExitStack() as stack:
+            for probe in probes:
+                stack.enter_context(probe)
+            replace(rgb_scene, tiles=tiles).second_pass(worker, logger)
+        return np.array(tiles.count)
+
+    bare = fetched()
+    clean = TwoPassProbe(worker, directory=tmp_path, strict=True)
+    assert (fetched(clean) - bare).tolist() == [5] * len(rgb_scene.tiles)
+    assert clean.reports[0].verdict != "pipeline_bug"
 
 
 def test_any_number_gives_the_same_report_and_lines(worker, debug_log, cores, monkeypatch, tmp_path):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from zemosaic_twopass.diagnosis.contract import checks
 from zemosaic_twopass.diagnosis.contract.checks import check_corrected, check_gains, check_inputs, fingerprints
+from zemosaic_twopass.measure import bits
 from zemosaic_twopass.tiles.records import SecondPass, TileList
 
 GAINS = [1.05, 0.93, 1.0, 1.11]
@@ -166,10 +167,10 @@ def test_a_look_at_the_bits_says_what_the_product_says(tile, change, dtype, monk
     corrected = given.astype(np.float32) * np.float32(GAINS[1])
     change(corrected)
     found = [check_corrected(1, given, corrected, GAINS)]
-    monkeypatch.setattr(checks, "_PIECE", 400)
+    monkeypatch.setattr(bits, "_PIECE", 400)
     found.append(check_corrected(1, given, corrected, GAINS))
     found.append(check_corrected(1, given, corrected.astype(">f4"), GAINS))
-    monkeypatch.setattr(checks, "_same_bits", lambda *arrays: False)
+    monkeypatch.setattr(checks, "is_product", lambda *arrays: False)
     found.append(check_corrected(1, given, corrected, GAINS))
     assert len(set(map(repr, found))) == 1
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import NOISE, Pass
+from scenes import NOISE, Pass, survey
 
-from zemosaic_twopass.diagnosis.comparison import corrections, survey
+from zemosaic_twopass.diagnosis.comparison import corrections
 from zemosaic_twopass.diagnosis.photometry import Correction
 
 LARGE = {"rows": 2, "columns": 3, "shape": (240, 300), "overlap": 0.6, "seed": 7, "channels": 3}

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from reproject.mosaicking import find_optimal_celestial_wcs
+from scenes import survey
 
-from zemosaic_twopass.diagnosis.comparison import Mended, corrections, residual_findings, survey
+from zemosaic_twopass.diagnosis.comparison import Mended, corrections, residual_findings
 from zemosaic_twopass.diagnosis.evidence.tile_evidence import curvature_evidence
 from zemosaic_twopass.diagnosis.gains import Gains
 from zemosaic_twopass.diagnosis.photometry import Curvature, flattened, solve

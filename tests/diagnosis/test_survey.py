@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import NOISE, Pass
+from scenes import NOISE, Pass, survey
 
-from zemosaic_twopass.diagnosis.comparison import residual_findings, survey
+from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.diagnosis.registration.adjustment import information
 
 TERMS = ("offset", "gain", "slope_x", "slope_y")

@@ -10,10 +10,9 @@ from conftest import messages, probe_of
 from scenes import Pass
 
 from zemosaic_instrument import TwoPassProbe
-from zemosaic_twopass.diagnosis.contract import fingerprints
 from zemosaic_twopass.diagnosis.examination import summary_of, verdict_of
 from zemosaic_twopass.watch.build import examination_of, measure_pass
-from zemosaic_twopass.watch.capture import RunCapture, scans_as_given
+from zemosaic_twopass.watch.capture import RunCapture
 
 COMBINES = {"mean": "mean", "median": "median", "graphics": "GPU code of its own", "unseen": None}
 
@@ -51,8 +50,7 @@ def pass_of(scene, planes, gains, first_pass, combine):
     second_pass = found.second_pass
     second_pass.combine = COMBINES[combine]
     second_pass.mosaic, second_pass.coverage = scene.mosaic, scene.weights
-    second_pass.before = fingerprints(second_pass)
-    found.scans = scans_as_given(second_pass.tiles)
+    found.describe(whole=True)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The picture of the evidence: a row for each finding, as the data have it, and each row found again for the page."""
+"""The pictures of the evidence: one for each finding, as the data have it, and all of them in the file."""
 
 import io
 from dataclasses import replace
@@ -6,19 +6,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.image import BboxImage
 from PIL import Image
 from reports import OFFSET, SEAM, make_evidence, make_report
 
 from zemosaic_twopass import Finding
 from zemosaic_twopass.diagnosis.finding import WhatIf
+from zemosaic_twopass.report import evidence_picture
 from zemosaic_twopass.report.evidence_picture import (
     EVIDENCE_PICTURE,
-    ROWS_KEY,
-    draw_evidence,
+    draw_finding,
+    draw_heading,
     evidence_title,
-    read_rows,
     write_evidence_picture,
 )
+from zemosaic_twopass.report.page import write_page
 from zemosaic_twopass.report.style import DPI, FLAGGED
 
 TEXT_ONLY = Finding(
@@ -34,65 +36,69 @@ def report():
 
 
 def texts(figure):
-    return [text.get_text() for text in figure.axes[0].texts]
+    return [text.get_text() for text in figure.texts]
 
 
-def test_a_row_for_each_finding_with_its_data(report):
-    figure, rows = draw_evidence(report)
-    assert len(rows) == 3
-    images = [image for image in figure.axes[0].images if image.get_label() == "layer"]
-    assert len(images) == 4
-    for image, layer in zip(images, [layer for one in report.evidence for layer in one.layers], strict=True):
-        np.testing.assert_array_equal(np.ma.filled(image.get_array(), np.nan), layer.values)
-        assert image.origin == "lower"
-        # One range for before and after, about none.
-        low, high = image.get_clim()
-        assert low == -high
-    assert images[0].get_clim() == images[1].get_clim()
-    lines = [axes.lines for axes in figure.axes[1:]]
-    np.testing.assert_array_equal(lines[0][0].get_ydata(), report.evidence[0].chart.series[0].y)
-    assert any("tile 1: offset" in text for text in texts(figure))
-    assert any(TEXT_ONLY.message[:30] in text for text in texts(figure))
+def images(figure):
+    return [artist for artist in figure.artists if isinstance(artist, BboxImage)]
 
 
-def test_rows_follow_one_another_and_hold_what_is_theirs(report):
-    figure, rows = draw_evidence(report)
-    assert all(bottom == pytest.approx(top) for (_, bottom), (top, _) in zip(rows, rows[1:], strict=False))
-    assert rows[-1][1] == pytest.approx(figure.get_size_inches()[1])
-    FigureCanvasAgg(figure).draw()
-    renderer, height = figure.canvas.get_renderer(), figure.get_size_inches()[1]
-    ground = figure.axes[0]
-    for artist in (*figure.axes[1:], *ground.images, *ground.texts):
-        box = artist.get_tightbbox(renderer) if artist in figure.axes else artist.get_window_extent(renderer)
-        top, bottom = height - box.y1 / DPI, height - box.y0 / DPI
-        head = (0.0, rows[0][0])
-        assert any(low - 0.05 <= top and bottom <= high + 0.05 for low, high in (head, *rows)), (
-            "across an edge of a row"
-        )
-        assert box.x0 >= 0
-        assert box.x1 <= figure.get_size_inches()[0] * DPI + 1
+def test_a_picture_for_each_finding_with_its_data(report):
+    figures = [draw_finding(one) for one in report.evidence]
+    for figure, one in zip(figures, report.evidence, strict=True):
+        shown = [image for image in images(figure) if image.get_label() == "layer"]
+        for image, layer in zip(shown, one.layers, strict=True):
+            np.testing.assert_array_equal(np.ma.filled(image.get_array(), np.nan), layer.values)
+            assert image.origin == "lower"
+            # One range for before and after, about none.
+            low, high = image.get_clim()
+            assert low == -high
+            assert image.get_clim() == shown[0].get_clim()
+    (axes,) = figures[0].axes
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), report.evidence[0].chart.series[0].y)
+    assert any("tile 1: offset" in text for text in texts(figures[0]))
+    assert any(TEXT_ONLY.message[:30] in text for text in texts(figures[2]))
 
 
-def test_rows_are_cut_out_again(tmp_path, report):
-    path = tmp_path / EVIDENCE_PICTURE
-    write_evidence_picture(report, path)
-    with Image.open(path) as image:
-        whole = np.asarray(image.convert("RGB"))
-        places = [tuple(map(int, row.split())) for row in image.info[ROWS_KEY].split(";")]
-    assert len(places) == 3
-    assert abs(places[-1][1] - len(whole)) <= 1
+def test_nothing_is_across_an_edge(report):
+    for figure in [draw_heading(report), *map(draw_finding, report.evidence)]:
+        FigureCanvasAgg(figure).draw()
+        renderer = figure.canvas.get_renderer()
+        width, height = figure.get_size_inches() * DPI
+        boxes = [artist.get_window_extent(renderer) for artist in (*figure.artists, *figure.texts)]
+        boxes += [axes.get_tightbbox(renderer) for axes in figure.axes]
+        for box in boxes:
+            assert box.x0 >= 0
+            assert box.x1 <= width + 1
+            assert box.y0 >= -0.05 * DPI
+            assert box.y1 <= height + 0.05 * DPI
+
+
+def test_the_file_holds_every_picture_of_the_page_and_each_is_drawn_once(tmp_path, monkeypatch, report):
+    drawn = []
+    monkeypatch.setattr(evidence_picture, "draw_finding", lambda one: drawn.append(one) or draw_finding(one))
+    write_evidence_picture(report, tmp_path / EVIDENCE_PICTURE)
+    write_page(report, tmp_path / "page.html")
+    assert drawn == list(report.evidence)
     found = []
-    for data in read_rows(path):
+    for data in report.pictures:
         with Image.open(io.BytesIO(data)) as image:
             found.append(np.asarray(image.convert("RGB")))
-    np.testing.assert_array_equal(np.concatenate(found), whole[places[0][0] : places[-1][1]])
+    rows = np.concatenate(found)
+    with Image.open(tmp_path / EVIDENCE_PICTURE) as image:
+        whole = np.asarray(image.convert("RGB"))
+    heading = len(whole) - len(rows)
+    assert 20 < heading < 50
+    assert (whole[:heading] < 128).any()
+    np.testing.assert_array_equal(rows, whole[heading:])
 
 
 def test_closest_to_a_finding_is_no_finding(report):
     nearly = tuple(replace(one, found=False) for one in report.evidence[:1])
-    figure, _ = draw_evidence(replace(report, findings=(), verdict="clean", evidence=nearly))
-    assert "clean, 4 tiles; closest to a finding:" in texts(figure)[0]
-    assert FLAGGED not in [text.get_color() for text in figure.axes[0].texts]
+    report = replace(report, findings=(), verdict="clean", evidence=nearly)
+    assert "clean, 4 tiles; closest to a finding:" in texts(draw_heading(report))[0]
+    figure = draw_finding(nearly[0])
+    assert FLAGGED not in [text.get_color() for text in figure.texts]
     assert any(OFFSET.message[:30] in text for text in texts(figure))
 
 
@@ -120,16 +126,19 @@ def test_what_if_stands_below_the_title():
         ("gain_seam", "step 25 adu as given, 24.9 after the gains, 0.081 with equal gains"),
     ):
         finding = replace(OFFSET, kind=kind, what_if=what_if)
-        report = replace(make_report(findings=(finding,)), evidence=(make_evidence(finding),))
-        assert words in texts(draw_evidence(report)[0])
+        assert words in texts(draw_finding(make_evidence(finding)))
     shift = replace(OFFSET, kind="astrometry", what_if=replace(what_if, unit="px"))
-    report = replace(make_report(findings=(shift,)), evidence=(make_evidence(shift),))
-    assert "they lie 25 px apart; shift taken out: 0.081 px" in texts(draw_evidence(report)[0])
+    assert "they lie 25 px apart; shift taken out: 0.081 px" in texts(draw_finding(make_evidence(shift)))
 
 
 def test_flat_and_empty_images_are_drawn(tmp_path):
     one = make_evidence(OFFSET)
     flat = replace(one, layers=tuple(replace(layer, values=np.zeros((1, 60), np.float32)) for layer in one.layers))
     blank = replace(one, layers=tuple(replace(layer, values=np.full((4, 4), np.nan, "f4")) for layer in one.layers))
-    write_evidence_picture(replace(make_report(), evidence=(flat, blank)), tmp_path / "a.png")
-    assert len(read_rows(tmp_path / "a.png")) == 2
+    report = replace(make_report(), evidence=(flat, blank))
+    write_evidence_picture(report, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        colours = {colour for _, colour in image.getcolors(1 << 16)}
+    assert len(report.pictures) == 2
+    # What is not known is hatched in grey.
+    assert (224, 224, 224) in colours

@@ -10,7 +10,6 @@ from reports import NOTE, OFFSET, SEAM, make_report
 
 from zemosaic_twopass import Finding, TwoPassReport
 from zemosaic_twopass.diagnosis.kinds import VERDICTS
-from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE, read_rows
 from zemosaic_twopass.report.page import VERDICT_TEXTS, finding_size, write_page
 from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
 
@@ -80,8 +79,8 @@ def test_pictures_inside_and_nothing_from_outside(tmp_path):
     report.write(tmp_path)
     page = Page(tmp_path / "twopass_report.html")
     sources = [attributes["src"] for attributes in page.all("img")]
-    rows = read_rows(tmp_path / EVIDENCE_PICTURE)
-    wanted = [*rows, *((tmp_path / name).read_bytes() for name in (MAP_PICTURE, TILES_PICTURE))]
+    assert len(report.pictures) == 1
+    wanted = [*report.pictures, *((tmp_path / name).read_bytes() for name in (MAP_PICTURE, TILES_PICTURE))]
     for source, picture in zip(sources, wanted, strict=True):
         head, data = source.split(",")
         assert head == "data:image/png;base64"
@@ -142,7 +141,7 @@ def test_each_finding_stands_beside_its_row(tmp_path):
     report.write(tmp_path)
     text = (tmp_path / "twopass_report.html").read_text(encoding="utf-8")
     items = text.split("<li>")[1:]
-    rows = read_rows(tmp_path / EVIDENCE_PICTURE)
+    rows = report.pictures
     assert len(items) == 3
     for item, row in zip(items, rows, strict=False):
         assert base64.b64encode(row).decode() in item

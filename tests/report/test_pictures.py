@@ -5,6 +5,7 @@ import subprocess
 import sys
 import weakref
 from dataclasses import replace
+from functools import partial
 
 import matplotlib
 import numpy as np
@@ -17,10 +18,10 @@ from reports import NOTE, OFFSET, SEAM, make_report, single_pixel_report, tangen
 from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport, delta_map
 from zemosaic_twopass.diagnosis.photometry import TileFit
 from zemosaic_twopass.report import map_picture, style
-from zemosaic_twopass.report.evidence_picture import write_evidence_picture
+from zemosaic_twopass.report.evidence_picture import draw_finding, write_evidence_picture
 from zemosaic_twopass.report.map_picture import draw_map, label_places, label_size, map_limits
-from zemosaic_twopass.report.pictures import draw_tiles, write_map_picture, write_tiles_picture
-from zemosaic_twopass.report.style import DPI, FLAGGED, INK, finding_list, save
+from zemosaic_twopass.report.pictures import draw_tiles
+from zemosaic_twopass.report.style import DPI, FLAGGED, INK, cut_picture_of, finding_list, picture_of, write_picture
 
 FLAG = np.array([0xD5, 0x5E, 0x00])
 
@@ -61,9 +62,9 @@ def flagged_pixels(path):
 
 def test_files_are_pictures_and_flagged_tiles_stand_out(tmp_path, report):
     clean = replace(report, findings=(NOTE, replace(NOTE, kind="gain_guard", tile=2)))
-    for write in (write_map_picture, write_tiles_picture):
-        write(report, tmp_path / "a.png")
-        write(clean, tmp_path / "b.png")
+    for draw in (draw_map, draw_tiles):
+        write_picture(draw, report, tmp_path / "a.png")
+        write_picture(draw, clean, tmp_path / "b.png")
         with Image.open(tmp_path / "a.png") as image:
             assert image.format == "PNG"
             assert 700 < image.width < 1000
@@ -95,7 +96,8 @@ def test_nothing_is_cut_off_whatever_the_host_has_set(tmp_path, monkeypatch, kin
     if kind == "turned":
         turned = tangent_wcs(crpix=(8, 8), angle=0.7)
         report = replace(report, delta=replace(report.delta, wcs=turned), before=replace(report.before, wcs=turned))
-    write = {"tiles": write_tiles_picture, "evidence": write_evidence_picture}.get(kind, write_map_picture)
+    draw = draw_tiles if kind == "tiles" else draw_map
+    write = write_evidence_picture if kind == "evidence" else partial(write_picture, draw)
     write(report, tmp_path / "plain.png")
     for name, value in HOSTS.items():
         monkeypatch.setitem(matplotlib.rcParams, name, value)
@@ -113,13 +115,19 @@ def test_nothing_is_cut_off_whatever_the_host_has_set(tmp_path, monkeypatch, kin
         assert np.flatnonzero(edge.any(axis=1))[0] == round(0.1 * DPI)
 
 
-def test_pixels_go_with_the_picture_not_with_the_collector(tmp_path, report):
-    figure = draw_map(report)
-    arrays = [weakref.ref(image.get_array()) for axes in maps_of(figure) for image in axes.images]
+@pytest.mark.parametrize("kind", ["map", "evidence"])
+def test_pixels_go_with_the_picture_not_with_the_collector(report, kind):
+    if kind == "map":
+        figure, draw = draw_map(report), cut_picture_of
+        images = [image for axes in maps_of(figure) for image in axes.images]
+    else:
+        figure, draw = draw_finding(report.evidence[0]), picture_of
+        images = [artist for artist in figure.artists if artist.get_label() == "layer"]
+    arrays = [weakref.ref(image.get_array()) for image in images]
     assert len(arrays) == 2
     gc.disable()
     try:
-        save(figure, tmp_path / "a.png")
+        draw(figure)
         assert [array() for array in arrays] == [None, None]
         assert not hasattr(figure.canvas, "renderer")
     finally:
@@ -335,7 +343,7 @@ def unknown(channels):
     ids=["1x1", "no_outlines", "nan_outlines", "outside", "no_such_tile", "strip", "one_tile"],
 )
 def test_odd_maps_are_drawn(odd, tmp_path):
-    write_map_picture(odd, tmp_path / "a.png")
+    write_picture(draw_map, odd, tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
         assert image.height < 4000
         assert max(image.size) > 400
@@ -346,7 +354,7 @@ def test_nothing_compared_is_drawn(tmp_path):
     delta = replace(report.delta, count=report.delta.count * 0)
     figure = draw_map(replace(report, delta=delta))
     assert "data: none" in maps_of(figure)[1].child_axes[0].get_ylabel()
-    write_map_picture(replace(report, delta=delta), tmp_path / "a.png")
+    write_picture(draw_map, replace(report, delta=delta), tmp_path / "a.png")
 
 
 def test_odd_tiles_are_drawn(tmp_path):
@@ -355,15 +363,15 @@ def test_odd_tiles_are_drawn(tmp_path):
         TileRecord(1, None, 1.0, unknown(1), unknown(1), "derived"),
     )
     settings = {"gain_clip": None}
-    write_tiles_picture(TwoPassReport(records, settings=settings), tmp_path / "a.png")
-    write_tiles_picture(TwoPassReport(records[:1]), tmp_path / "b.png")
+    write_picture(draw_tiles, TwoPassReport(records, settings=settings), tmp_path / "a.png")
+    write_picture(draw_tiles, TwoPassReport(records[:1]), tmp_path / "b.png")
     assert (tmp_path / "b.png").stat().st_size > 1000
 
 
 def test_nothing_global_is_touched(tmp_path, report):
     settings, state = dict(matplotlib.rcParams), np.random.get_state()
-    write_map_picture(report, tmp_path / "a.png")
-    write_tiles_picture(report, tmp_path / "b.png")
+    write_picture(draw_map, report, tmp_path / "a.png")
+    write_picture(draw_tiles, report, tmp_path / "b.png")
     assert dict(matplotlib.rcParams) == settings
     for before, after in zip(state, np.random.get_state(), strict=True):
         np.testing.assert_array_equal(before, after)

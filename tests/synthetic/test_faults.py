@@ -88,7 +88,7 @@ def test_probe_holds_nothing_of_the_result(rgb_scene, worker, tmp_path):
 
 def test_no_diagnosis_without_the_map(rgb_scene, worker, tmp_path, monkeypatch):
     monkeypatch.setattr("zemosaic_twopass.watch.publish.examination_of", lambda capture: pytest.fail("was called"))
-    monkeypatch.setattr("zemosaic_twopass.watch.run.fingerprints", lambda *args: pytest.fail("was called"))
+    monkeypatch.setattr("zemosaic_twopass.watch.capture.fingerprint", lambda *args: pytest.fail("was called"))
     with zemosaic_instrument.TwoPassProbe(worker, delta_map=False, directory=tmp_path, strict=True) as probe:
         rgb_scene.second_pass(worker)
     assert probe.reports[-1].verdict == "undetermined"

@@ -16,20 +16,7 @@ from .runner import runner
 def repair_command(options):
     """Write corrected copies of tiles and their table, say what was found before and after.
 
-    Parameters
-    ----------
-    options : argparse.Namespace
-        From `options.read_options`.
-
-    Returns
-    -------
-    int
-        1 if a file could not be written, else 0.
-
-    Raises
-    ------
-    TileError, OSError, ValueError
-        For input that cannot be used, and where no copy could be written.
+    1 if a file could not be written, else 0; where no copy could be written it raises too.
     """
     with counter(2 * len(options.tiles), "tiles") as bar, runner(options) as run:
         done = repair(options.tiles, options.out, run=run, tell=bar.update)

@@ -19,20 +19,7 @@ from .runner import runner
 def replay_command(options):
     """Report on tiles against a first-pass mosaic, write its files, say what was left out.
 
-    Parameters
-    ----------
-    options : argparse.Namespace
-        From `options.read_options`.
-
-    Returns
-    -------
-    int
-        1 if a tile was left out or the verdict is the one of ``--fail-on``, else 0.
-
-    Raises
-    ------
-    TileError, OSError, ValueError
-        For input that cannot be used.
+    1 if a tile was left out or the verdict is the one of ``--fail-on``, else 0.
     """
     logger = logging.getLogger(LOGGER_NAME)
     gone = by_reason((path, "no such file") for path in (options.mosaic, *options.tiles) if not Path(path).is_file())

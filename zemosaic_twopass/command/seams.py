@@ -19,20 +19,7 @@ from ..tiles.images import TileError
 def seams_command(options):
     """Measure the seams of mosaics, write their files, say what was found.
 
-    Parameters
-    ----------
-    options : argparse.Namespace
-        From `options.read_options`.
-
-    Returns
-    -------
-    int
-        1 if a mosaic looks as ``--fail-on`` says, else 0.
-
-    Raises
-    ------
-    TileError, OSError, ValueError
-        For input that cannot be used.
+    1 if a mosaic looks as ``--fail-on`` says, else 0.
     """
     for path in (*options.mosaics, *(options.tiles or ()), *([options.coverage] if options.coverage else ())):
         if not Path(path).is_file():

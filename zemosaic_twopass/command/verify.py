@@ -79,20 +79,7 @@ class Sight:
 def verify_command(options):
     """Run a worker's second pass bare twice and watched once, and say what was the same and what was seen.
 
-    Parameters
-    ----------
-    options : argparse.Namespace
-        From `options.read_options`.
-
-    Returns
-    -------
-    int
-        0 if the bytes are identical and nothing is missing that this version of the worker is known to show, else 1.
-
-    Raises
-    ------
-    TileError, OSError, ValueError
-        For input that cannot be used.
+    0 if the bytes are identical and nothing is missing that this version of the worker is known to show, else 1.
     """
     ours, worker = workers_of(options.worker)
     tiles = load_tiles(options.tiles) if options.tiles else synthetic_tiles(seed=options.seed)

@@ -9,7 +9,7 @@ import numpy as np
 from ..measure.measurement import TileMeasurement, measure_tile
 from ..tiles.grid import common_part
 from ..tiles.images import TileError
-from ..tiles.tile_set import PlacedTile, TileSet
+from ..tiles.tile_set import PlacedTile
 from .gains import Gains
 from .photometry import (
     Correction,
@@ -125,22 +125,6 @@ def corrections(surveyed):
         place = {"extent": look.blocks.extent(), "curvature": surveyed.curvature, "middle": look.middle}
         found.append(Correction(**vars(terms), **place))
     return found
-
-
-def survey(second_pass):
-    """Compare every tile as given with the others.
-
-    Parameters
-    ----------
-    second_pass : SecondPass
-        Neither its mosaic nor its gains are looked at, so that nothing the pass did can be at fault for what is found.
-
-    Returns
-    -------
-    Survey
-    """
-    tiles = TileSet.of_pass(second_pass)
-    return compare(tiles.each(measure_tile), tiles)
 
 
 def compare(looks, tiles):

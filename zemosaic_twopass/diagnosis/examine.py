@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from astropy.wcs import WCS
 
 from ..measure.measurement import measure_tile
 from ..tiles.images import TileError
-from ..tiles.tile_set import TileSet
+from ..tiles.records import TileList
+from ..tiles.tile_set import TileSet, results
 from .closure import close, seam_findings
 from .comparison import Mended, compare, residual_findings
 from .contract import check_gains, check_inputs, check_planes, fingerprints
@@ -20,13 +22,20 @@ from .gains import Gains
 from .registration import compare_passes
 
 
+class _Form(NamedTuple):
+    """What is looked at of a tile before its pixels are."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
 def examine(measurements, tiles, second_pass=None):
     """Find what is wrong with tiles as given and, where there was one, with a second pass.
 
     Parameters
     ----------
     measurements : sequence of TileMeasurement
-        One a tile; passed over where `unfit` says that nothing can be tested.
+        One a tile; none where `unfit` says that nothing can be tested.
     tiles : TileSet
     second_pass : SecondPass, optional
         Without it what tells the tiles from one another is found.
@@ -53,20 +62,21 @@ def examine(measurements, tiles, second_pass=None):
 def examine_pass(second_pass):
     """Measure the tiles of a second pass, and `examine` it; see `zemosaic_twopass.diagnose`."""
     tiles = TileSet.of_pass(second_pass)
-    return examine(() if unfit(second_pass) else tiles.each(measure_tile), tiles, second_pass)
+    return examine(() if unfit(second_pass) else results(tiles.each(measure_tile)), tiles, second_pass)
 
 
 def _of_pass(measurements, tiles, second_pass):
-    gains = second_pass.gains
-    found = [] if second_pass.before is None else check_inputs(second_pass.before, fingerprints(second_pass))
-    found += check_gains(gains, len(tiles), second_pass.gain_clip)
-    if reason := unfit(second_pass):
+    codes = [one.fingerprint for one in measurements]
+    codes = None if not codes or None in codes else codes
+    found = [] if second_pass.before is None else check_inputs(second_pass.before, fingerprints(second_pass, codes))
+    found += check_gains(second_pass.gains, len(tiles), second_pass.gain_clip)
+    if not measurements and (reason := unfit(second_pass)):
         return Examination(ordered([(0.0, finding) for finding in [*found, untested(None, reason, "residual")]]))
     closure, closed = None, []
-    if reason := _no_mosaic(second_pass):
-        found.append(untested(None, reason, "mosaic"))
-    contract = check_planes(second_pass)
     surveyed = compare(measurements, tiles)
+    if reason := _no_mosaic(second_pass, len(measurements[0].noise)):
+        found.append(untested(None, reason, "mosaic"))
+    contract = check_planes(second_pass, {index for index, one in enumerate(measurements) if one.exact})
     if not reason:
         found += compare_passes(second_pass)
         closure, closed = close(second_pass, float(np.nanmedian([look.noise for look in surveyed.looks])))
@@ -107,8 +117,9 @@ def unfit(second_pass):
     axes = next((wcs.naxis for wcs in (second_pass.wcs, *tiles.wcs) if wcs.naxis != 2), 2)
     if axes != 2:
         return f"Where the tiles lie in the mosaic is not known: {axes} axes of a WCS != 2."
+    forms = [_Form(np.shape(pixels), np.asarray(pixels).dtype) for pixels in tiles.pixels]
     try:
-        tiles.check()
+        TileList(forms, tiles.wcs, tiles.coverages, tiles.weights, tiles.names).check()
     except TileError as error:
         return f"The tiles do not fit together: {error}."
     try:
@@ -119,13 +130,13 @@ def unfit(second_pass):
         return f"The call cannot be read: {error}."
     if len(size) != 2 or min(size) < 1:
         return f"The shape of the mosaic is {size}: two numbers above 0 are needed."
-    odd = next((str(np.asarray(p).dtype) for p in tiles.pixels if np.asarray(p).dtype.kind not in "buif"), "")
+    odd = next((str(form.dtype) for form in forms if form.dtype.kind not in "buif"), "")
     return f"The tiles hold {odd}: real numbers are needed." if odd else ""
 
 
-def _no_mosaic(second_pass):
+def _no_mosaic(second_pass, channels):
     """Why there is no mosaic of the second pass that could be looked into; empty where there is one."""
-    mosaic, coverage, channels = second_pass.mosaic, second_pass.coverage, second_pass.tiles.check()
+    mosaic, coverage = second_pass.mosaic, second_pass.coverage
     if mosaic is None:
         return NO_MOSAIC
     shape_out, shape = tuple(int(n) for n in second_pass.shape), np.shape(mosaic)

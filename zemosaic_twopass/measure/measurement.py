@@ -49,6 +49,10 @@ class TileMeasurement:
         they were not asked for.
     outline : ndarray, shape (32, 2), or None
         As `grid.tile_outline` gives it; None where it was not asked for.
+    fingerprint : int or None
+        Of the tile as given, from `bits.fingerprint`; None where it was not asked for.
+    exact : bool
+        Whether what went into the coadd was seen and is float32(tile) × gain in every bit.
     """
 
     blocks: CoarseTile | None
@@ -65,6 +69,8 @@ class TileMeasurement:
     source: str = "derived"
     layers: tuple = ()
     outline: np.ndarray | None = None
+    fingerprint: int | None = None
+    exact: bool = False
 
     def without_pixels(self):
         """The measurement of a tile of which nothing is known."""

@@ -55,7 +55,7 @@ def seams_by_coverage(mosaics, coverage):
     return seams_alone(pictures(), Regions.of_coverage(level)), backdrops
 
 
-def seams_by_tiles(mosaics, tiles, run=map):
+def seams_by_tiles(mosaics, tiles):
     """The seams of mosaics against the sky that their tiles show together.
 
     Parameters
@@ -64,8 +64,6 @@ def seams_by_tiles(mosaics, tiles, run=map):
         FITS images on one grid; the first must have a celestial WCS.
     tiles : sequence of path-like
         Master tiles; read one at a time.
-    run : callable, optional
-        As `map`: where the work on each tile is done.
 
     Returns
     -------
@@ -86,7 +84,7 @@ def seams_by_tiles(mosaics, tiles, run=map):
             backdrops.append(Backdrop.of(data))
             if data.shape[:2] != target.shape or len(pictures[-1].value) != len(pictures[0].value):
                 raise TileError(f"shape {data.shape} does not go with {target.shape} of {mosaics[0]}")
-    placed = TileSet.on_disk(tiles, target, run)
+    placed = TileSet.on_disk(tiles, target, map)
     looks = results(placed.each(measure_tile))
     for path, look in zip(tiles, looks, strict=True):
         if len(look.noise) != len(pictures[0].value):

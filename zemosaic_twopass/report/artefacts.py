@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from functools import partial
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from ..files import reason_of, whole_file
 from ..guard import alone
 from ..settings import LOGGER_NAME, in_ascii
 from .evidence_picture import EVIDENCE_PICTURE, write_evidence_picture
+from .map_picture import draw_map
 from .maps import write_map
 from .page import write_page
-from .pictures import MAP_PICTURE, TILES_PICTURE, write_map_picture, write_tiles_picture
-from .style import PictureError
+from .pictures import MAP_PICTURE, TILES_PICTURE, draw_tiles
+from .style import PictureError, write_picture
 from .tables import write_table
 
 MAP_NAME = "twopass_delta_map.npy"
@@ -147,8 +149,8 @@ ARTEFACTS = {
     FITS_NAME: (_has_map, write_map),
     JSON_NAME: (lambda report: True, _write_json),
     TABLE_NAME: (lambda report: report.tile_count > 0, write_table),
-    MAP_PICTURE: (_has_map, write_map_picture),
-    TILES_PICTURE: (lambda report: len(report.tiles) > 0, write_tiles_picture),
+    MAP_PICTURE: (_has_map, partial(write_picture, draw_map)),
+    TILES_PICTURE: (lambda report: len(report.tiles) > 0, partial(write_picture, draw_tiles)),
     EVIDENCE_PICTURE: (lambda report: len(report.evidence) > 0, write_evidence_picture),
     PAGE_NAME: (lambda report: True, write_page),
 }

@@ -1,10 +1,10 @@
-"""What a row of the evidence is drawn with: images on one ground, their colours, and charts."""
+"""What a finding is drawn with: images on one ground, their colours, and charts."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .style import AFTER, FLAGGED, FONT, INK, SMALL, TEXT, finish_ticks
+from .style import AFTER, FLAGGED, FONT, INK, SMALL, TEXT, finish_ticks, new_figure
 
 # In inches. Narrower than the other pictures, so that a phone shows it larger.
 WIDTH = 4.3
@@ -20,103 +20,105 @@ _PERCENTILE = 99.0
 
 
 class Canvas:
-    """A figure on which a row is drawn from its top down, in inches.
+    """A figure on which is drawn from its top down, in inches.
+
+    Without axes but for charts: those of a single image would take as long as all else of a finding.
 
     Parameters
     ----------
-    ground : matplotlib.axes.Axes
-        Fills the figure, in inches: axes of their own for every image would take three times as long.
-    top : float
-        Of the row, from the top of the figure.
+    height : float
     """
 
-    def __init__(self, ground, top):
-        self.ground, self._height = ground, ground.get_ylim()[1]
-        self._top = top
+    def __init__(self, height):
+        self.figure, self._height = new_figure(height, WIDTH), height
+        self._inches = {"transform": self.figure.dpi_scale_trans}
 
     def up(self, down):
-        """Height above the lower edge of the figure of a place so far below the top of the row."""
-        return self._height - self._top - down
+        """Height above the lower edge of the figure of a place so far below its top."""
+        return self._height - down
 
     def text(self, left, down, text, **more):
-        self.ground.text(left, self.up(down), text, **{"va": "top", "fontsize": SMALL, **TEXT, **more})
+        own = {"va": "top", "fontsize": SMALL, **TEXT, **self._inches, **more}
+        self.figure.text(left, self.up(down), text, **own)
 
     def axes(self, left, down, width, height):
         box = left / WIDTH, self.up(down + height) / self._height, width / WIDTH, height / self._height
-        return self.ground.figure.add_axes(box)
+        return self.figure.add_axes(box)
+
+    def add(self, artist, **how):
+        """An artist with its places in inches from the lower left corner; `how` as for `Artist.set`."""
+        return self.figure.add_artist(artist(**how, **self._inches))
+
+    def image(self, values, box, colours, limits, label="layer"):
+        """An image in a frame; `box` is a matplotlib.transforms.Bbox in inches."""
+        from matplotlib import colormaps
+        from matplotlib.colors import Normalize
+        from matplotlib.image import BboxImage
+        from matplotlib.patches import Rectangle
+        from matplotlib.transforms import TransformedBbox
+
+        frame = {"xy": box.min, "width": box.width, "height": box.height}
+        if not np.isfinite(values).all():
+            # What is not known is hatched, as in the map: white means that nothing differs.
+            self.add(Rectangle, **frame, facecolor="0.88", edgecolor="0.6", hatch="////", linewidth=0, zorder=0)
+        shown = BboxImage(
+            TransformedBbox(box, self.figure.dpi_scale_trans),
+            cmap=colormaps[colours].with_extremes(bad=(0, 0, 0, 0)),
+            norm=Normalize(*limits),
+            origin="lower",
+            interpolation="nearest",
+            label=label,
+            zorder=1,
+        )
+        shown.set_data(values)
+        self.figure.add_artist(shown)
+        self.add(Rectangle, **frame, facecolor="none", edgecolor=INK, linewidth=0.9, zorder=2)
 
 
 def draw_layers(canvas, evidence, down, height):
-    """Draw the layers of evidence side by side and their colours: so far below the top of a row, so high, in inches."""
+    """Draw the layers of evidence side by side and their colours: so far below the top, so high, in inches."""
+    from matplotlib.transforms import Bbox
+
     values = np.concatenate([layer.values[np.isfinite(layer.values)] for layer in evidence.layers])
     limit = float(np.percentile(np.abs(values), _PERCENTILE)) if values.size else 1.0
     limits = (0.0, 1.0) if evidence.unit == "share" else (-(limit or 1.0), limit or 1.0)
     colours = _COLOURS.get(evidence.unit, _DIFFERENCE)
-    low, high = canvas.up(down + NAME + height), canvas.up(down + NAME)
-    left = MARGIN
+    low, left = canvas.up(down + NAME + height), MARGIN
     for layer in evidence.layers:
+        box = Bbox.from_bounds(left, low, SIDE, height)
         canvas.text(left, down + 0.04, layer.title)
-        _draw_image(canvas.ground, layer.values, (left, left + SIDE, low, high), colours, limits)
+        canvas.image(layer.values, box, colours, limits)
         if evidence.arrow is not None and layer is evidence.layers[0]:
-            _draw_arrow(canvas.ground, ((2 * left + SIDE) / 2, (low + high) / 2), evidence.arrow, height)
+            _draw_arrow(canvas, (box.min + box.max) / 2, 0.3 * height * np.array(evidence.arrow))
         left += SIDE + _BETWEEN
-    _draw_bar(canvas.ground, (left, left + 0.1, low, high), colours, limits, evidence.unit)
+    _draw_bar(canvas, Bbox.from_bounds(left, low, 0.1, height), colours, limits, evidence.unit)
 
 
-def _draw_image(ground, values, extent, colours, limits, label="layer"):
-    from matplotlib import colormaps
-    from matplotlib.patches import Rectangle
-
-    left, right, low, high = extent
-    frame = {"xy": (left, low), "width": right - left, "height": high - low}
-    if not np.isfinite(values).all():
-        # What is not known is hatched, as in the map: white means that nothing differs.
-        ground.add_patch(Rectangle(**frame, facecolor="0.88", edgecolor="0.6", hatch="////", linewidth=0, zorder=0))
-    ground.imshow(
-        values,
-        origin="lower",
-        extent=extent,
-        cmap=colormaps[colours].with_extremes(bad=(0, 0, 0, 0)),
-        vmin=limits[0],
-        vmax=limits[1],
-        interpolation="nearest",
-        aspect="auto",
-        label=label,
-        zorder=1,
-    )
-    ground.add_patch(Rectangle(**frame, facecolor="none", edgecolor=INK, linewidth=0.9, zorder=2))
-
-
-def _draw_bar(ground, extent, colours, limits, unit):
+def _draw_bar(canvas, box, colours, limits, unit):
+    from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
-    left, right, low, high = extent
-    _draw_image(ground, np.linspace(*limits, 64)[:, np.newaxis], extent, colours, limits, label="bar")
+    canvas.image(np.linspace(*limits, 64)[:, np.newaxis], box, colours, limits, label="bar")
     for tick in MaxNLocator(4).tick_values(*limits):
         if limits[0] <= tick <= limits[1]:
-            place = low + (high - low) * (tick - limits[0]) / (limits[1] - limits[0])
-            ground.plot((right, right + 0.04), (place, place), color=INK, linewidth=0.8)
-            ground.text(right + 0.07, place, f"{tick:.4g}".replace("-", "−"), va="center", fontsize=SMALL, **TEXT)
-    place = (right + 0.52, (low + high) / 2)
-    ground.text(*place, unit, rotation=90, ha="center", va="center", fontsize=SMALL, **TEXT)
+            place = box.y0 + box.height * (tick - limits[0]) / (limits[1] - limits[0])
+            canvas.add(Line2D, xdata=(box.x1, box.x1 + 0.04), ydata=(place, place), color=INK, linewidth=0.8)
+            canvas.text(box.x1 + 0.07, canvas.up(place), f"{tick:.4g}".replace("-", "−"), va="center")
+    middle = canvas.up((box.y0 + box.y1) / 2)
+    canvas.text(box.x1 + 0.52, middle, unit, rotation=90, ha="center", va="center")
 
 
-def _draw_arrow(ground, middle, arrow, size):
+def _draw_arrow(canvas, middle, reach):
+    from matplotlib.patches import FancyArrowPatch
     from matplotlib.patheffects import withStroke
 
-    reach = 0.3 * size * np.array(arrow)
-    mark = ground.annotate(
-        "",
-        np.add(middle, reach),
-        np.subtract(middle, reach),
-        arrowprops={"arrowstyle": "->", "color": INK, "linewidth": 1.4},
-        zorder=3,
-    )
-    mark.arrow_patch.set_path_effects([withStroke(linewidth=3, foreground="white")])
+    ends = {"posA": middle - reach, "posB": middle + reach, "shrinkA": 2, "shrinkB": 2}
+    look = {"arrowstyle": "->", "mutation_scale": 10, "color": INK, "linewidth": 1.4, "zorder": 3}
+    canvas.add(FancyArrowPatch, **ends, **look, path_effects=[withStroke(linewidth=3, foreground="white")])
 
 
 def draw_chart(canvas, chart, down):
-    """Draw a chart so far below the top of a row, in inches."""
+    """Draw a chart so far below the top, in inches."""
     axes = canvas.axes(_LEFT, down, WIDTH - _LEFT - _RIGHT, CHART)
     styles, lines = iter(_STYLES), iter(_LINES)
     for series in chart.series:

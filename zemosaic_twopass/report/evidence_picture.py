@@ -1,20 +1,16 @@
-"""The picture of the evidence: a row for each finding, before and after its fault is taken out."""
+"""A picture of each finding, before and after its fault is taken out, and the file that shows them all."""
 
 from __future__ import annotations
 
 import io
 import textwrap
-from dataclasses import dataclass
 
 import numpy as np
 
-from .evidence_panels import CHART, MARGIN, NAME, SIDE, WIDTH, Canvas, draw_chart, draw_layers
-from .style import COMPRESSION, DPI, FLAGGED, INK, headline, new_figure, write_picture
+from .evidence_panels import CHART, MARGIN, NAME, SIDE, Canvas, draw_chart, draw_layers
+from .style import FLAGGED, INK, drawn, headline, picture_of, png_of
 
 EVIDENCE_PICTURE = "twopass_evidence.png"
-# Where in the picture each row is: its text chunk, as "top bottom" in pixels.
-ROWS_KEY = "twopass rows"
-
 # In inches.
 _HEAD, _TITLE, _LINE, _AXIS, _FOOT = 0.26, 0.24, 0.15, 0.42, 0.1
 # Least and greatest height of an image.
@@ -25,102 +21,64 @@ _SIGNED = "level", "bow", "step"
 _PLAIN = "gains", "step", "coadd stars"
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A row, its height and that of its images in inches."""
-
-    evidence: object
-    title: str
-    lines: tuple[str, ...]
-    height: float
-    image: float
-
-
 def write_evidence_picture(report, path):
-    """Write the picture of the evidence, and where in it each row is.
+    """Write the picture of the evidence: a heading, and the picture of each finding as the page has it.
 
-    Parameters
-    ----------
-    report : TwoPassReport
-        With evidence.
-    path : pathlib.Path
-        PNG; overwritten. Its text chunk `ROWS_KEY` holds "top bottom" in pixels of each row, apart by ";".
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If matplotlib is not installed.
-    PictureError
-        If it cannot draw here.
-    OSError
-        If the file cannot be written.
-    """
-    texts = {}
-
-    def draw():
-        figure, rows = draw_evidence(report)
-        # The last row of pixels is a whole one.
-        last = int(figure.get_size_inches()[1] * DPI)
-        texts[ROWS_KEY] = ";".join(f"{round(top * DPI)} {min(round(bottom * DPI), last)}" for top, bottom in rows)
-        return figure
-
-    write_picture(draw, path, cut=False, texts=texts)
-
-
-def read_rows(path):
-    """The rows of the picture of the evidence, each as a picture of its own.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        As `write_evidence_picture` has written it.
-
-    Returns
-    -------
-    list of bytes
-        PNG.
+    Parameters and errors as for `style.write_picture`; the report has evidence.
     """
     from PIL import Image
 
-    found = []
-    with Image.open(path) as picture:
-        for row in picture.info[ROWS_KEY].split(";"):
-            top, bottom = map(int, row.split())
-            data = io.BytesIO()
-            picture.crop((0, top, picture.width, bottom)).save(data, "png", compress_level=COMPRESSION)
-            found.append(data.getvalue())
-    return found
+    heading = drawn(lambda: picture_of(draw_heading(report)))
+    parts = [heading, *(Image.open(io.BytesIO(data)) for data in report.pictures)]
+    whole = Image.new("RGB", (heading.width, sum(part.height for part in parts)))
+    top = 0
+    for part in parts:
+        whole.paste(part, (0, top))
+        top += part.height
+    path.write_bytes(png_of(whole))
 
 
-def draw_evidence(report):
-    """Draw a row for each piece of evidence.
+def finding_pictures(evidence):
+    """A picture of each piece of evidence, as the bytes of a PNG."""
+    return drawn(lambda: tuple(png_of(picture_of(draw_finding(one))) for one in evidence))
+
+
+def draw_heading(report):
+    """Draw what stands above the evidence: a matplotlib.figure.Figure."""
+    canvas = Canvas(_HEAD)
+    found = all(one.found for one in report.evidence)
+    canvas.text(MARGIN, 0.08, headline(report) if found else f"{headline(report)}; closest to a finding:")
+    return canvas.figure
+
+
+def draw_finding(evidence):
+    """Draw a finding: what it is, what it rests on, and how that would look without it.
 
     Parameters
     ----------
-    report : TwoPassReport
-        With evidence.
+    evidence : Evidence
 
     Returns
     -------
-    figure : matplotlib.figure.Figure
-    rows : list of (float, float)
-        Top and bottom of each row, in inches from the top.
+    matplotlib.figure.Figure
+        As wide as the heading.
     """
-    rows = [_row(one) for one in report.evidence]
-    height = _HEAD + sum(row.height for row in rows)
-    figure = new_figure(height, WIDTH)
-    ground = figure.add_axes((0, 0, 1, 1))
-    ground.set_axis_off()
-    ground.set(xlim=(0, WIDTH), ylim=(0, height), autoscale_on=False)
-    found = all(one.found for one in report.evidence)
-    heading = headline(report) if found else f"{headline(report)}; closest to a finding:"
-    Canvas(ground, 0.0).text(MARGIN, 0.08, heading)
-    top, places = _HEAD, []
-    for row in rows:
-        _draw_row(Canvas(ground, top), row)
-        places.append((top, top + row.height))
-        top += row.height
-    return figure, places
+    lines, image = list(_lines(evidence)), 0.0
+    if evidence.layers:
+        rows, columns = evidence.layers[0].values.shape
+        image = float(np.clip(SIDE * rows / columns, *_IMAGE))
+    below = _TITLE + _LINE * len(lines)
+    chart = below + (NAME + image) * bool(evidence.layers)
+    canvas = Canvas(chart + (NAME + CHART + _AXIS) * bool(evidence.chart) + _FOOT)
+    colour = FLAGGED if evidence.found else INK
+    canvas.text(MARGIN, 0.06, evidence_title(evidence.finding), fontweight="bold", color=colour)
+    for number, line in enumerate(lines):
+        canvas.text(MARGIN, _TITLE + _LINE * number, line)
+    if evidence.layers:
+        draw_layers(canvas, evidence, below, image)
+    if evidence.chart:
+        draw_chart(canvas, evidence.chart, chart + NAME)
+    return canvas.figure
 
 
 def evidence_title(finding):
@@ -148,18 +106,6 @@ def _size(finding):
     return f"{value:{sign}.{digits}f} ± {error:.{digits}f}{unit}".replace("-", "−")
 
 
-def _row(evidence):
-    lines = tuple(_lines(evidence))
-    height = _TITLE + _LINE * len(lines) + _FOOT
-    image = 0.0
-    if evidence.layers:
-        rows, columns = evidence.layers[0].values.shape
-        image = float(np.clip(SIDE * rows / columns, *_IMAGE))
-        height += NAME + image
-    height += (NAME + CHART + _AXIS) * bool(evidence.chart)
-    return _Row(evidence, evidence_title(evidence.finding), lines, height, image)
-
-
 def _lines(evidence):
     """What is written below the title."""
     finding, what_if = evidence.finding, evidence.finding.what_if
@@ -180,18 +126,3 @@ def _lines(evidence):
         yield f"step {what_if.given:.3g} adu as given, {after}"
     elif sort == "level":
         yield f"largest step to a neighbour {what_if.given:.3g} adu; fault taken out: {what_if.taken_out:.2g} adu"
-
-
-def _draw_row(canvas, row):
-    evidence = row.evidence
-    colour = FLAGGED if evidence.found else INK
-    canvas.text(MARGIN, 0.06, row.title, fontweight="bold", color=colour)
-    down = _TITLE
-    for line in row.lines:
-        canvas.text(MARGIN, down, line)
-        down += _LINE
-    if evidence.layers:
-        draw_layers(canvas, evidence, down, row.image)
-        down += NAME + row.image
-    if evidence.chart:
-        draw_chart(canvas, evidence.chart, down + NAME)

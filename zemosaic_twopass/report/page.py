@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from ..versions import package_versions
-from .evidence_picture import EVIDENCE_PICTURE, evidence_title, read_rows
+from .evidence_picture import EVIDENCE_PICTURE, evidence_title
 from .grouping import grouped
 from .maps import UNIT, reference_text
 from .pictures import MAP_PICTURE, TILES_PICTURE
@@ -107,7 +107,9 @@ def _known(number):
 def _content(report, directory):
     title, meaning = VERDICT_TEXTS[report.verdict]
     table = short_table(tile_table(report))
-    rows = _evidence_rows(report, directory)
+    # Drawn with that file; where there is none they cannot be.
+    pictures = report.pictures if (directory / EVIDENCE_PICTURE).is_file() else ()
+    rows = [(one, base64.b64encode(data).decode()) for one, data in zip(report.evidence, pictures, strict=False)]
     return {
         "verdict": report.verdict,
         "title": title,
@@ -145,15 +147,6 @@ def _content(report, directory):
         "made": list(_how_made(report)),
         "created": _moment(report),
     }
-
-
-def _evidence_rows(report, directory):
-    """(Evidence, picture) pairs, the pictures cut out of the one that lies beside the page; none where it is not."""
-    path = directory / EVIDENCE_PICTURE
-    if not path.is_file():
-        return []
-    pictures = (base64.b64encode(data).decode() for data in read_rows(path))
-    return list(zip(report.evidence, pictures, strict=True))
 
 
 def _tile_text(report, finding, tiles):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from .map_picture import draw_map
 from .maps import UNIT
 from .style import (
     AFTER,
@@ -19,7 +18,6 @@ from .style import (
     finish_ticks,
     headline,
     new_figure,
-    write_picture,
 )
 from .tables import channel_names, flagged_tiles
 
@@ -31,52 +29,6 @@ _LEGEND = {"labelcolor": INK, "borderpad": 0, "frameon": False, "prop": {"family
 _FAR_OUT = 20.0
 MAP_PICTURE = "twopass_delta_map.png"
 TILES_PICTURE = "twopass_tiles.png"
-
-
-def write_map_picture(report, path):
-    """Write the picture of the delta map and of the signed delta map, with the outlines of the tiles.
-
-    Tiles with a finding are outlined in a second colour and named.
-
-    Parameters
-    ----------
-    report : TwoPassReport
-        With a delta map.
-    path : pathlib.Path
-        PNG; overwritten.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If matplotlib is not installed.
-    PictureError
-        If it cannot draw here.
-    OSError
-        If the file cannot be written.
-    """
-    write_picture(lambda: draw_map(report), path)
-
-
-def write_tiles_picture(report, path):
-    """Write the picture of gain and medians of each tile, before and after the gain, by channel.
-
-    Parameters
-    ----------
-    report : TwoPassReport
-        With tile records.
-    path : pathlib.Path
-        PNG; overwritten.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If matplotlib is not installed.
-    PictureError
-        If it cannot draw here.
-    OSError
-        If the file cannot be written.
-    """
-    write_picture(lambda: draw_tiles(report), path)
 
 
 def draw_tiles(report):

@@ -7,6 +7,7 @@ import logging
 import math
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
+from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from ..measure.delta import DeltaMap
 from ..measure.stats import TileStats
 from ..versions import package_versions
 from .artefacts import MAP_NAME, PAGE_NAME, write_artefacts
+from .evidence_picture import finding_pictures
 from .grouping import grouped
 from .tables import tile_table
 
@@ -31,10 +33,6 @@ SCHEMA = "zemosaic-twopass-report"
 SCHEMA_VERSION = 2
 _CORNERS = slice(None, None, 8)
 _MOST_LINES = 6
-
-
-def _now():
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ class TwoPassReport:
     settings: dict[str, Any] = field(default_factory=dict)
     run: dict[str, str] = field(default_factory=dict)
     after_gain: bool = True
-    created: str = field(default_factory=_now)
+    created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     evidence: tuple[Evidence, ...] = ()
     merge: Merge | None = None
     picture: str = "unknown"
@@ -126,6 +124,11 @@ class TwoPassReport:
         fitted = zip_longest(records, found.fits)
         tiles = tuple(replace(record, fit=fit) for record, fit in fitted if record is not None)
         return cls(tiles, *maps, found.findings, found.verdict, found.worst, found.sentence, **parts)
+
+    @cached_property
+    def pictures(self):
+        """PNG of each piece of evidence, drawn once for the page and the file."""
+        return finding_pictures(self.evidence)
 
     @property
     def tile_count(self):

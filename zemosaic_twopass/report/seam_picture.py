@@ -85,7 +85,7 @@ def write_seam_picture(maps, profiles, backdrops, path):
         Without matplotlib.
     """
     with whole_file(path) as temporary:
-        write_picture(lambda: draw_seams(maps, profiles, backdrops), temporary)
+        write_picture(lambda shown: draw_seams(*shown), (maps, profiles, backdrops), temporary)
 
 
 def draw_seams(maps, profiles, backdrops):

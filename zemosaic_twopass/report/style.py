@@ -14,6 +14,8 @@ import textwrap
 import threading
 from contextlib import contextmanager, suppress
 
+import numpy as np
+
 from .tables import flagged_tiles
 
 # Wong (2011), Nature Methods 8, 441: told apart with any colour vision.
@@ -29,7 +31,7 @@ WIDTH = 5.6
 DPI = 130
 _MARGIN, _BORDER = 0.1, 0.6
 # Fewer bytes than matplotlib's four channels at zlib's usual level, in a third of the time.
-COMPRESSION = 3
+_COMPRESSION = 3
 _NAMED = 8
 # Settings of matplotlib that what is drawn may depend on, by how their names begin.
 _DRAWN = (
@@ -42,17 +44,16 @@ class PictureError(RuntimeError):
     """A picture that matplotlib could not draw, as this host has set it up; the message says why."""
 
 
-def write_picture(draw, path, **how):
-    """Draw a figure and write it as PNG.
+def write_picture(draw, report, path):
+    """Draw a figure and write it as PNG, cut to what is drawn.
 
     Parameters
     ----------
     draw : callable
-        Gives the figure.
+        Gives the figure of a report.
+    report : TwoPassReport
     path : pathlib.Path
         Overwritten.
-    **how
-        As for `save`.
 
     Raises
     ------
@@ -63,15 +64,18 @@ def write_picture(draw, path, **how):
     OSError
         If the file cannot be written.
     """
-    picture = io.BytesIO()
+    path.write_bytes(drawn(lambda: png_of(cut_picture_of(draw(report)))))
+
+
+def drawn(draw):
+    """What `draw` gives, called under our own settings and in silence; errors as those of `write_picture`."""
     try:
         with _silent(), _own_settings():
-            save(draw(), picture, **how)
+            return draw()
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name == "matplotlib":
             raise
         raise PictureError(f"{type(error).__name__}: {error}") from error
-    path.write_bytes(picture.getvalue())
 
 
 @contextmanager
@@ -146,49 +150,48 @@ def new_figure(height, width=WIDTH):
     return Figure(figsize=(width, height), dpi=DPI, facecolor="white")
 
 
-def save(figure, file, cut=True, texts=None):
-    """Write a figure as PNG, and let go of what it shows.
+def picture_of(figure):
+    """Draw a figure into an image as large as the figure, and let go of what it shows; a PIL.Image.Image, RGB."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
 
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    file : pathlib.Path or file
-        Overwritten.
-    cut : bool, optional
-        To what is drawn, which may stick out of the figure by `_BORDER`, and a margin; else as large as the figure.
-    texts : dict of str, optional
-        Text chunks of the file.
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    _let_go(figure)
+    return picture
 
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
+
+def cut_picture_of(figure):
+    """The same cut to what is drawn, which may stick out of the figure by `_BORDER`, and a margin."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image, ImageOps
-    from PIL.PngImagePlugin import PngInfo
 
-    drawn, chunks = io.BytesIO(), PngInfo()
+    data = io.BytesIO()
     # Once, for bbox_inches="tight" draws everything twice. With a canvas of our own and all said that matters, for else
     # the host's settings choose; as TIFF, which is not compressed.
-    box = figure.bbox_inches.padded(_BORDER if cut else 0.0)
-    FigureCanvasAgg(figure).print_figure(drawn, format="tif", dpi=DPI, facecolor="white", bbox_inches=box)
-    picture = Image.open(drawn).convert("RGB")
-    if cut:
-        inside = picture.crop(ImageOps.invert(picture).getbbox())
-        picture = ImageOps.expand(inside, round(_MARGIN * DPI), "white")
-    for name, text in (texts or {}).items():
-        chunks.add_text(name, text)
-    picture.save(file, "png", dpi=(DPI, DPI), compress_level=COMPRESSION, pnginfo=chunks)
+    box = figure.bbox_inches.padded(_BORDER)
+    FigureCanvasAgg(figure).print_figure(data, format="tif", dpi=DPI, facecolor="white", bbox_inches=box)
     _let_go(figure)
+    picture = Image.open(data).convert("RGB")
+    inside = picture.crop(ImageOps.invert(picture).getbbox())
+    return ImageOps.expand(inside, round(_MARGIN * DPI), "white")
+
+
+def png_of(picture):
+    """An image as the bytes of a PNG."""
+    data = io.BytesIO()
+    picture.save(data, "png", dpi=(DPI, DPI), compress_level=_COMPRESSION)
+    return data.getvalue()
 
 
 def _let_go(figure):
     """Take the pixels out of a figure: it and its axes lead to each other and wait for the collector."""
     from matplotlib.backend_bases import FigureCanvasBase
+    from matplotlib.cm import ScalarMappable
 
-    for axes in figure.axes:
-        for image in axes.images:
+    for image in [*figure.artists, *(image for axes in figure.axes for image in axes.images)]:
+        if isinstance(image, ScalarMappable):
             image.set_data([[0.0]])
     FigureCanvasBase(figure)
 

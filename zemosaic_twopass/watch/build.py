@@ -8,6 +8,7 @@ import numpy as np
 
 from ..diagnosis.examine import examine, unfit
 from ..diagnosis.finding import untested
+from ..measure.bits import fingerprint, is_product
 from ..measure.delta import CoarseGrid, compare_tiles, mean_of_tiles
 from ..measure.measurement import after_gain, measure_all
 from ..report.report import TileRecord, plain
@@ -35,9 +36,17 @@ def measure_pass(capture, downsample):
     if second_pass.mosaic is not None and min(second_pass.shape) >= downsample:
         grid = CoarseGrid.of(second_pass.wcs, second_pass.shape, downsample)
 
+    gains = second_pass.sound_gains
+
     def measure(placed, index, given):
-        gain, corrected, source = _after_gain(second_pass, index, placed.tile.pixels)
-        return replace(measure_all(placed, gain, corrected, grid, given), source=source)
+        pixels = placed.tile.pixels
+        gain, corrected, source = _after_gain(second_pass, index, pixels)
+        return replace(
+            measure_all(placed, gain, corrected, grid, given),
+            source=source,
+            fingerprint=None if second_pass.before is None else fingerprint(pixels),
+            exact=source == "observed" and gains is not None and is_product(corrected, pixels, gain),
+        )
 
     tiles = TileSet.of_pass(second_pass)
     return results(tiles.each(measure, range(len(tiles)), capture.scans or [None] * len(tiles)))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from astropy.wcs import WCS
 
+from ..diagnosis.contract import fingerprints
+from ..measure.bits import fingerprint
 from ..measure.stats import scan_as_given
 from ..tiles.grid import copied
 from ..tiles.records import SecondPass, TileList
@@ -79,14 +81,19 @@ class RunCapture:
             if channel is not None:
                 self.second_pass.planes[index, channel] = plane
 
+    def describe(self, whole):
+        """Visit every tile as given once, for its statistics and, where `whole`, for the fingerprints of all inputs."""
+        tiles = self.second_pass.tiles
+        each = TileSet(range(len(tiles)), tiles.pixels.__getitem__).each(
+            lambda pixels: (scan_as_given(pixels), fingerprint(pixels) if whole else None)
+        )
+        self.scans, codes = zip(*results(each), strict=True) if len(tiles) else ((), ())
+        if whole:
+            self.second_pass.before = fingerprints(self.second_pass, codes)
+
     def close(self):
         """Let go of every array and list of the call."""
         self.__init__({})
-
-
-def scans_as_given(tiles):
-    """Scan of every tile of a `TileList` as given; a tuple of TileScan."""
-    return tuple(results(TileSet(range(len(tiles)), tiles.pixels.__getitem__).each(scan_as_given)))
 
 
 def _check_readable(name, value):

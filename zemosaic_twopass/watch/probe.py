@@ -1,4 +1,4 @@
-"""What a probe is set to, and what it has seen; how it gets to see it is `zemosaic_instrument`'s affair."""
+"""What a probe is set to, what it holds of a worker, what it has seen; `zemosaic_instrument` knows how to hold."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import logging
 from collections import deque
 from pathlib import Path
 
+from ..guard import ForkSafeLock
 from ..settings import LOGGER_NAME
+from . import hooks
+
+# Whoever opens, closes or looks after a probe.
+state = ForkSafeLock()
 
 
-class ProbeSettings:
-    """Settings and findings of one probe.
+class Probe:
+    """One probe; what derives from it has `_hold(owner, name, observer)`, which puts an observer around a function.
 
     Parameters
     ----------
+    worker : module
     delta_map : bool, optional
         Also build the delta map and save it.
     downsample : int, optional
@@ -41,7 +47,7 @@ class ProbeSettings:
         If `downsample` is not at least 1.
     """
 
-    def __init__(self, *, delta_map=True, downsample=8, directory=None, logger=None, strict=False, names=None):
+    def __init__(self, worker, *, delta_map=True, downsample=8, directory=None, logger=None, strict=False, names=None):
         if downsample < 1:
             raise ValueError(f"downsample {downsample} < 1")
         self.delta_map = delta_map
@@ -52,7 +58,59 @@ class ProbeSettings:
         self.names = names
         self.reports = deque(maxlen=16)
         self.failures = deque(maxlen=16)
+        self.worker = self._home = worker
+        self._tap = None
+        self._held = {}
 
     def logger_of(self, run=None):
         """Where our lines about a call go, or those about no call."""
         return self.logger or getattr(run, "logger", None) or logging.getLogger(LOGGER_NAME)
+
+    @property
+    def watching(self):
+        """Whether second passes of the worker reach this probe."""
+        return self._tap is not None
+
+    def description(self, function):
+        """One line on what is watched: worker, version and what can be seen of its second pass, which is `function`."""
+        return hooks.description_of(self.worker, function, self._home)
+
+    def listen(self, tap):
+        """Be told of every second pass that goes through a `Tap`."""
+        self._tap = tap
+        tap.probes = (*tap.probes, self)
+        hooks.open_probes.append(self)
+        self.hold_hooks()
+
+    def hold_hooks(self):
+        """Watch the inner functions that have come, or come anew, since the last look."""
+        with state.lock:
+            if self._tap is None:
+                # Closed by another thread just when a pass began: what is held now nobody would let go of.
+                return
+            for owner, name, observer in hooks.hooks_of(self._home):
+                held = self._held.get((id(owner), name))
+                if held is None or not held.in_place():
+                    self._hold(owner, name, observer)
+
+    def look_after(self):
+        """Say once if the second pass that is watched is not the worker's any more."""
+        key = (id(self.worker), hooks.SECOND_PASS)
+        with state.lock:
+            if key not in self._held or self._held[key].in_place():
+                return
+            self._held.pop(key).release()
+        self.logger_of().warning(
+            "[TwoPassProbe] %s of %s was replaced and is not watched any more: attach again",
+            hooks.SECOND_PASS,
+            getattr(self.worker, "__name__", self.worker),
+        )
+
+    def __exit__(self, *exc_info):
+        with state.lock:
+            if self._tap is not None:
+                self._tap.probes = tuple(probe for probe in self._tap.probes if probe is not self)
+                self._tap = None
+                hooks.open_probes.remove(self)
+            while self._held:
+                self._held.popitem()[1].release()

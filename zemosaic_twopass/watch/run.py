@@ -10,14 +10,13 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 
-from ..diagnosis.contract import fingerprints
 from ..guard import log_failure, quietly
 from ..parallel import apart
 from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
 from ..tiles.records import check_tiles
 from .calls import arguments_of
-from .capture import RunCapture, scans_as_given
+from .capture import RunCapture
 from .host import names_of, run_under_way
 from .journal import tell
 
@@ -152,10 +151,9 @@ class Run:
             with self.guard():
                 self.capture.run = run_under_way()
                 self.capture.second_pass.tiles.names = names_of(arguments.get("tiles_wcs"))
-            if any(probe.delta_map or probe.logger_of(self).isEnabledFor(logging.DEBUG) for probe in self.probes):
-                self.capture.scans = scans_as_given(self.capture.second_pass.tiles)
-            if any(probe.delta_map for probe in self.probes):
-                self.capture.second_pass.before = fingerprints(self.capture.second_pass)
+            whole = any(probe.delta_map for probe in self.probes)
+            if whole or any(probe.logger_of(self).isEnabledFor(logging.DEBUG) for probe in self.probes):
+                self.capture.describe(whole)
 
     def close(self, result, error=None):
         """After the body: examine the pass, and publish it now or when its caller returns; let go of everything else.

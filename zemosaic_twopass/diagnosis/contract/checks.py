@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 
+from ...measure.bits import fingerprint, is_product
 from ...tiles.planes import channels_last
 from ..finding import Finding, untested
 from ..gains import gain_finding
@@ -14,30 +13,29 @@ _CLIP_TOLERANCE = 1e-6
 _ROUNDING = 4 * np.finfo(np.float32).eps
 _SAME = 0.99
 _FEWEST_FILLED = 16
-# Values that are held against one another at a time.
-_PIECE = 1 << 18
 
 
-def fingerprints(second_pass):
+def fingerprints(second_pass, tiles=None):
     """A short hash over shape, dtype and bytes of every input of a second pass as it is now.
-
-    CRC-32 sees any change of up to 32 bits in a row, and any other but for one in 2³².
 
     Parameters
     ----------
     second_pass : SecondPass
+    tiles : sequence of int, optional
+        Those of its tiles, where they were visited before.
 
     Returns
     -------
     dict
         From (what, index) to int: ("tile", 0), ("tile coverage", 0), …, ("first-pass coverage", None).
     """
-    tiles = second_pass.tiles
-    named = {("tile", index): tile for index, tile in enumerate(tiles.pixels)}
-    if tiles.coverages is not None:
-        named |= {("tile coverage", index): mask for index, mask in enumerate(tiles.coverages)}
+    given = second_pass.tiles
+    masks = () if given.coverages is None else given.coverages
+    named = {("tile coverage", index): mask for index, mask in enumerate(masks)}
     named["first-pass coverage", None] = second_pass.first_coverage
-    return {key: _fingerprint(array) for key, array in named.items() if array is not None}
+    codes = map(fingerprint, given.pixels) if tiles is None else tiles
+    found = {("tile", index): code for index, code in enumerate(codes)}
+    return found | {key: fingerprint(array) for key, array in named.items() if array is not None}
 
 
 def check_inputs(before, after):
@@ -94,11 +92,25 @@ def check_gains(gains, count, gain_clip=None):
     return findings
 
 
-def check_planes(second_pass):
-    """What went into the coadd against float32(tile) × gain."""
+def check_planes(second_pass, sound=()):
+    """What went into the coadd against float32(tile) × gain.
+
+    Parameters
+    ----------
+    second_pass : SecondPass
+    sound : container of int
+        Tiles of which it is known that what was seen of them is that in every bit.
+
+    Returns
+    -------
+    list of Finding
+        As from `check_corrected`, and notes on what was not seen.
+    """
     tiles, gains = second_pass.tiles, second_pass.sound_gains
     findings, unseen = [], 0
     for index in range(len(tiles)):
+        if index in sound:
+            continue
         pixels = tiles.pixels[index]
         seen = second_pass.observed(index, pixels)
         unseen += seen is None
@@ -138,7 +150,7 @@ def check_corrected(index, tile, corrected, gains):
     if given.shape != seen.shape:
         message = f"Tile {index} went into the coadd with shape {seen.shape} != {given.shape} as given."
         return _exact("not_closed", index, np.nan, message=message, unit="")
-    if _same_bits(given, seen, gains[index]):
+    if is_product(seen, given, gains[index]):
         # As nearly every plane is, NaN and all.
         return None
     given, seen = (array.astype(np.float32, copy=False) for array in (given, seen))
@@ -172,21 +184,6 @@ def beyond_rounding(seen, expected):
     return np.abs(seen - expected) > _ROUNDING * np.abs(expected)
 
 
-def _same_bits(given, seen, gain):
-    """Whether `seen` is float32(given) × gain in every bit; where it is not, a zero or a NaN may still be as good.
-
-    By a few rows at a time, which stay in the cache: several times as quick as to make the whole product.
-    """
-    rows = max(1, _PIECE // max(1, given[:1].size))
-    room = np.empty((min(rows, len(given)), *given.shape[1:]), np.float32)
-    for top in range(0, len(given), rows):
-        part, other = (array[top : top + rows].astype(np.float32, copy=False) for array in (given, seen))
-        expected = np.multiply(part, np.float32(gain), out=room[: len(part)])
-        if not np.array_equal(expected.view(np.uint32), other.view(np.uint32)):
-            return False
-    return True
-
-
 def _constant_share(seen, off):
     """Share of the pixels that are off, where all of them hold one value and are many but not all; else 0."""
     count = np.count_nonzero(off)
@@ -209,14 +206,3 @@ def _common_factor(given, seen):
 
 def _exact(kind, tile, value, said=(), **fields):
     return Finding.of(kind, tile, float(value), np.inf, said, test="contract", **fields)
-
-
-def _fingerprint(array):
-    array = np.asarray(array)
-    code = zlib.crc32(f"{array.dtype.str}{array.shape}".encode())
-    if array.flags.c_contiguous:
-        return zlib.crc32(array.view(np.uint8).data if array.ndim else array.tobytes(), code)
-    for part in array:
-        # A part at a time: a copy of the whole is never made.
-        code = zlib.crc32(np.ascontiguousarray(part).tobytes(), code)
-    return code

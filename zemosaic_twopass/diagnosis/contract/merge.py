@@ -80,14 +80,18 @@ def merge_of(first, second, returned, trouble=""):
         return None
     differ = taken = 0
     for top in range(0, len(first), _ROWS):
-        one, two, got = (array[top : top + _ROWS] for array in (first, second, returned))
+        # Channel by channel: sums over an axis of three take several times as long.
+        one, two, got = (np.moveaxis(array[top : top + _ROWS], 2, 0) for array in (first, second, returned))
         with np.errstate(invalid="ignore"):
-            apart = (one != two).any(axis=2) & np.isfinite(one).all(axis=2) & np.isfinite(two).all(axis=2)
+            apart = np.any([a != b for a, b in zip(one, two, strict=True)], axis=0)
+            for plane in (*one, *two):
+                apart &= np.isfinite(plane)
             for coverage in coverages:
                 if np.shape(coverage) == first.shape[:2]:
                     apart &= np.asarray(coverage)[top : top + _ROWS] > 0
             # What was done to it afterwards leaves it nearer to the one that it was.
-            nearer = np.abs(got - two).sum(axis=2) < np.abs(got - one).sum(axis=2)
+            from_one, from_two = (sum(map(np.abs, map(np.subtract, got, planes))) for planes in (one, two))
+            nearer = from_two < from_one
         differ += int(np.count_nonzero(apart))
         taken += int(np.count_nonzero(apart & nearer))
     if not differ:
