@@ -83,17 +83,19 @@ def lines_of(entries):
     -------
     list of str
     """
-    passes, workers = {}, {}
+    passes, workers, ended = {}, {}, []
     for entry in entries:
         if entry.get("kind") == "imported":
             workers[str(entry.get("worker"))] = entry.get("second_pass")
+        elif entry.get("kind") == "ended":
+            ended.append(f"no second pass ran: the run ended with {entry.get('text')}")
         else:
             # A report outweighs what failed beside it.
             known = passes.setdefault(f"{entry.get('process')} {entry.get('number')}", {})
             known[entry.get("kind")] = entry
     lines = [f"second pass {number}: {_outcome(known)}" for number, known in enumerate(passes.values(), start=1)]
-    if lines:
-        return lines
+    if lines or ended:
+        return lines or ended
     if not workers:
         return ["no worker was imported, nothing was watched"]
     return [

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 import numpy as np
 
 from ..diagnosis.contract import fingerprints
-from ..guard import log_failure, quietly
+from ..guard import log_failure, quietly, text_of
 from ..parallel import apart
 from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
@@ -83,11 +83,11 @@ class Run:
                 self._error = self._error or error
             if first:
                 for probe in self.probes:
-                    probe.failures.append(f"{type(error).__name__}: {error}")
+                    probe.failures.append(text_of(error))
                 with suppress(Exception):
                     log_failure(self._logger(), error)
                 with suppress(Exception):
-                    tell("failed", number=self.number, text=f"{type(error).__name__}: {error}")
+                    tell("failed", number=self.number, text=text_of(error))
             # Less the entry of this frame: it leads on to one of contextlib's that holds the error, and with it
             # every array that the error has seen, until the collector comes.
             error.__traceback__ = error.__traceback__.tb_next
@@ -181,7 +181,7 @@ class Run:
             drafts, trouble = [], ""
             with self.guard():
                 if error is not None:
-                    trouble = " ".join(f"{type(error).__name__}: {error}".split())
+                    trouble = text_of(error)
             with self.guard():
                 draft_of, _ = apart(_publishing)
                 for probe in self.probes:
