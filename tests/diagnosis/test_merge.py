@@ -59,7 +59,7 @@ def test_what_cannot_be_told(passes):
     [
         (lambda first, second: ((first[:-9], ONES[:-9]), (second, ONES), first[:-9], ""), "(300, 7) != (291, 7)"),
         (lambda first, second: ((first, ONES), (None, None), first, ""), "it gave no mosaic"),
-        (lambda first, second: ((first, ONES), (None, None), first, "OSError: disk"), "it ended with OSError: disk"),
+        (lambda first, second: ((first, ONES), (None, None), first, "it ended with OSError"), "it ended with OSError"),
         (lambda first, second: ((first, ONES), (second, ONES), first, ""), "kept the first pass in all 2100 pixels"),
     ],
 )

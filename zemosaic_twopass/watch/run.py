@@ -63,6 +63,8 @@ class Run:
         self.number = next(_numbers)
         # Both come when the call is opened; a run without them still keeps its inner calls from complaining.
         self.capture = self.logger = None
+        # What keeps it from a mosaic, in words; empty as long as that is not known.
+        self.trouble = ""
         self._key = None
         self._said = set()
         self._failed = False
@@ -178,17 +180,17 @@ class Run:
             # A worker that gives something else than a pair gave no mosaic that could be looked at.
             if self.capture is not None and isinstance(result, tuple) and len(result) == 2:
                 self.capture.second_pass.mosaic, self.capture.second_pass.coverage = result
-            drafts, trouble = [], ""
+            drafts = []
             with self.guard():
                 if error is not None:
-                    trouble = text_of(error)
+                    self.trouble = f"it ended with {text_of(error)}"
             with self.guard():
                 draft_of, _ = apart(_publishing)
                 for probe in self.probes:
                     with self.guard():
                         drafts.append(draft_of(self, probe))
             if self._caller is not None and drafts:
-                self._caller.hold(self, drafts, self._passes(), trouble)
+                self._caller.hold(self, drafts, self._passes())
                 return None
         finally:
             self.drop()

@@ -57,7 +57,7 @@ def merge_of(first, second, returned, trouble=""):
     returned : ndarray, shape as `first` or `second`, or None
         The mosaic that the caller returned.
     trouble : str, optional
-        Text of the exception that ended the second pass.
+        What kept the second pass from a mosaic, in words.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def merge_of(first, second, returned, trouble=""):
     coverages = [coverage for _, coverage in (first, second)]
     first, second = first[0], second[0]
     if second is None:
-        return Merge(0.0, 0, f"it ended with {trouble}" if trouble else "it gave no mosaic")
+        return Merge(0.0, 0, trouble or "it gave no mosaic")
     if first is None or returned is None:
         return None
     first, second, returned = map(channels_last, (first, second, returned))
