@@ -19,7 +19,10 @@ from zemosaic_twopass.watch import publish
 from zemosaic_twopass.watch.journal import JOURNAL, tell
 
 ROOT = Path(__file__).resolve().parents[2]
-NO_PASS = "but no second pass ran (grid mode, and incremental assembly with feather parity, make none)"
+NO_PASS = (
+    "but no second pass ran: it is switched off, the run ended before it, or this is grid mode or incremental assembly "
+    "with feather parity"
+)
 
 NIGHT = """
 def night():

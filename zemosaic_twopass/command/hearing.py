@@ -101,7 +101,8 @@ def lines_of(entries):
     return [
         f"{worker} was imported, but "
         + (
-            "no second pass ran (grid mode, and incremental assembly with feather parity, make none)"
+            "no second pass ran: it is switched off, the run ended before it, or this is grid mode or incremental "
+            "assembly with feather parity"
             if able
             else f"has no {SECOND_PASS}: nothing was watched"
         )
