@@ -5,7 +5,7 @@ import string
 import numpy as np
 import pytest
 
-from zemosaic_twopass.diagnosis.finding import Finding, two_digits
+from zemosaic_twopass.diagnosis.finding import Finding, in_digits
 from zemosaic_twopass.diagnosis.kinds import KINDS, NOTES, PIPELINE, RESIDUAL
 
 
@@ -37,8 +37,8 @@ def test_a_test_may_know_more_of_one_case():
     ("value", "words"),
     [(146.2, "150"), (1462, "1500"), (7.61, "7.6"), (12, "12"), (0.0362, "0.036"), (0, "0"), (np.nan, "nan")],
 )
-def test_two_digits_have_no_exponent(value, words):
-    assert two_digits(value) == words
+def test_digits_have_no_exponent(value, words):
+    assert in_digits(value) == words
 
 
 def test_every_kind_is_in_one_group():

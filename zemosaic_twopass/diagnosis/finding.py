@@ -130,9 +130,9 @@ class Nearly:
         return min(self.sure, self.large)
 
 
-def two_digits(value):
-    """A number as sentences have it: two digits, and no exponent before 10 million; 150, not 1.5e+02."""
-    return f"{float(f'{value:.2g}'):.7g}"
+def in_digits(value, digits=2):
+    """A number as sentences have it: so many digits, and no exponent before 10 million; 150, not 1.5e+02."""
+    return f"{float(f'{value:.{digits}g}'):.7g}"
 
 
 def untested(tile, reason, test):
