@@ -11,13 +11,17 @@ from contextlib import suppress
 from .settings import LOGGER_NAME, in_ascii
 
 
+def text_of(error):
+    """Type and text of an exception, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def log_failure(logger, error):
     """Say in one WARNING of one line that the diagnostics failed, and how it came to that at DEBUG.
 
     The error goes along as text only: a record that held it would keep every array of its frames alive.
     """
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    logger.warning("[TwoPassProbe] diagnostics failed: %s", in_ascii(text))
+    logger.warning("[TwoPassProbe] diagnostics failed: %s", in_ascii(text_of(error)))
     logger.debug("[TwoPassProbe] %s", in_ascii("".join(traceback.format_exception(error)).rstrip()))
 
 

@@ -19,7 +19,10 @@ from zemosaic_twopass.watch import publish
 from zemosaic_twopass.watch.journal import JOURNAL, tell
 
 ROOT = Path(__file__).resolve().parents[2]
-NO_PASS = "but no second pass ran (grid mode, and incremental assembly with feather parity, make none)"
+NO_PASS = (
+    "but no second pass ran: it is switched off, the run ended before it, or this is grid mode or incremental assembly "
+    "with feather parity"
+)
 
 NIGHT = """
 def night():
@@ -109,6 +112,22 @@ def executed(capfd, *arguments):
 def test_no_second_pass(folder, capfd, program, line):
     (folder / "program.py").write_text(program)
     assert executed(capfd, "program.py") == (4, [f"zemosaic-twopass: {line}"])
+
+
+def test_run_that_ended_before_its_second_pass(folder, capfd):
+    worker = folder / "zemosaic_worker.py"
+    worker.write_text(worker.read_text() + "\ndef run_hierarchical_mosaic(fail):\n    night()\n    fail()\n")
+    (folder / "program.py").write_text(
+        "import zemosaic_worker as worker\nfrom contextlib import suppress\n"
+        "def fail():\n    raise NameError('no\\nname')\n"
+        "with suppress(NameError):\n    worker.run_hierarchical_mosaic(fail)\n"
+    )
+    # A second pass that ran is told of, whatever came after it.
+    code, (line,) = executed(capfd, "--no-delta-map", "program.py")
+    assert line.startswith("zemosaic-twopass: second pass 1: undetermined ")
+    worker.write_text(worker.read_text().replace("    night()\n    fail()", "    fail()"))
+    code, lines = executed(capfd, "--no-delta-map", "program.py")
+    assert (code, lines) == (0, ["zemosaic-twopass: no second pass ran: the run ended with NameError: no name"])
 
 
 def test_child_that_is_killed_has_been_heard(folder, capfd):

@@ -101,6 +101,12 @@ def test_what_was_found_in_the_others_is_not_seen_in_it(clean):
         assert what_if.noise == pytest.approx(NOISE, rel=0.1)
 
 
+def test_sentences_have_no_exponents(clean):
+    found, _ = looked_at(changed(clean, 2, lambda t: t + 200 * NOISE))
+    text = found.findings[0].message
+    assert "00 times the noise of a pixel" in text and "e+" not in text
+
+
 def test_what_if_is_said_in_the_sentence(clean):
     found, _ = looked_at(changed(clean, 2, lambda t: t + 30))
     finding = found.findings[0]

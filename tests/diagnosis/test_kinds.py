@@ -2,9 +2,10 @@
 
 import string
 
+import numpy as np
 import pytest
 
-from zemosaic_twopass.diagnosis.finding import Finding
+from zemosaic_twopass.diagnosis.finding import Finding, in_digits
 from zemosaic_twopass.diagnosis.kinds import KINDS, NOTES, PIPELINE, RESIDUAL
 
 
@@ -30,6 +31,14 @@ def test_a_finding_says_what_its_kind_says(kind):
 def test_a_test_may_know_more_of_one_case():
     finding = Finding.of("gain_invalid", None, 3.0, 9.0, message="The list is short.", unit="values")
     assert (finding.message, finding.unit, finding.test) == ("The list is short.", "values", "contract")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(146.2, "150"), (1462, "1500"), (7.61, "7.6"), (12, "12"), (0.0362, "0.036"), (0, "0"), (np.nan, "nan")],
+)
+def test_digits_have_no_exponent(value, words):
+    assert in_digits(value) == words
 
 
 def test_every_kind_is_in_one_group():

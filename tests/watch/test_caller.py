@@ -6,10 +6,13 @@ import re
 
 import numpy as np
 import pytest
+from bystander import failing
 from conftest import ListHandler, Scene, digest
 from scipy.ndimage import affine_transform
 
 from zemosaic_instrument import TwoPassProbe
+from zemosaic_twopass.watch import hooks
+from zemosaic_twopass.watch.hooks import COADD, GAINS
 
 CALLER = "_apply_two_pass_coverage_renorm_if_requested"
 
@@ -171,7 +174,7 @@ def test_one_that_turns(application, tmp_path):
     assert "turned by +0.5" in found.message
 
 
-@pytest.mark.parametrize("way", ["raises", "gives none", "is kept out"])
+@pytest.mark.parametrize("way", ["raises", "gives none", "gains fail", "coadd fails", "is kept out"])
 def test_one_whose_second_pass_comes_to_nothing(application, tmp_path, way):
     def fail(own, *args, **kwargs):
         raise OSError("no space\nleft")
@@ -181,15 +184,40 @@ def test_one_whose_second_pass_comes_to_nothing(application, tmp_path, way):
         application.change("run_second_pass_coverage_renorm", lambda own, *args, **kwargs: fail(own))
     elif way == "gives none":
         application.change("_coadd_channels", fail)
+    elif way.endswith(("fail", "fails")):
+        # The body catches it and gives None; on the way it went through a hook.
+        application.change(GAINS if way == "gains fail" else COADD, fail)
     else:
         application.change("merge_passes", lambda own, first, second: (first, 0.0))
     (report,) = application.watched(directory=tmp_path)
-    words = {"raises": "OSError: no space left", "gives none": "gave no mosaic", "is kept out": "kept the first pass"}
+    words = {
+        "raises": "it ended with OSError: no space left.",
+        "gives none": "it gave no mosaic.",
+        "gains fail": "it gave no mosaic after OSError: no space left.",
+        "coadd fails": "it gave no mosaic after OSError: no space left.",
+        "is kept out": "kept the first pass",
+    }
     assert kinds(report)[0] == "second_pass_unused"
     assert words[way] in report.findings[0].message
     # The tiles are compared all the same.
     assert all(tile.fit is not None for tile in report.tiles)
     assert report.verdict == "pipeline_bug"
+
+
+def test_a_reason_that_cannot_be_noted(application, tmp_path):
+    def fail(own, *args, **kwargs):
+        raise OSError("no space left")
+
+    application.change(GAINS, fail)
+    bare = application.outcome()
+    with (
+        TwoPassProbe(application.worker, directory=tmp_path) as probe,
+        failing(hooks._note_trouble, error=ValueError) as count,
+    ):
+        assert application.outcome() == bare
+    assert count() == 1
+    assert "it gave no mosaic." in probe.reports[0].findings[0].message
+    assert len(application.lines("[TwoPassProbe] diagnostics failed")) == 1
 
 
 def test_one_that_is_cancelled(application, tmp_path):

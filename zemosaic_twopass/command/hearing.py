@@ -83,23 +83,26 @@ def lines_of(entries):
     -------
     list of str
     """
-    passes, workers = {}, {}
+    passes, workers, ended = {}, {}, []
     for entry in entries:
         if entry.get("kind") == "imported":
             workers[str(entry.get("worker"))] = entry.get("second_pass")
+        elif entry.get("kind") == "ended":
+            ended.append(f"no second pass ran: the run ended with {entry.get('text')}")
         else:
             # A report outweighs what failed beside it.
             known = passes.setdefault(f"{entry.get('process')} {entry.get('number')}", {})
             known[entry.get("kind")] = entry
     lines = [f"second pass {number}: {_outcome(known)}" for number, known in enumerate(passes.values(), start=1)]
-    if lines:
-        return lines
+    if lines or ended:
+        return lines or ended
     if not workers:
         return ["no worker was imported, nothing was watched"]
     return [
         f"{worker} was imported, but "
         + (
-            "no second pass ran (grid mode, and incremental assembly with feather parity, make none)"
+            "no second pass ran: it is switched off, the run ended before it, or this is grid mode or incremental "
+            "assembly with feather parity"
             if able
             else f"has no {SECOND_PASS}: nothing was watched"
         )

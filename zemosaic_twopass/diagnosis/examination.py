@@ -62,7 +62,7 @@ class Examination:
         """The same with what the caller made of the second pass: a `Merge`, or None where that is not known."""
         if merge is None or not (self.asked and merge.unused):
             return self
-        return replace(self, findings=(merge_finding(merge, self.verdict == "clean"), *self.findings))
+        return replace(self, findings=(merge_finding(merge, self.findings), *self.findings))
 
 
 def ordered(found):

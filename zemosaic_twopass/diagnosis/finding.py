@@ -130,6 +130,11 @@ class Nearly:
         return min(self.sure, self.large)
 
 
+def in_digits(value, digits=2):
+    """A number as sentences have it: so many digits, and no exponent before 10 million; 150, not 1.5e+02."""
+    return f"{float(f'{value:.{digits}g}'):.7g}"
+
+
 def untested(tile, reason, test):
     """A note that a test could not be made of a tile, or of none (None)."""
     return Finding.of("undetermined", tile, math.nan, 0.0, {"message": reason}, test=test)

@@ -54,7 +54,7 @@ class Kind:
 
 
 _MULTIPLIED = "Tile {tile} was multiplied by {value:.6g}, recorded is {recorded:.6g}: "
-_AGAINST = " against the others{where}, {effect:.2g} times the noise of a pixel{doubt}: {advice}."
+_AGAINST = " against the others{where}, {effect} times the noise of a pixel{doubt}: {advice}."
 _COADD = "see the arguments and the result of the coadd"
 
 # Those of the pipeline in their order of gravity, then those of the tiles, then the notes in their order.
@@ -182,7 +182,7 @@ _ALL = (
     Kind(
         "uneven_background",
         "residual",
-        "{who} light that is no plane: {size:.4g} adu from place to place{where}, {effect:.2g} times the noise of a "
+        "{who} light that is no plane: {size:.4g} adu from place to place{where}, {effect} times the noise of a "
         "pixel; no offset, factor or slope takes it out: {advice}.",
         "see cloud, moonlight, amplifier glow, banding and flat field",
         "adu",
@@ -194,7 +194,7 @@ _ALL = (
         "vignetting",
         "residual",
         "All tiles are {how} in their corners than in their middle, the same in each, by {size:.4g} adu{where}, "
-        "{effect:.2g} times the noise of a pixel: it stays with the camera; {advice}.",
+        "{effect} times the noise of a pixel: it stays with the camera; {advice}.",
         "see flat field, vignetting and stray light",
         "adu",
         "residual",
@@ -216,7 +216,7 @@ _ALL = (
         "gain_seam",
         "residual",
         "The second pass made the step between tiles {tiles[0]} and {tiles[1]} worse, {before:+.4g} adu before and "
-        "{after:+.4g} after ({deepened:.2g} times the noise of a pixel more): gains {gains[0]:.4g} and {gains[1]:.4g} "
+        "{after:+.4g} after ({deepened} times the noise of a pixel more): gains {gains[0]:.4g} and {gains[1]:.4g} "
         "on the pedestal put in {added:+.4g}; {pairs} pairs like it. {advice}.",
         "Subtract the pedestal before Phase 5, or narrow the gain clip",
         "adu",

@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 
+from ..diagnosis.finding import in_digits
 from ..versions import package_versions
 from .evidence_picture import EVIDENCE_PICTURE, evidence_title
 from .grouping import grouped
@@ -96,7 +97,7 @@ def finding_size(finding):
     if _known(finding.value):
         parts.append(f"{finding.value:+.4g} {finding.unit}".strip())
     if _known(finding.sigma):
-        parts.append(f"{abs(finding.sigma):.3g} standard errors from none")
+        parts.append(f"{in_digits(abs(finding.sigma), 3)} standard errors from none")
     return ", ".join(parts)
 
 

@@ -33,7 +33,7 @@ class Caller:
         self.asked = True
         return self._arguments()["final_mosaic_data"]
 
-    def hold(self, run, drafts, passes, trouble):
+    def hold(self, run, drafts, passes):
         """Keep the drafts of a pass that has ended.
 
         Parameters
@@ -42,10 +42,8 @@ class Caller:
         drafts : list of Draft
         passes : ((mosaic, coverage), (mosaic, coverage))
             The first and the second.
-        trouble : str
-            Text of the exception that ended it; empty for none.
         """
-        self._waiting.append((run, drafts, passes, trouble))
+        self._waiting.append((run, drafts, passes))
 
     def close(self, result):
         """After the caller: publish what waits.
@@ -63,10 +61,10 @@ class Caller:
         returned = result[0] if isinstance(result, tuple) and result else None
         errors = []
         while self._waiting:
-            run, drafts, passes, trouble = self._waiting.pop(0)
+            run, drafts, passes = self._waiting.pop(0)
             merge = None
             with run.guard():
-                merge = apart(_merge, *passes, returned, trouble)
+                merge = apart(_merge, *passes, returned, run.trouble)
             errors.append(quietly(run.publish, drafts, merge))
         return next(filter(None, errors), None)
 

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from ..guard import quietly
+from ..guard import quietly, text_of
 from ..settings import in_ascii
 from .caller import Caller, under_way
 from .calls import arguments_of
@@ -44,7 +44,11 @@ open_probes = []
 
 def observe_gains(wrapped, instance, args, kwargs):
     """Note the gain list that the pipeline computes for a run of ours."""
-    gains = wrapped(*args, **kwargs)
+    try:
+        gains = wrapped(*args, **kwargs)
+    except Exception as error:
+        noted(_note_trouble, args, kwargs, error)
+        raise
     noted(_note_gains, args, kwargs, gains)
     return gains
 
@@ -52,7 +56,11 @@ def observe_gains(wrapped, instance, args, kwargs):
 def observe_coadd(wrapped, instance, args, kwargs):
     """Note the corrected planes that go into a coadd of a run of ours."""
     noted(_note_planes, wrapped, args, kwargs)
-    return wrapped(*args, **kwargs)
+    try:
+        return wrapped(*args, **kwargs)
+    except Exception as error:
+        noted(_note_trouble, args, kwargs, error)
+        raise
 
 
 def observe_caller(wrapped, instance, args, kwargs):
@@ -81,6 +89,14 @@ def observe_caller(wrapped, instance, args, kwargs):
     finally:
         # It leads to this frame, and so to the mosaics, as long as this frame leads to it.
         error = None
+
+
+def _note_trouble(args, kwargs, error):
+    """What an inner function raises: the body may catch it and give no mosaic."""
+    run = _run_of(args, kwargs)
+    if run is not None:
+        with run.guard():
+            run.trouble = f"it gave no mosaic after {text_of(error)}"
 
 
 def _note_gains(args, kwargs, gains):

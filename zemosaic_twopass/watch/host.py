@@ -18,6 +18,7 @@ from astropy.wcs import WCS
 from ..guard import quietly
 from ..tiles.grid import copied
 from .calls import arguments_of
+from .journal import tell_end
 
 # {WCS object that tiles were handed on with: name of its file, or None where that cannot be told}.
 _names = weakref.WeakKeyDictionary()
@@ -40,10 +41,13 @@ def observe_loader(wrapped, instance, args, kwargs):
 
 
 def observe_host(wrapped, instance, args, kwargs):
-    """Note the folders of the run that is under way in this thread."""
+    """Note the folders of the run that is under way in this thread, and what ends it before its time."""
     token = _run.set(quietly(_folders_of, wrapped, args, kwargs))
     try:
         return wrapped(*args, **kwargs)
+    except Exception as error:
+        quietly(tell_end, error)
+        raise
     finally:
         _run.reset(token)
 

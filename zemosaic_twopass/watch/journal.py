@@ -9,6 +9,7 @@ import json
 import os
 from contextlib import suppress
 
+from ..guard import text_of
 from ..settings import PREFIX
 
 JOURNAL = PREFIX + "_JOURNAL"
@@ -22,7 +23,7 @@ def tell(kind, **facts):
 
     Parameters
     ----------
-    kind : {"imported", "began", "failed", "report"}
+    kind : {"imported", "began", "failed", "report", "ended"}
     **facts
         As JSON holds them.
     """
@@ -37,6 +38,11 @@ def tell(kind, **facts):
             os.write(descriptor, line.encode())
         finally:
             os.close(descriptor)
+
+
+def tell_end(error):
+    """Tell what exception ended a run of the application."""
+    tell("ended", text=text_of(error))
 
 
 def tell_report(run, report, paths):

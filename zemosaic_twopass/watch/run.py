@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 
-from ..guard import log_failure, quietly
+from ..guard import log_failure, quietly, text_of
 from ..parallel import apart
 from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
@@ -62,6 +62,8 @@ class Run:
         self.number = next(_numbers)
         # Both come when the call is opened; a run without them still keeps its inner calls from complaining.
         self.capture = self.logger = None
+        # What keeps it from a mosaic, in words; empty as long as that is not known.
+        self.trouble = ""
         self._key = None
         self._said = set()
         self._failed = False
@@ -82,11 +84,11 @@ class Run:
                 self._error = self._error or error
             if first:
                 for probe in self.probes:
-                    probe.failures.append(f"{type(error).__name__}: {error}")
+                    probe.failures.append(text_of(error))
                 with suppress(Exception):
                     log_failure(self._logger(), error)
                 with suppress(Exception):
-                    tell("failed", number=self.number, text=f"{type(error).__name__}: {error}")
+                    tell("failed", number=self.number, text=text_of(error))
             # Less the entry of this frame: it leads on to one of contextlib's that holds the error, and with it
             # every array that the error has seen, until the collector comes.
             error.__traceback__ = error.__traceback__.tb_next
@@ -176,17 +178,17 @@ class Run:
             # A worker that gives something else than a pair gave no mosaic that could be looked at.
             if self.capture is not None and isinstance(result, tuple) and len(result) == 2:
                 self.capture.second_pass.mosaic, self.capture.second_pass.coverage = result
-            drafts, trouble = [], ""
+            drafts = []
             with self.guard():
                 if error is not None:
-                    trouble = " ".join(f"{type(error).__name__}: {error}".split())
+                    self.trouble = f"it ended with {text_of(error)}"
             with self.guard():
                 draft_of, _ = apart(_publishing)
                 for probe in self.probes:
                     with self.guard():
                         drafts.append(draft_of(self, probe))
             if self._caller is not None and drafts:
-                self._caller.hold(self, drafts, self._passes(), trouble)
+                self._caller.hold(self, drafts, self._passes())
                 return None
         finally:
             self.drop()

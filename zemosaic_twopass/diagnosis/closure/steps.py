@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.linalg import lsqr
 
 from ...tiles.grid import common_part
-from ..finding import Finding, WhatIf
+from ..finding import Finding, WhatIf, in_digits
 from ..gains import GAIN_TOLERANCE
 
 MIN_BLOCKS = 20
@@ -146,8 +146,8 @@ def seam_findings(looks, closure):
     worst = max(steps, key=lambda step: step.deepened)
     usual = np.nanmedian(applied)
     tile = max(worst.tiles, key=lambda index: abs(applied[index] - usual))
-    said = {name: getattr(worst, name) for name in ("tiles", "before", "after", "deepened", "added")}
-    said |= {"gains": applied[list(worst.tiles)], "pairs": len(steps)}
+    said = {name: getattr(worst, name) for name in ("tiles", "before", "after", "added")}
+    said |= {"gains": applied[list(worst.tiles)], "pairs": len(steps), "deepened": in_digits(worst.deepened)}
     # With equal gains the pass would have left the step as it was, scaled like everything else.
     sizes = np.abs([worst.before, worst.after, usual * worst.before])
     finding = Finding.of(

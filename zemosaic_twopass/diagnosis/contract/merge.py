@@ -57,7 +57,7 @@ def merge_of(first, second, returned, trouble=""):
     returned : ndarray, shape as `first` or `second`, or None
         The mosaic that the caller returned.
     trouble : str, optional
-        Text of the exception that ended the second pass.
+        What kept the second pass from a mosaic, in words.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def merge_of(first, second, returned, trouble=""):
     coverages = [coverage for _, coverage in (first, second)]
     first, second = first[0], second[0]
     if second is None:
-        return Merge(0.0, 0, f"it ended with {trouble}" if trouble else "it gave no mosaic")
+        return Merge(0.0, 0, trouble or "it gave no mosaic")
     if first is None or returned is None:
         return None
     first, second, returned = map(channels_last, (first, second, returned))
@@ -100,23 +100,30 @@ def merge_of(first, second, returned, trouble=""):
     return Merge(taken / differ, differ, "" if taken else none)
 
 
-def merge_finding(merge, sound):
+def merge_finding(merge, others):
     """The finding on a second pass that had no effect.
 
     Parameters
     ----------
     merge : Merge
         One that is `unused`.
-    sound : bool
-        Whether nothing else was found.
+    others : sequence of Finding
+        What else was found.
 
     Returns
     -------
     Finding
     """
-    stands = "is sound as far as it was seen" if sound else "has what the other findings say of the tiles"
+    faulty = any(finding.about.group == finding.about.test == "residual" for finding in others)
+    stands = "has the faults of the tiles that other findings name" if faulty else "is sound as far as it was seen"
     advice = "see the [TwoPass] lines of the log"
     if "shape" in merge.reason:
-        advice = "a crop of the mosaic to its signal leads there: switch that crop off to have the second pass"
+        # Without its crop to the signal the newest one crops to the coverage instead.
+        advice = (
+            "the application cropped it, to its signal or else to what is covered, before it made the second: "
+            "that is for its author to mend"
+        )
+    if any(finding.kind == "pass_misregistration" for finding in others):
+        advice += ". As the second lies, it would have made every star double"
     said = {"reason": merge.reason, "stands": stands, "then": advice}
     return Finding.of("second_pass_unused", None, merge.share, np.inf, said)

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from ...tiles.grid import common_part
 from ..closure import MIN_BLOCKS
-from ..finding import WhatIf
+from ..finding import WhatIf, in_digits
 from ..registration import RADIUS
 
 
@@ -38,12 +38,12 @@ def _asked(finding, mended):
         return finding
     if sort == "gains" or not np.isfinite([found.given, found.taken_out]).all():
         return replace(finding, what_if=found)
-    size = f"{found.taken_out:.2g} {found.unit}"
+    size = f"{in_digits(found.taken_out)} {found.unit}"
     text = f"; {size} with that taken out"
     if found.unit == "adu":
         text = (
             f"; its largest step to a neighbour, {found.given:.4g} adu, is {size} with that taken out "
-            f"({found.taken_out / found.noise:.2g} times the noise)"
+            f"({in_digits(found.taken_out / found.noise)} times the noise)"
         )
     # What to do stays last.
     what, _, advice = finding.message.rpartition(": ")

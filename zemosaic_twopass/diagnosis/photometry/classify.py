@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..finding import Finding, Nearly, of_a_pair, untested
+from ..finding import Finding, Nearly, in_digits, of_a_pair, untested
 from ..terms import size_of
 from .normal_equations import COLUMNS, KINDS
 from .selection import subset_number
@@ -58,7 +58,7 @@ def _of_all(curvature, noise):
         "how": "brighter" if height > 0 else "darker",
         "size": abs(height),
         "where": f" in channel {channel}" if len(effect) > 1 else "",
-        "effect": effect[channel],
+        "effect": in_digits(effect[channel]),
     }
     error = float(curvature.error[channel])
     finding = Finding.of("vignetting", None, height, curvature.sigma, said, error=error, channel=channel)
@@ -78,14 +78,14 @@ def _finding(solution, index, kind):
     said = {
         "factor": 1 + number[0],
         "where": f" in channel {channel}" if len(solution.level) > 1 else "",
-        "effect": float(effect[channel]),
+        "effect": in_digits(effect[channel]),
         "doubt": _doubt(solution, index, kind, channel) if told_apart else f"; this cannot be told from {runner_up}",
     }
     fields = {"error": float(error[channel]), "channel": channel, "runner_up": runner_up}
     finding = Finding.of(KINDS[kind], index, *number, said, **fields)
     own = solution.partners[index]
     alone = len(own) == 1 and solution.partners[own[0]] == (index,)
-    return said["effect"], of_a_pair(finding, (index, own[0])) if alone else finding
+    return float(effect[channel]), of_a_pair(finding, (index, own[0])) if alone else finding
 
 
 def _doubt(solution, index, kind, channel):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..finding import Finding
+from ..finding import Finding, in_digits
 from .zero_points import FEWEST_STARS
 
 # Blocks, each way, over which the field is smoothed, and of which so many must be known.
@@ -127,10 +127,15 @@ def uneven_findings(found, solution):
         return []
     where = f" in channel {channel}" if len(noise) > 1 else ""
     who = "All tiles have" if found.tile is None else f"Tile {found.tile} has"
-    said = {"who": who, "size": float(found.value[channel]), "where": where, "effect": float(effect[channel])}
+    said = {"who": who, "size": float(found.value[channel]), "where": where, "effect": in_digits(effect[channel])}
     sigma, error = float(found.value[channel] / found.error[channel]), float(found.error[channel])
     fields = {"error": error, "channel": channel}
-    told = [(said["effect"], Finding.of("uneven_background", found.tile, said["size"], _SURE + sigma, said, **fields))]
+    told = [
+        (
+            float(effect[channel]),
+            Finding.of("uneven_background", found.tile, said["size"], _SURE + sigma, said, **fields),
+        )
+    ]
     if found.tile is None:
         return told
     for kind, columns in (("offset", [0]), ("gradient", [1, 2])):
@@ -162,7 +167,7 @@ def _plain(kind, tile, sizes, channel, noise, effect=None):
     said = {
         "factor": 1 + value,
         "where": f" in channel {channel}" if len(noise) > 1 else "",
-        "effect": effect,
+        "effect": in_digits(effect),
         "doubt": ", beside light that is uneven",
     }
     return effect, Finding.of(kind, tile, value, abs(value) / error, said, error=error, channel=channel)
