@@ -20,6 +20,7 @@ from .photometry import (
     near_levels,
     solve,
 )
+from .pixels import pixel_findings
 from .registration import Shift, moved, near_shift, register, shift_findings
 
 _CLOSEST = 3
@@ -195,7 +196,7 @@ def _levelled(looks, shifts, shape_out):
 
 
 def residual_findings(surveyed):
-    """What is found in the places, levels, scales and slopes of the tiles as given.
+    """What is found in the pixels, places, levels, scales and slopes of the tiles as given.
 
     Parameters
     ----------
@@ -212,7 +213,7 @@ def residual_findings(surveyed):
     for effect, finding in [*shift_findings(surveyed.shifts), *level_findings(surveyed.solution, surveyed.curvature)]:
         key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
         pairs.setdefault(key, (effect, finding))
-    return list(pairs.values())
+    return [*pairs.values(), *pixel_findings(surveyed.looks)]
 
 
 def closest(surveyed):

@@ -202,6 +202,16 @@ _ALL = (
         Fault("tile", 2.0, "px"),
     ),
     Kind(
+        "unmasked_border",
+        "residual",
+        "Tile {tile} {how} at its edge, over {value:.2%} of its area ({level:.4g} adu, behind it the sky has "
+        "{sky:.4g}): a coadd takes that for sky; {advice}.",
+        "mask it (NaN or ALPHA), or crop the tile",
+        "fraction",
+        "residual",
+        fault=Fault("tile", 24.0, "px"),
+    ),
+    Kind(
         "gain_seam",
         "residual",
         "The second pass made the step between tiles {tiles[0]} and {tiles[1]} worse, {before:+.4g} adu before and "

@@ -95,12 +95,14 @@ def project_blocks(tile, place):
     return CoarseTile(coarse, *maps)
 
 
-def pixel_noise(tile):
+def pixel_noise(tile, coverage=None):
     """Standard deviation of the noise of one pixel, from the differences of neighbours in a row.
 
     Parameters
     ----------
     tile : array_like, shape (H, W) or (H, W, C)
+    coverage : array_like, shape (H, W), optional
+        Pixels where it is not positive are left out.
 
     Returns
     -------
@@ -111,7 +113,10 @@ def pixel_noise(tile):
     planes = channels_last(tile)
     noise = np.full(planes.shape[2], np.nan)
     # Enough of them for one per cent of it; at least every third row, so that they are independent.
-    rows = planes[:: max(3, planes[..., 0].size // _NOISE_PIXELS)].astype(np.float64)
+    some = slice(None, None, max(3, planes[..., 0].size // _NOISE_PIXELS))
+    rows = planes[some].astype(np.float64)
+    if coverage is not None:
+        rows[np.asarray(coverage)[some] <= 0] = np.nan
     all_steps = rows[:, 1:] - rows[:, :-1]
     for channel in range(planes.shape[2]):
         steps = all_steps[..., channel].ravel()

@@ -11,6 +11,7 @@ from ..tiles.planes import channels_last
 from .coarse import CoarseTile, pixel_noise, project_blocks
 from .delta import project_layers
 from .fluxes import Fluxes, measure_fluxes
+from .not_sky import Border, not_sky
 from .stars import Stars, find_stars
 from .stats import TileStats, scan_as_given, statistics_after_gain
 
@@ -49,6 +50,10 @@ class TileMeasurement:
         they were not asked for.
     outline : ndarray, shape (32, 2), or None
         As `grid.tile_outline` gives it; None where it was not asked for.
+    border : Border or None
+        What at its edge is no sky, and left out of all that is compared.
+    silent : tuple of int
+        Channels that hold one value, or nothing, where the tile is good.
     """
 
     blocks: CoarseTile | None
@@ -65,6 +70,8 @@ class TileMeasurement:
     source: str = "derived"
     layers: tuple = ()
     outline: np.ndarray | None = None
+    border: Border | None = None
+    silent: tuple[int, ...] = ()
 
     def without_pixels(self):
         """The measurement of a tile of which nothing is known."""
@@ -91,10 +98,16 @@ def measure_tile(placed, *, fluxes=False):
         ends = np.array(tile.shape[::-1]) - 1
         middle, corner = np.transpose(pixels_between(tile.wcs, wcs, *np.transpose([ends / 2, ends])))
     with np.errstate(all="ignore"):
-        blocks, noise, stars = project_blocks(tile, place), _noise(tile.pixels), find_stars(tile, wcs)
+        noise = _noise(tile)
+        found = not_sky(tile, noise)
+        tile = found.taken_out(tile)
+        if found.mask is not None:
+            noise = _noise(tile)
+        blocks, stars = project_blocks(tile, place), find_stars(found.heard(tile), wcs)
         measured = measure_fluxes(tile, wcs, stars) if fluxes else Fluxes.none(len(noise), len(stars))
     reach = float(np.hypot(*(corner - middle)))
-    return TileMeasurement(blocks, noise, stars, measured, middle, reach, tile.name, placed.remarks)
+    own = {"border": found.border, "silent": found.silent}
+    return TileMeasurement(blocks, noise, stars, measured, middle, reach, tile.name, placed.remarks, **own)
 
 
 def measure_all(placed, gain, corrected, grid, given=None):
@@ -138,7 +151,7 @@ def after_gain(corrected, given, gain):
 
 
 def _noise(tile):
-    planes = channels_last(tile)[::7, ::7]
+    planes = channels_last(tile.pixels)[::7, ::7]
     level = np.max(np.abs(planes), initial=0.0, where=np.isfinite(planes))
     # Never 0, not even for a tile of zeros: effects are measured in units of it.
-    return np.fmax(pixel_noise(tile), max(_RESOLUTION * level, np.finfo(np.float32).tiny))
+    return np.fmax(pixel_noise(tile.pixels, tile.coverage), max(_RESOLUTION * level, np.finfo(np.float32).tiny))

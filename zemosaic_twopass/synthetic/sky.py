@@ -192,6 +192,9 @@ def _with_fault(data, fault):
     if fault.kind == "gradient":
         ramp = np.linspace(-0.5, 0.5, data.shape[1], dtype=np.float32) * np.float32(fault.size)
         return data + ramp[:, np.newaxis]
+    if fault.kind == "unmasked_border":
+        width = round(fault.size)
+        return np.concatenate([np.where(np.isnan(data[:, :width]), data[:, :width], 0), data[:, width:]], axis=1)
     if fault.kind == "vignetting":
         rows, columns = (np.arange(n, dtype=np.float32) - np.float32((n - 1) / 2) for n in data.shape[:2])
         square = rows[:, np.newaxis] ** 2 + columns**2
