@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from .photometry import (
     near_levels,
     solve,
 )
-from .pixels import pixel_findings
+from .pixels import pixel_findings, twins_of
 from .registration import Shift, moved, near_shift, register, shift_findings
 
 _CLOSEST = 3
@@ -42,6 +42,8 @@ class Survey:
         What all tiles have in common.
     curved : tuple of TileMeasurement
         The looks with the curvature still in them.
+    twins : dict of int to int
+        Tiles that have the very pixels of another, which are not compared, and which that is.
     """
 
     looks: tuple[TileMeasurement, ...]
@@ -49,6 +51,13 @@ class Survey:
     solution: Solution
     curvature: Curvature | None
     curved: tuple[TileMeasurement, ...]
+    twins: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def unfit(self):
+        """Tiles that are not compared for a reason of their own, which is said."""
+        silent = (i for i, look in enumerate(self.looks) if len(look.silent) == len(look.noise))
+        return {*self.twins, *silent}
 
     @property
     def fits(self):
@@ -153,13 +162,16 @@ def compare(looks, tiles):
     looks = list(looks)
     if len(looks) != len(tiles):
         raise ValueError(f"{len(looks)} measurements != {len(tiles)} tiles")
+    twins = twins_of(looks)
+    for index in twins:
+        looks[index] = looks[index].without_pixels()
     shifts = register([look.stars for look in looks], [look.blocks for look in looks])
     wrong = [index for index, shift in enumerate(shifts) if shift is not None and shift.matters]
     again = tiles.each(_measure_moved, [shifts[index].pixels for index in wrong], indices=wrong)
     for index, look in zip(wrong, again, strict=True):
         if not isinstance(look, TileError):
             looks[index] = look
-    return _levelled(looks, shifts, tiles.shape)
+    return replace(_levelled(looks, shifts, tiles.shape), twins=twins)
 
 
 def _measure_moved(placed, pixels):
@@ -184,7 +196,7 @@ def without(surveyed, tiles, shape_out):
     Survey
     """
     looks = [replace(look, blocks=None) if index in tiles else look for index, look in enumerate(surveyed.curved)]
-    return _levelled(looks, surveyed.shifts, shape_out)
+    return replace(_levelled(looks, surveyed.shifts, shape_out), twins=surveyed.twins)
 
 
 def _levelled(looks, shifts, shape_out):
@@ -212,8 +224,9 @@ def residual_findings(surveyed):
     pairs = {}
     for effect, finding in [*shift_findings(surveyed.shifts), *level_findings(surveyed.solution, surveyed.curvature)]:
         key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
-        pairs.setdefault(key, (effect, finding))
-    return [*pairs.values(), *pixel_findings(surveyed.looks)]
+        if finding.kind != "undetermined" or finding.tile not in surveyed.unfit:
+            pairs.setdefault(key, (effect, finding))
+    return [*pairs.values(), *pixel_findings(surveyed.looks, surveyed.twins)]
 
 
 def closest(surveyed):

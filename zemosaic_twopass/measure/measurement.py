@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 import numpy as np
 
@@ -11,10 +12,11 @@ from ..tiles.planes import channels_last
 from .coarse import CoarseTile, pixel_noise, project_blocks
 from .delta import project_layers
 from .fluxes import Fluxes, measure_fluxes
-from .not_sky import Border, not_sky
+from .not_sky import Border, Silent, not_sky
 from .stars import Stars, find_stars
 from .stats import TileStats, scan_as_given, statistics_after_gain
 
+_THIN = 7
 _RESOLUTION = 64 * np.finfo(np.float32).eps
 
 
@@ -52,8 +54,10 @@ class TileMeasurement:
         As `grid.tile_outline` gives it; None where it was not asked for.
     border : Border or None
         What at its edge is no sky, and left out of all that is compared.
-    silent : tuple of int
+    silent : tuple of Silent
         Channels that hold one value, or nothing, where the tile is good.
+    digest : bytes
+        The same for tiles that have the same pixels; empty where that was not asked.
     """
 
     blocks: CoarseTile | None
@@ -71,7 +75,8 @@ class TileMeasurement:
     layers: tuple = ()
     outline: np.ndarray | None = None
     border: Border | None = None
-    silent: tuple[int, ...] = ()
+    silent: tuple[Silent, ...] = ()
+    digest: bytes = b""
 
     def without_pixels(self):
         """The measurement of a tile of which nothing is known."""
@@ -106,7 +111,7 @@ def measure_tile(placed, *, fluxes=False):
         blocks, stars = project_blocks(tile, place), find_stars(found.heard(tile), wcs)
         measured = measure_fluxes(tile, wcs, stars) if fluxes else Fluxes.none(len(noise), len(stars))
     reach = float(np.hypot(*(corner - middle)))
-    own = {"border": found.border, "silent": found.silent}
+    own = {"border": found.border, "silent": found.silent, "digest": _digest(placed.tile.pixels)}
     return TileMeasurement(blocks, noise, stars, measured, middle, reach, tile.name, placed.remarks, **own)
 
 
@@ -150,8 +155,13 @@ def after_gain(corrected, given, gain):
     return statistics_after_gain(corrected, given, gain)
 
 
+def _digest(pixels):
+    some = np.ascontiguousarray(channels_last(pixels)[::_THIN, ::_THIN], dtype=np.float32)
+    return blake2b(some.tobytes() + str(np.shape(pixels)).encode(), digest_size=16).digest()
+
+
 def _noise(tile):
-    planes = channels_last(tile.pixels)[::7, ::7]
+    planes = channels_last(tile.pixels)[::_THIN, ::_THIN]
     level = np.max(np.abs(planes), initial=0.0, where=np.isfinite(planes))
     # Never 0, not even for a tile of zeros: effects are measured in units of it.
     return np.fmax(pixel_noise(tile.pixels, tile.coverage), max(_RESOLUTION * level, np.finfo(np.float32).tiny))

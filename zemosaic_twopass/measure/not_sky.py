@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import binary_dilation
@@ -36,6 +37,13 @@ class Border:
     sky: float
 
 
+class Silent(NamedTuple):
+    """A channel without a signal, and the one value that it holds; NaN for nothing."""
+
+    channel: int
+    value: float
+
+
 @dataclass(frozen=True, eq=False)
 class NotSky:
     """What of a tile is no sky.
@@ -45,15 +53,15 @@ class NotSky:
     mask : ndarray of bool, shape (H, W), or None
         True where no sky is, with a margin; None where there is no such place.
     border : Border or None
-    silent : tuple of int
-        Channels that hold one value, or nothing, where the tile is good.
+    silent : tuple of Silent
+        Where the tile is good.
     channels : int
         How many there are.
     """
 
     mask: np.ndarray | None
     border: Border | None
-    silent: tuple[int, ...]
+    silent: tuple[Silent, ...]
     channels: int
 
     def taken_out(self, tile):
@@ -67,7 +75,7 @@ class NotSky:
         """The tile with those of its channels alone that have a signal; with all where none has or all have."""
         if len(self.silent) in (0, self.channels):
             return tile
-        loud = [channel for channel in range(self.channels) if channel not in self.silent]
+        loud = [channel for channel in range(self.channels) if channel not in dict(self.silent)]
         return replace(tile, pixels=channels_last(tile.pixels)[..., loud])
 
 
@@ -88,8 +96,9 @@ def not_sky(tile, noise):
     """
     planes = channels_last(tile.pixels)
     good = None if tile.coverage is None else np.asarray(tile.coverage) > 0
-    silent = tuple(channel for channel in range(planes.shape[2]) if _is_silent(planes[..., channel], good))
-    loud = [channel for channel in range(planes.shape[2]) if channel not in silent]
+    held_alone = [_only_value(planes[..., channel], good) for channel in range(planes.shape[2])]
+    silent = tuple(Silent(channel, value) for channel, value in enumerate(held_alone) if value is not None)
+    loud = [channel for channel, value in enumerate(held_alone) if value is None]
     nothing = NotSky(None, None, silent, planes.shape[2])
     if not loud or min(tile.shape) < 2:
         return nothing
@@ -115,15 +124,16 @@ def not_sky(tile, noise):
     return replace(nothing, mask=mask, border=border)
 
 
-def _is_silent(plane, good):
+def _only_value(plane, good):
+    """The one value that a plane holds where it is good, NaN for nothing; None where it holds more."""
     thin = (slice(None, None, _THIN),) * 2
     for part in (thin, ()):
         # Most have a signal, and tell so by a few pixels.
         values = plane[part] if good is None else plane[part][good[part]]
         values = values[np.isfinite(values)]
         if values.size and values.min() < values.max():
-            return False
-    return True
+            return None
+    return float(values[0]) if values.size else np.nan
 
 
 def _known(planes, good):

@@ -57,7 +57,7 @@ def coarse_places(stars, coarse):
     groups : ndarray of int, shape (N,)
         Tiles in different groups have no stars in common.
     """
-    known = [None if tile is None else np.isfinite(tile.value[0]) for tile in coarse]
+    known = [None if tile is None else _known(tile) for tile in coarse]
     count = len(stars)
     meetings = []
     for i in range(count):
@@ -123,6 +123,11 @@ def common_offset(first, second):
         Median of first − second, and how many stars speak for it; None where no offset stands out of chance.
     """
     return _nearby(first, second) or _voted(first, second)
+
+
+def _known(coarse):
+    """Which blocks of a tile are known in any of its channels, shape (h, w)."""
+    return np.isfinite(coarse.value).any(axis=0)
 
 
 def _within(places, box, known):
@@ -224,7 +229,7 @@ def _facing(stars, coarse, shifts, tiles, others):
         seen = np.zeros(len(stars[tile]), dtype=bool)
         for other in others:
             if coarse[tile] is not None and coarse[other] is not None:
-                seen |= _within(stars[tile].places, coarse[other].box, np.isfinite(coarse[other].value[0]))
+                seen |= _within(stars[tile].places, coarse[other].box, _known(coarse[other]))
         places.append(stars[tile].places[seen] - shifts[tile])
         errors.append(stars[tile].errors[seen])
     places = np.concatenate(places)[np.argsort(np.concatenate(errors), kind="stable")]
