@@ -21,7 +21,16 @@ from .photometry import (
     solve,
 )
 from .pixels import pixel_findings, twins_of
-from .registration import Shift, moved, near_shift, register, shift_findings
+from .registration import (
+    Shift,
+    Stranger,
+    moved,
+    near_shift,
+    register,
+    shift_findings,
+    stranger_findings,
+    strangers,
+)
 
 _CLOSEST = 3
 
@@ -44,6 +53,8 @@ class Survey:
         The looks with the curvature still in them.
     twins : dict of int to int
         Tiles that have the very pixels of another, which are not compared, and which that is.
+    strangers : tuple of Stranger
+        Tiles whose stars are nobody's: where they lie is not known, so their levels are not compared.
     """
 
     looks: tuple[TileMeasurement, ...]
@@ -52,12 +63,13 @@ class Survey:
     curvature: Curvature | None
     curved: tuple[TileMeasurement, ...]
     twins: dict[int, int] = field(default_factory=dict)
+    strangers: tuple[Stranger, ...] = ()
 
     @property
     def unfit(self):
         """Tiles that are not compared for a reason of their own, which is said."""
         silent = (i for i, look in enumerate(self.looks) if len(look.silent) == len(look.noise))
-        return {*self.twins, *silent}
+        return {*self.twins, *silent, *(tile for one in self.strangers for tile in one.tiles)}
 
     @property
     def fits(self):
@@ -166,12 +178,15 @@ def compare(looks, tiles):
     for index in twins:
         looks[index] = looks[index].without_pixels()
     shifts = register([look.stars for look in looks], [look.blocks for look in looks])
+    strange = strangers([look.stars for look in looks], [look.blocks for look in looks], shifts)
+    for index in (tile for one in strange for tile in one.tiles):
+        looks[index] = replace(looks[index], blocks=None)
     wrong = [index for index, shift in enumerate(shifts) if shift is not None and shift.matters]
     again = tiles.each(_measure_moved, [shifts[index].pixels for index in wrong], indices=wrong)
     for index, look in zip(wrong, again, strict=True):
         if not isinstance(look, TileError):
             looks[index] = look
-    return replace(_levelled(looks, shifts, tiles.shape), twins=twins)
+    return replace(_levelled(looks, shifts, tiles.shape), twins=twins, strangers=strange)
 
 
 def _measure_moved(placed, pixels):
@@ -196,7 +211,7 @@ def without(surveyed, tiles, shape_out):
     Survey
     """
     looks = [replace(look, blocks=None) if index in tiles else look for index, look in enumerate(surveyed.curved)]
-    return replace(_levelled(looks, surveyed.shifts, shape_out), twins=surveyed.twins)
+    return replace(_levelled(looks, surveyed.shifts, shape_out), twins=surveyed.twins, strangers=surveyed.strangers)
 
 
 def _levelled(looks, shifts, shape_out):
@@ -222,7 +237,8 @@ def residual_findings(surveyed):
     """
     # Of a pair of tiles each sees the other: one finding is enough.
     pairs = {}
-    for effect, finding in [*shift_findings(surveyed.shifts), *level_findings(surveyed.solution, surveyed.curvature)]:
+    shifted = [*stranger_findings(surveyed.strangers), *shift_findings(surveyed.shifts)]
+    for effect, finding in [*shifted, *level_findings(surveyed.solution, surveyed.curvature)]:
         key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
         if finding.kind != "undetermined" or finding.tile not in surveyed.unfit:
             pairs.setdefault(key, (effect, finding))
