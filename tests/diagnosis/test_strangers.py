@@ -7,7 +7,7 @@ from scenes import NOISE, Pass
 from zemosaic_twopass.diagnosis.comparison import residual_findings, survey
 from zemosaic_twopass.diagnosis.evidence import gather
 from zemosaic_twopass.diagnosis.examine import examine_pass
-from zemosaic_twopass.diagnosis.registration import strangers
+from zemosaic_twopass.diagnosis.registration import find_strangers
 from zemosaic_twopass.tiles.tile_set import TileSet
 
 
@@ -100,7 +100,7 @@ def test_sound_fields_of_few_stars(seed):
 
 
 def test_tiles_of_hot_pixels_and_no_star_that_meet_nobody():
-    assert strangers([], [], []) == ()
+    assert find_strangers([], [], []) == ()
     scene = Pass.make(rows=1, columns=2, shape=(120, 140), overlap=0.6)
     scene.tiles = [np.full_like(tile, np.nan) for tile in scene.tiles]
     assert survey(scene.second_pass()).strangers == ()

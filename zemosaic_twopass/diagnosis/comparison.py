@@ -24,12 +24,12 @@ from .pixels import pixel_findings, twins_of
 from .registration import (
     Shift,
     Stranger,
+    find_strangers,
     moved,
     near_shift,
     register,
     shift_findings,
     stranger_findings,
-    strangers,
 )
 
 _CLOSEST = 3
@@ -178,7 +178,7 @@ def compare(looks, tiles):
     for index in twins:
         looks[index] = looks[index].without_pixels()
     shifts = register([look.stars for look in looks], [look.blocks for look in looks])
-    strange = strangers([look.stars for look in looks], [look.blocks for look in looks], shifts)
+    strange = find_strangers([look.stars for look in looks], [look.blocks for look in looks], shifts)
     for index in (tile for one in strange for tile in one.tiles):
         looks[index] = replace(looks[index], blocks=None)
     wrong = [index for index, shift in enumerate(shifts) if shift is not None and shift.matters]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import label
 
 # Views of an image in which each of its sides is on the left.
@@ -121,8 +120,12 @@ def fills_of(planes, known, firsts, noise):
     for turn, first in zip(TURNS, firsts, strict=True):
         edge, behind = np.moveaxis(inward(turn(planes), first, np.arange(2)), 1, 0)
         alike = (np.abs(edge[1:] - edge[:-1]) <= tolerance) & (np.abs(edge - behind)[:-1] <= tolerance)
+        flat_there = _in_runs(alike)
         for channel, own in enumerate(flat):
-            own.append((_in_runs(edge[:, channel], alike[:, channel]), len(edge)))
+            own.append((edge[flat_there[:, channel], channel], len(edge)))
+    # Of sound tiles there are none.
+    if not any(len(own) for sides in flat for own, _ in sides):
+        return [[] for _ in noise]
     return [
         _fills_of_plane(planes[..., channel], known, firsts, own, float(noise[channel]))
         for channel, own in enumerate(flat)
@@ -172,15 +175,15 @@ def medians(values):
     return (low + high) / 2
 
 
-def _in_runs(edge, alike):
-    """Those values along an edge that are alike, and like those behind them, so many in a row."""
-    # Of sound tiles there are hardly any.
-    if np.count_nonzero(alike) < _RUN:
-        return edge[:0]
-    flat = np.zeros(len(edge), dtype=bool)
-    for start in np.flatnonzero(sliding_window_view(alike, _RUN).all(axis=1)):
-        flat[start : start + _RUN + 1] = True
-    return edge[flat]
+def _in_runs(alike):
+    """Which of n pixels along an edge are in a row of those alike, (n, C); from whether n − 1 are like the next."""
+    count = max(len(alike) - _RUN + 1, 0)
+    starts = np.logical_and.reduce([alike[ahead : ahead + count] for ahead in range(_RUN)])
+    flat = np.zeros((len(alike) + 1, alike.shape[1]), dtype=bool)
+    if starts.any():
+        for ahead in range(_RUN + 1):
+            flat[ahead : ahead + count] |= starts
+    return flat
 
 
 def _fills_of_plane(plane, known, firsts, flat, noise):

@@ -124,8 +124,15 @@ def pixel_noise(tile, coverage=None):
         if 2 * np.count_nonzero(steps) < steps.size and steps.any():
             steps = steps[steps != 0]
         if steps.size:
-            noise[channel] = _GAUSSIAN_MAD * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2)
+            noise[channel] = _GAUSSIAN_MAD * _median(np.abs(steps - _median(steps))) / np.sqrt(2)
     return noise
+
+
+def _median(values):
+    """`np.median` of finite values, to the bit, in half of its time."""
+    half = len(values) // 2
+    values = np.partition(values, half)
+    return values[half] if len(values) % 2 else (values[:half].max() + values[half]) / 2
 
 
 def _flat_planes(tile):

@@ -104,10 +104,13 @@ def not_sky(tile, noise):
         return nothing
     heard, own = (planes, noise) if not silent else (planes[..., loud], noise[loud])
     known = _known(heard, good)
-    fills = fills_of(heard, known, first_known(known, tile.shape), own)
+    firsts = first_known(known, tile.shape)
+    fills = fills_of(heard, known, firsts, own)
     held = np.logical_or.reduce([fill.region for each in fills for fill in each]) if any(fills) else None
     mask = None if held is None else binary_dilation(held, _EIGHT, iterations=_MIXED)
-    zones = _along_sides(heard, _without(known, mask), own, [each[0].level if each else None for each in fills])
+    if mask is not None:
+        firsts = first_known(~mask if known is None else known & ~mask, tile.shape)
+    zones = _along_sides(heard, firsts, own, [each[0].level if each else None for each in fills])
     if held is None and not zones:
         return nothing
     held, mask = (np.zeros(tile.shape, dtype=bool) if each is None else each for each in (held, mask))
@@ -147,15 +150,8 @@ def _known(planes, good):
     return known
 
 
-def _without(known, filled):
-    if filled is None:
-        return known
-    return ~filled if known is None else known & ~filled
-
-
-def _along_sides(planes, known, noise, levels):
+def _along_sides(planes, firsts, noise, levels):
     """What runs along each side, as (side, where its lines begin, zone)."""
-    firsts = first_known(known, planes.shape[:2])
     return [
         (side, first, zone)
         for side, (turn, first) in enumerate(zip(TURNS, firsts, strict=True))

@@ -8,7 +8,7 @@ from .findings import near_shift, shift_findings, stranger_findings
 from .matching import RADIUS, same_stars
 from .passes import compare_passes
 from .shifts import Shift, moved, register
-from .strangers import Stranger, strangers
+from .strangers import Stranger, find_strangers
 
 __all__ = [
     "RADIUS",
@@ -21,5 +21,5 @@ __all__ = [
     "same_stars",
     "shift_findings",
     "stranger_findings",
-    "strangers",
+    "find_strangers",
 ]

@@ -38,7 +38,7 @@ def stranger_findings(found):
     Parameters
     ----------
     found : sequence of Stranger
-        From `strangers`.
+        From `find_strangers`.
 
     Returns
     -------

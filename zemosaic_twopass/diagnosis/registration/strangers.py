@@ -36,7 +36,7 @@ class Stranger:
     others: int
 
 
-def strangers(stars, coarse, shifts):
+def find_strangers(stars, coarse, shifts):
     """Find the tiles whose stars are nobody's.
 
     Parameters
