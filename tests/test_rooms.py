@@ -18,7 +18,8 @@ TESTS = ("contract", "registration", "photometry", "closure")
 ARROWS = {
     **dict.fromkeys((*INNER_FOUNDATIONS, *TESTS), ()),
     "seams": (),
-    "comparison": ("registration", "photometry"),
+    "pixels": (),
+    "comparison": ("registration", "photometry", "pixels"),
     "held_out": ("photometry", "comparison"),
     "acceptance": ("registration", "photometry", "comparison", "held_out"),
     "evidence": (*TESTS, "comparison"),

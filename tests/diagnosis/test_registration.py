@@ -196,3 +196,12 @@ def test_doubled_stars_come_before_a_step_in_the_sky():
     scene.wcs[4] = beside(scene, 4, [1.2, -1.6])
     findings = [finding for finding in scene.coadd().diagnose() if finding.kind in ("astrometry", "offset")]
     assert named(findings) == [("astrometry", 4), ("offset", 0)]
+
+
+def test_where_most_stars_fit_to_the_last_bit_the_others_count_too():
+    """Three pairs of tiles that share one star each, and one that shares two, which do not quite agree."""
+    places = np.array([[0.0, 0.0], [1.0, 2.0]] * 3 + [[5.0, 5.0], [5.3, 5.0], [9.0, 9.0], [9.1, 9.0]])
+    tiles = np.array([0, 1, 2, 3, 4, 5, 6, 7, 6, 7])
+    fit = adjust(places, np.full(10, 0.05), tiles, np.repeat(np.arange(5), 2), 8)
+    apart = fit.shifts[1::2] - fit.shifts[::2]
+    np.testing.assert_allclose(apart, [[1, 2]] * 3 + [[0.2, 0]], atol=1e-6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,7 +25,18 @@ from .photometry import (
     uneven_findings,
     unevenness,
 )
-from .registration import Shift, moved, near_shift, register, same_stars, shift_findings
+from .pixels import pixel_findings, twins_of
+from .registration import (
+    Shift,
+    Stranger,
+    find_strangers,
+    moved,
+    near_shift,
+    register,
+    same_stars,
+    shift_findings,
+    stranger_findings,
+)
 
 _CLOSEST = 3
 # Tiles whose light no term explains: so many, and as a part of all, before it is that of all tiles.
@@ -53,6 +64,10 @@ class Survey:
     uneven : tuple of Unevenness
         Of tiles whose light no term explains: they are not in the solution; or one of no tile, where nearly all are
         such, and all are in it.
+    twins : dict of int to int
+        Tiles that have the very pixels of another, which are not compared, and which that is.
+    strangers : tuple of Stranger
+        Tiles whose stars are nobody's: where they lie is not known, so their levels are not compared.
     """
 
     looks: tuple[TileMeasurement, ...]
@@ -61,6 +76,14 @@ class Survey:
     curvature: Curvature | None
     curved: tuple[TileMeasurement, ...]
     uneven: tuple[Unevenness, ...] = ()
+    twins: dict[int, int] = field(default_factory=dict)
+    strangers: tuple[Stranger, ...] = ()
+
+    @property
+    def unfit(self):
+        """Tiles that are not compared for a reason of their own, which is said."""
+        silent = (i for i, look in enumerate(self.looks) if len(look.silent) == len(look.noise))
+        return {*self.twins, *silent, *(tile for one in self.strangers for tile in one.tiles)}
 
     @property
     def fits(self):
@@ -150,13 +173,19 @@ def compare(looks, tiles):
     looks = list(looks)
     if len(looks) != len(tiles):
         raise ValueError(f"{len(looks)} measurements != {len(tiles)} tiles")
+    twins = twins_of(looks)
+    for index in twins:
+        looks[index] = looks[index].without_pixels()
     shifts = register([look.stars for look in looks], [look.blocks for look in looks])
+    strange = find_strangers([look.stars for look in looks], [look.blocks for look in looks], shifts)
+    for index in (tile for one in strange for tile in one.tiles):
+        looks[index] = replace(looks[index], blocks=None)
     wrong = [index for index, shift in enumerate(shifts) if shift is not None and shift.matters]
     again = tiles.each(_measure_moved, [shifts[index].pixels for index in wrong], indices=wrong)
     for index, look in zip(wrong, again, strict=True):
         if not isinstance(look, TileError):
             looks[index] = look
-    return _levelled(looks, shifts, tiles.shape)
+    return replace(_levelled(looks, shifts, tiles.shape), twins=twins, strangers=strange)
 
 
 def _scales(looks, shifts):
@@ -192,7 +221,7 @@ def without(surveyed, tiles, shape_out):
     Survey
     """
     looks = [replace(look, blocks=None) if index in tiles else look for index, look in enumerate(surveyed.curved)]
-    return _levelled(looks, surveyed.shifts, shape_out)
+    return replace(_levelled(looks, surveyed.shifts, shape_out), twins=surveyed.twins, strangers=surveyed.strangers)
 
 
 def _levelled(looks, shifts, shape_out):
@@ -267,7 +296,7 @@ def _beyond(found, index):
 
 
 def residual_findings(surveyed):
-    """What is found in the places, levels, scales and slopes of the tiles as given.
+    """What is found in the pixels, places, levels, scales and slopes of the tiles as given.
 
     Parameters
     ----------
@@ -289,10 +318,12 @@ def residual_findings(surveyed):
         if finding.kind == "vignetting" or not 0 < effect < least
         if finding.tile not in uneven or finding.tile is None
     ]
-    for effect, finding in [*shift_findings(surveyed.shifts), *sum(uneven.values(), []), *levels]:
+    shifted = [*stranger_findings(surveyed.strangers), *shift_findings(surveyed.shifts)]
+    for effect, finding in [*shifted, *sum(uneven.values(), []), *levels]:
         key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
-        pairs.setdefault(key, (effect, finding))
-    return list(pairs.values())
+        if finding.kind != "undetermined" or finding.tile not in surveyed.unfit:
+            pairs.setdefault(key, (effect, finding))
+    return [*pairs.values(), *pixel_findings(surveyed.looks, surveyed.twins)]
 
 
 def closest(surveyed):

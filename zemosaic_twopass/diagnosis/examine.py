@@ -79,7 +79,8 @@ def _of_pass(measurements, tiles, second_pass):
     contract = check_planes(second_pass, {index for index, one in enumerate(measurements) if one.exact})
     if not reason:
         found += compare_passes(second_pass)
-        closure, closed = close(second_pass, float(np.nanmedian([look.noise for look in surveyed.looks])))
+        noise = float(np.nanmedian([look.noise for look in surveyed.looks]))
+        closure, closed = close(second_pass, noise, surveyed.twins)
     exact = [*found, *_merged(contract, closed)]
     ranked = [*((0.0, finding) for finding in exact), *residual_findings(surveyed)]
     ranked += seam_findings(surveyed.curved, closure)

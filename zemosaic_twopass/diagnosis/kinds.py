@@ -213,6 +213,25 @@ _ALL = (
         Fault("tile", 2.0, "px"),
     ),
     Kind(
+        "no_signal",
+        "residual",
+        "{what} of tile {tile} {has} no signal ({holds}): that was not compared; {advice}.",
+        "see how it was stacked and saved, or leave the tile out",
+        "channels",
+        "residual",
+        fault=Fault("tile", 2.0, "channel"),
+    ),
+    Kind(
+        "unmasked_border",
+        "residual",
+        "Tile {tile} {how} at its edge, over {value:.2%} of its area ({level:.4g} adu, behind it the sky has "
+        "{sky:.4g}): a coadd takes that for sky; {advice}.",
+        "mask it (NaN or ALPHA), or crop the tile",
+        "fraction",
+        "residual",
+        fault=Fault("tile", 24.0, "px"),
+    ),
+    Kind(
         "gain_seam",
         "residual",
         "The second pass made the step between tiles {tiles[0]} and {tiles[1]} worse, {before:+.4g} adu before and "
@@ -242,6 +261,16 @@ _ALL = (
         fault=Fault("pass", 1.0, "gain"),
         of_many="have a gain of exactly 1: the pass most likely found too few pixels covered twice, and left them as "
         "they are.",
+    ),
+    Kind(
+        "duplicate_tile",
+        "note",
+        "Tile {tile} has the very pixels of tile {other}: it counts twice in a mosaic, and was not compared; {advice}.",
+        "remove one of the two",
+        "tile",
+        "residual",
+        fault=Fault("tile", 1.0, "tiles on"),
+        of_many="have the very pixels of others: they count twice in a mosaic, and were not compared; {advice}.",
     ),
     Kind(
         "undetermined",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 import numpy as np
 
@@ -11,9 +12,11 @@ from ..tiles.planes import channels_last
 from .coarse import CoarseTile, pixel_noise, project_blocks
 from .delta import project_layers
 from .fluxes import Fluxes, measure_fluxes
+from .not_sky import Border, Silent, not_sky
 from .stars import Stars, find_stars
 from .stats import TileStats, scan_as_given, statistics_after_gain
 
+_THIN = 7
 _RESOLUTION = 64 * np.finfo(np.float32).eps
 
 
@@ -53,6 +56,12 @@ class TileMeasurement:
         Of the tile as given, from `bits.fingerprint`; None where it was not asked for.
     exact : bool
         Whether what went into the coadd was seen and is float32(tile) × gain in every bit.
+    border : Border or None
+        What at its edge is no sky, and left out of all that is compared.
+    silent : tuple of Silent
+        Channels that hold one value, or nothing, where the tile is good.
+    digest : bytes
+        The same for tiles that have the same pixels; empty where that was not asked.
     """
 
     blocks: CoarseTile | None
@@ -71,6 +80,9 @@ class TileMeasurement:
     outline: np.ndarray | None = None
     fingerprint: int | None = None
     exact: bool = False
+    border: Border | None = None
+    silent: tuple[Silent, ...] = ()
+    digest: bytes = b""
 
     def without_pixels(self):
         """The measurement of a tile of which nothing is known."""
@@ -95,10 +107,16 @@ def measure_tile(placed):
         ends = np.array(tile.shape[::-1]) - 1
         middle, corner = np.transpose(pixels_between(tile.wcs, wcs, *np.transpose([ends / 2, ends])))
     with np.errstate(all="ignore"):
-        blocks, noise, stars = project_blocks(tile, place), _noise(tile.pixels), find_stars(tile, wcs)
+        noise = _noise(tile)
+        found = not_sky(tile, noise)
+        tile = found.taken_out(tile)
+        if found.mask is not None:
+            noise = _noise(tile)
+        blocks, stars = project_blocks(tile, place), find_stars(found.heard(tile), wcs)
         fluxes = measure_fluxes(tile, wcs, stars)
     reach = float(np.hypot(*(corner - middle)))
-    return TileMeasurement(blocks, noise, stars, fluxes, middle, reach, tile.name, placed.remarks)
+    own = {"border": found.border, "silent": found.silent, "digest": _digest(placed.tile.pixels)}
+    return TileMeasurement(blocks, noise, stars, fluxes, middle, reach, tile.name, placed.remarks, **own)
 
 
 def measure_all(placed, gain, corrected, grid, given=None):
@@ -141,8 +159,13 @@ def after_gain(corrected, given, gain):
     return statistics_after_gain(corrected, given, gain)
 
 
+def _digest(pixels):
+    some = np.ascontiguousarray(channels_last(pixels)[::_THIN, ::_THIN], dtype=np.float32)
+    return blake2b(some.tobytes() + str(np.shape(pixels)).encode(), digest_size=16).digest()
+
+
 def _noise(tile):
-    planes = channels_last(tile)[::7, ::7]
+    planes = channels_last(tile.pixels)[::_THIN, ::_THIN]
     level = np.max(np.abs(planes), initial=0.0, where=np.isfinite(planes))
     # Never 0, not even for a tile of zeros: effects are measured in units of it.
-    return np.fmax(pixel_noise(tile), max(_RESOLUTION * level, np.finfo(np.float32).tiny))
+    return np.fmax(pixel_noise(tile.pixels, tile.coverage), max(_RESOLUTION * level, np.finfo(np.float32).tiny))

@@ -130,6 +130,8 @@ def synthetic_tiles(*, rows=3, columns=3, shape=(400, 520), overlap=0.55, noise=
         index = fault.tile_of(len(tiles))
         for own in range(len(tiles)) if fault.kind == "vignetting" else [index]:
             tiles[own] = replace(tiles[own], pixels=_with_fault(tiles[own].pixels, fault))
+        if fault.kind == "duplicate_tile":
+            tiles[index] = tiles[(index + round(fault.size)) % len(tiles)]
     if any(fault.kind == "undetermined" for fault in faults):
         # Without others to compare it with nothing can be said of a tile.
         return tiles[:1]
@@ -197,6 +199,11 @@ def _with_fault(data, fault):
         rows, columns = np.indices(data.shape[:2], dtype=np.float32)
         glow = np.exp(-np.hypot(rows, columns) / (0.2 * min(data.shape[:2])))
         return data + (np.float32(fault.size) * glow)[..., np.newaxis]
+    if fault.kind == "unmasked_border":
+        width = round(fault.size)
+        return np.concatenate([np.where(np.isnan(data[:, :width]), data[:, :width], 0), data[:, width:]], axis=1)
+    if fault.kind == "no_signal":
+        return np.where(np.arange(data.shape[2]) == round(fault.size), np.where(np.isnan(data), data, 0), data)
     if fault.kind == "vignetting":
         rows, columns = (np.arange(n, dtype=np.float32) - np.float32((n - 1) / 2) for n in data.shape[:2])
         square = rows[:, np.newaxis] ** 2 + columns**2

@@ -9,13 +9,13 @@ from ..gains import GAIN_TOLERANCE, gain_finding
 from .solve import close_mosaic
 
 
-def close(second_pass, noise):
-    """The closure, None where none was made, and what it finds."""
+def close(second_pass, noise, twins=None):
+    """The closure, None where none was made, and what it finds; parameters as of `close_mosaic`."""
     count, combine = len(second_pass.tiles), second_pass.combine
     if combine not in ("mean", None) or count < 2:
         why = f"the coadd combines by {combine} != mean" if count > 1 else f"there is but {count} tile"
         return None, [untested(None, f"The applied gains were not read off the mosaic: {why}.", "closure")]
-    closure = close_mosaic(second_pass, noise)
+    closure = close_mosaic(second_pass, noise, twins)
     if combine is None and closure.culprit is not None:
         closure.reason = "the coadd was not seen, and what it made is no mean of the tiles"
     return closure, _findings(closure, second_pass.sound_gains)

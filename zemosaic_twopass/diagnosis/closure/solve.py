@@ -92,6 +92,9 @@ class System:
         Away from every edge, with at least one tile, coverage as predicted.
     odd : ndarray of bool, shape (n,)
         Away from every edge, coverage not as predicted.
+    apart : tuple of (list of int, ndarray)
+        Tiles that have the very same pixels, and by how much their recorded gains differ from their mean, weighted: no
+        mosaic tells more than the mean.
     """
 
     places: np.ndarray
@@ -104,9 +107,10 @@ class System:
     noise: float
     usable: np.ndarray
     odd: np.ndarray
+    apart: tuple = ()
 
 
-def close_mosaic(second_pass, noise):
+def close_mosaic(second_pass, noise, twins=None):
     """Solve for the gains that made a mosaic, and say what does not fit.
 
     Parameters
@@ -118,6 +122,9 @@ def close_mosaic(second_pass, noise):
         does not close, then fewer of its own points that cannot be accounted for.
     noise : float
         Of one pixel of a tile in adu: what is left counts as nothing up to a hundredth of it.
+    twins : dict of int to int, optional
+        Tiles that have the very pixels of another, and which that is. Their gains are told in the mean, and are taken
+        to differ as recorded.
 
     Returns
     -------
@@ -126,6 +133,8 @@ def close_mosaic(second_pass, noise):
     """
     tiles, recorded = second_pass.tiles, second_pass.sound_gains
     system = _sample(second_pass, noise)
+    if twins and recorded is not None:
+        system.apart = _apart(twins, np.asarray(recorded, dtype=float), system.weights)
     blank = np.full((len(tiles), system.values.shape[1]), np.nan)
     used = np.count_nonzero(system.usable)
     if used < _MIN_POINTS:
@@ -141,6 +150,16 @@ def close_mosaic(second_pass, noise):
         return Closure(blank, blank, blank, closure.rms, Culprit("not_closed", None, closure.rms))
     without.culprit = describe(system, without, suspect, tiles, closure.rms)
     return without
+
+
+def _apart(twins, recorded, weights):
+    groups = {}
+    for later, first in twins.items():
+        groups.setdefault(first, [first]).append(later)
+    return tuple(
+        (members, recorded[members] - np.average(recorded[members], weights=weights[members]))
+        for members in groups.values()
+    )
 
 
 def limit(system):
@@ -206,6 +225,9 @@ def _solve(system, rows):
             closure.gains[index, channel] = gain
             closure.offsets[index, channel] = gain * centres[index] - solution[2 * index + 1] - level
             closure.errors[index, channel] = scatter / spreads[index]
+    for members, differences in system.apart:
+        share = system.weights[members] / system.weights[members].sum()
+        closure.gains[members] = share @ closure.gains[members] + differences[:, np.newaxis]
     return closure
 
 

@@ -61,7 +61,8 @@ def _evidence(finding, examination, sample, second_pass):
             return level_evidence(finding, mended, mended.corrections[tile])
         case "bow":
             return curvature_evidence(finding, mended)
-        case "stars":
+        # Of stars that are nobody's there is nothing to be drawn against.
+        case "stars" if mended.surveyed.shifts[tile] is not None:
             return star_evidence(finding, mended, sample)
         case "step":
             return seam_evidence(finding, mended, closure.offsets)

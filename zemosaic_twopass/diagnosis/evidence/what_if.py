@@ -32,7 +32,7 @@ def _asked(finding, mended):
     found, sort = None, finding.about.evidence
     if finding.tile is not None and sort in ("level", "gains"):
         found = _step(finding, mended)
-    elif finding.tile is not None and sort == "stars":
+    elif finding.tile is not None and sort == "stars" and mended.surveyed.shifts[finding.tile] is not None:
         found = _distance(finding, mended.surveyed)
     if found is None:
         return finding

@@ -4,9 +4,22 @@ In: stars and blocks of the tiles, or both mosaics. Out: a `Shift` of each tile,
 it; what is found of the pass. Door: the names below.
 """
 
-from .findings import near_shift, shift_findings
+from .findings import near_shift, shift_findings, stranger_findings
 from .matching import RADIUS, same_stars
 from .passes import compare_passes
 from .shifts import Shift, moved, register
+from .strangers import Stranger, find_strangers
 
-__all__ = ["RADIUS", "Shift", "compare_passes", "moved", "near_shift", "register", "same_stars", "shift_findings"]
+__all__ = [
+    "RADIUS",
+    "Shift",
+    "Stranger",
+    "compare_passes",
+    "moved",
+    "near_shift",
+    "register",
+    "same_stars",
+    "shift_findings",
+    "stranger_findings",
+    "find_strangers",
+]

@@ -13,6 +13,9 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+# Where most stars are in two tiles that share no other they all fit to the last bit: whatever does not would weigh
+# nothing beside them, and its tiles not be placed at all.
+_LEAST_LIMIT = 1e-3
 _HUBER = 2.0
 _RAYLEIGH_MEDIAN = 1.1774
 _ITERATIONS = 30
@@ -109,7 +112,7 @@ def adjust(places, errors, tiles, numbers, count):
         left = stars.less_mean(places - shifts[tiles], weight)
         size = np.hypot(*left.T) / np.sqrt(stars.own_variance(inherent, weight))
         scale = float(np.median(size)) / _RAYLEIGH_MEDIAN
-        limit = max(_HUBER * scale, np.finfo(float).tiny)
+        limit = max(_HUBER * scale, _LEAST_LIMIT)
         huber = limit / np.maximum(size, limit)
         weight = inherent * huber
         if np.max(np.abs(shifts - before)) < _SETTLED:

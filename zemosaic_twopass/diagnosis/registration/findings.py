@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..finding import Finding, Nearly, of_a_pair
+from ..kinds import KINDS
 from .shifts import ALARMS, SHIFT_FLOOR
 
 # A tenth of a pixel shows in the stars about as the noise of a pixel does in the sky.
@@ -29,6 +30,34 @@ def shift_findings(shifts):
         for index, shift in enumerate(shifts)
         if shift is not None and shift.matters
     ]
+
+
+def stranger_findings(found):
+    """What is said of tiles whose stars are nobody's.
+
+    Parameters
+    ----------
+    found : sequence of Stranger
+        From `find_strangers`.
+
+    Returns
+    -------
+    list of (float, Finding)
+        With an effect without bound: nothing of such a tile is where it belongs.
+    """
+    return [(np.inf, _stranger(one)) for one in found]
+
+
+def _stranger(one):
+    about = KINDS["astrometry"]
+    if len(one.tiles) == 2:
+        who, tile = f"Tiles {one.tiles[0]} and {one.tiles[1]} have no star in common", None
+        what = "one of them has a wrong WCS, or is turned or mirrored, and no third tile says which: look at both"
+    else:
+        who, tile = f"The stars of tile {one.tiles[0]} are nobody's", one.tiles[0]
+        what = f"its WCS is wrong, or its picture turned or mirrored; {about.advice}"
+    message = f"{who}, {one.own} where the others have {one.others}: {what}."
+    return Finding.of(about.name, tile, np.nan, np.inf, message=message, tiles=one.tiles if tile is None else ())
 
 
 def _finding(index, shift):

@@ -57,16 +57,16 @@ def coarse_places(stars, coarse):
     groups : ndarray of int, shape (N,)
         Tiles in different groups have no stars in common.
     """
-    known = [None if tile is None else np.isfinite(tile.value[0]) for tile in coarse]
+    known = [None if tile is None else known_blocks(tile) for tile in coarse]
     count = len(stars)
     meetings = []
     for i in range(count):
         for j in range(i + 1, count):
-            if not _meet(coarse[i], coarse[j]):
+            if not meet(coarse[i], coarse[j]):
                 continue
             pair = (
-                stars[i].places[_within(stars[i].places, coarse[j].box, known[j])],
-                stars[j].places[_within(stars[j].places, coarse[i].box, known[i])],
+                stars[i].places[within(stars[i].places, coarse[j].box, known[j])],
+                stars[j].places[within(stars[j].places, coarse[i].box, known[i])],
             )
             found = common_offset(*pair)
             if found is not None:
@@ -125,7 +125,12 @@ def common_offset(first, second):
     return _nearby(first, second) or _voted(first, second)
 
 
-def _within(places, box, known):
+def known_blocks(coarse):
+    """Which blocks of a tile are known in any of its channels, shape (h, w)."""
+    return np.isfinite(coarse.value).any(axis=0)
+
+
+def within(places, box, known):
     """Which places lie in known blocks of a tile."""
     column, row = (np.floor((axis + 0.5) / FACTOR).astype(int) for axis in places.T)
     row, column = row - box[0].start, column - box[1].start
@@ -189,7 +194,7 @@ def _along_the_surest(meetings, count):
 def _attached(stars, coarse, shifts, groups):
     """(shifts, groups) with those groups joined that no two tiles join, but all tiles of one with all of the other."""
     shifts, groups = shifts.copy(), groups.copy()
-    meet = np.array([[_meet(one, other) for other in coarse] for one in coarse])
+    touching = np.array([[meet(one, other) for other in coarse] for one in coarse])
     sizes = np.bincount(groups)
     by_size = sorted(np.unique(groups).tolist(), key=lambda group: -sizes[group]) if len(sizes) > 1 else []
     for main in by_size:
@@ -197,12 +202,13 @@ def _attached(stars, coarse, shifts, groups):
         reached = True
         while reached:
             inside = np.flatnonzero(groups == main)
-            beside = np.unique(groups[meet[inside].any(axis=0)]) if len(inside) else []
+            beside = np.unique(groups[touching[inside].any(axis=0)]) if len(inside) else []
             reached = any(_taken_in(stars, coarse, shifts, groups, (main, other)) for other in beside if other != main)
     return shifts, groups
 
 
-def _meet(one, other):
+def meet(one, other):
+    """Whether the boxes of two tiles, None for none, have a part in common."""
     return one is not None and other is not None and common_part(one.box, other.box) is not None
 
 
@@ -224,7 +230,7 @@ def _facing(stars, coarse, shifts, tiles, others):
         seen = np.zeros(len(stars[tile]), dtype=bool)
         for other in others:
             if coarse[tile] is not None and coarse[other] is not None:
-                seen |= _within(stars[tile].places, coarse[other].box, np.isfinite(coarse[other].value[0]))
+                seen |= within(stars[tile].places, coarse[other].box, known_blocks(coarse[other]))
         places.append(stars[tile].places[seen] - shifts[tile])
         errors.append(stars[tile].errors[seen])
     places = np.concatenate(places)[np.argsort(np.concatenate(errors), kind="stable")]

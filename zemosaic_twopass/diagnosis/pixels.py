@@ -1,0 +1,72 @@
+"""What is found in the pixels of a tile by themselves, before it is compared with any other."""
+
+from __future__ import annotations
+
+import math
+
+from .finding import Finding
+
+# Share of a tile below which a border is not worth a word.
+_FEWEST = 5e-4
+_HOW = {
+    "filled": "is filled with one value",
+    "feathered": "fades out",
+    "rim": "has a rim that is no sky",
+}
+
+
+def twins_of(looks):
+    """Tiles that have the very pixels of one before them, and which: a dict of int to int."""
+    first, twins = {}, {}
+    for index, look in enumerate(looks):
+        # Those without a signal are alike, but not the same picture.
+        if look.digest and len(look.silent) < len(look.noise):
+            before = first.setdefault(look.digest, index)
+            if before != index:
+                twins[index] = before
+    return twins
+
+
+def pixel_findings(looks, twins):
+    """What is found in the pixels of tiles.
+
+    Parameters
+    ----------
+    looks : sequence of TileMeasurement
+    twins : dict of int to int
+        From `twins_of`; of these tiles nothing else is said.
+
+    Returns
+    -------
+    list of (float, Finding)
+        With the size of each effect on the mosaic as far as it can be told by the noise of a pixel: without bound where
+        there is no signal, 0 for a border.
+    """
+    found = [(0.0, Finding.of("duplicate_tile", *twin, 0.0, {"other": twin[1]})) for twin in twins.items()]
+    for index, look in enumerate(looks):
+        if index in twins:
+            continue
+        if look.silent:
+            found.append((math.inf, _without_signal(index, look)))
+        if look.border is not None and look.border.share >= _FEWEST:
+            found.append((0.0, _border(index, look.border)))
+    return found
+
+
+def _without_signal(index, look):
+    channels, values = zip(*look.silent, strict=True)
+    every, one = len(channels) == len(look.noise), len(channels) == 1
+    what = f"Channel{'' if one else 's'} {', '.join(map(str, channels))}"
+    held = sorted({"no number" if math.isnan(value) else f"{value:.4g} everywhere" for value in values})
+    said = {
+        "what": "All" if every else what,
+        "has": "has" if one or every else "have",
+        "holds": " or ".join(held),
+    }
+    channel = channels[0] if one and not every else None
+    return Finding.of("no_signal", index, float(len(channels)), math.inf, said, channel=channel)
+
+
+def _border(index, border):
+    said = {"how": _HOW[border.how], "level": border.level, "sky": border.sky}
+    return Finding.of("unmasked_border", index, border.share, math.inf, said)

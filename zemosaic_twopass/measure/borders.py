@@ -1,0 +1,300 @@
+"""How a plane looks from its edges inward: filled parts that touch them, and what fades or stands out along them.
+
+An edge is where the known part of an image begins, at the end of the image or behind what is not known of it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.ndimage import label
+
+# Views of an image in which each of its sides is on the left.
+TURNS = (
+    lambda a: a,
+    lambda a: a[:, ::-1],
+    lambda a: a.swapaxes(0, 1),
+    lambda a: a[::-1].swapaxes(0, 1),
+)
+_GAUSSIAN_MAD = 1.4826
+# A fill varies by so much of the noise at most, as packing with a dither leaves it, over so many pixels of an edge.
+_FLAT, _RUN = 0.3, 4
+# So many times the noise is far off.
+_FAR = 10.0
+# Where values differ by so much of the noise, or not at all, equal ones say little. Share of pixels elsewhere that may
+# have the very value of a fill, and of pixels nearly the same, as a part of its own.
+_COARSE, _ELSEWHERE, _NEARLY = 0.25, 1e-3, 0.02
+# What is brighter than the sky must take so much of a side: a saturated star may lie at an edge.
+_LONG = 0.25
+_LEVELS = 3
+_THIN = 7
+_EIGHT = np.ones((3, 3), dtype=bool)
+# Lines that a side is looked at in, first of all and then; and how deep.
+_LINES, _MORE_LINES, _FEWEST_LINES = 96, 400, 16
+_DEPTHS = np.array([0, 1, 2, 12, 32, 64])
+_DEEPEST = 128
+_RIM, _BEHIND = 8, 17
+_SETTLED = 0.1
+# A feather begins below this part of what it rises to, and has arrived where what lies behind is this much the same.
+# From so many times the noise on a level is no nebula's.
+_BEGINS, _ARRIVED, _PEDESTAL = 0.7, 0.97, 50.0
+_MARGIN, _LEAST_MARGIN = 0.15, 2
+
+
+class Fill(NamedTuple):
+    """A filled part: where it is, shape (H, W), its level and that of the sky in adu."""
+
+    region: np.ndarray
+    level: float
+    sky: float
+
+
+class Zone(NamedTuple):
+    """What runs along one side: so many pixels wide, so many more to be safe, from a level up or down to the sky's."""
+
+    how: str
+    width: int
+    margin: int
+    level: float
+    sky: float
+
+
+def first_known(known, shape):
+    """Where each line of each side begins to be known, -1 for never; `known` None: everywhere. Four ndarrays of int."""
+    if known is None:
+        return [np.zeros(shape[side // 2], dtype=int) for side in range(4)]
+    firsts = []
+    for turn in TURNS:
+        turned = turn(known)
+        first = np.argmax(turned, axis=1)
+        first[~turned[np.arange(len(turned)), first]] = -1
+        firsts.append(first)
+    return firsts
+
+
+def inward(view, first, depths, most=None):
+    """Values of lines at depths behind where they begin to be known, float64; NaN beyond.
+
+    Parameters
+    ----------
+    view : ndarray, shape (H, W) or (H, W, C)
+    first : ndarray of int, shape (H,)
+        Lines for which it is negative are left out.
+    depths : ndarray of int, shape (D,)
+    most : int, optional
+        Of more lines every so many are taken.
+
+    Returns
+    -------
+    ndarray, shape (lines, D) or (lines, D, C)
+    """
+    lines = np.flatnonzero(first >= 0)
+    lines = lines[:: max(1, len(lines) // most)] if most else lines
+    columns = first[lines][:, np.newaxis] + depths
+    values = view[lines[:, np.newaxis], np.minimum(columns, view.shape[1] - 1)].astype(np.float64)
+    if columns.size and columns.max() >= view.shape[1]:
+        values[columns >= view.shape[1]] = np.nan
+    return values
+
+
+def fills_of(planes, known, firsts, noise):
+    """Filled parts of the channels of a tile that touch an edge.
+
+    Parameters
+    ----------
+    planes : ndarray, shape (H, W, C)
+    known : ndarray of bool, shape (H, W), or None
+        None: wherever it is finite.
+    firsts : sequence of ndarray
+        From `first_known`.
+    noise : ndarray, shape (C,)
+        Of a pixel, in adu.
+
+    Returns
+    -------
+    list of list of Fill
+        One a channel.
+    """
+    tolerance, flat = _FLAT * noise, [[] for _ in noise]
+    for turn, first in zip(TURNS, firsts, strict=True):
+        edge, behind = np.moveaxis(inward(turn(planes), first, np.arange(2)), 1, 0)
+        alike = (np.abs(edge[1:] - edge[:-1]) <= tolerance) & (np.abs(edge - behind)[:-1] <= tolerance)
+        flat_there = _in_runs(alike)
+        for channel, own in enumerate(flat):
+            own.append((edge[flat_there[:, channel], channel], len(edge)))
+    # Of sound tiles there are none.
+    if not any(len(own) for sides in flat for own, _ in sides):
+        return [[] for _ in noise]
+    return [
+        _fills_of_plane(planes[..., channel], known, firsts, own, float(noise[channel]))
+        for channel, own in enumerate(flat)
+    ]
+
+
+def zones_of(view, first, noise, levels):
+    """What runs along one side of a tile that is no sky.
+
+    Parameters
+    ----------
+    view : ndarray, shape (H, W, C)
+        The tile, its side on the left.
+    first : ndarray of int, shape (H,)
+        Where each line begins, -1 for one to be passed over.
+    noise : ndarray, shape (C,)
+        Of a pixel, in adu.
+    levels : sequence of (float or None)
+        Of what is filled in each channel, in adu; None where nothing is.
+
+    Returns
+    -------
+    list of Zone
+        Of every channel that has one.
+    """
+    room = view.shape[1] // 2
+    seen = medians(inward(view, first, _DEPTHS[room > _DEPTHS], _LINES))
+    odd = (np.abs(seen[:3, np.newaxis] - seen[3:]) > _FAR * noise).any(axis=(0, 1))
+    return [
+        zone
+        for channel in np.flatnonzero(odd)
+        if (zone := _zone(view[..., channel], first, float(noise[channel]), levels[channel])) is not None
+    ]
+
+
+def medians(values):
+    """Median along the first axis of what is finite; NaN where nothing is."""
+    # As `nanmedian`, without its warnings, which only a filter of all threads would stop.
+    ordered = np.sort(np.where(np.isfinite(values), values, np.nan), axis=0)
+    if not len(ordered):
+        return np.full(values.shape[1:], np.nan)
+    count = np.count_nonzero(np.isfinite(ordered), axis=0)[np.newaxis]
+    low, high = (
+        np.take_along_axis(ordered, np.minimum(rank, len(ordered) - 1), axis=0)[0]
+        for rank in (np.maximum(count - 1, 0) // 2, count // 2)
+    )
+    return (low + high) / 2
+
+
+def _in_runs(alike):
+    """Which of n pixels along an edge are in a row of those alike, (n, C); from whether n − 1 are like the next."""
+    count = max(len(alike) - _RUN + 1, 0)
+    starts = np.logical_and.reduce([alike[ahead : ahead + count] for ahead in range(_RUN)])
+    flat = np.zeros((len(alike) + 1, alike.shape[1]), dtype=bool)
+    if starts.any():
+        for ahead in range(_RUN + 1):
+            flat[ahead : ahead + count] |= starts
+    return flat
+
+
+def _fills_of_plane(plane, known, firsts, flat, noise):
+    values, fills = np.concatenate([own for own, _ in flat]), []
+    for _ in range(_LEVELS):
+        if not values.size:
+            break
+        level, tolerance, alike = _most_common(values, _FLAT * noise)
+        values = values[~alike]
+        longest = max(np.count_nonzero(np.abs(own - level) <= tolerance) / n for own, n in flat if n)
+        fill = _filled(plane, known, firsts, (level, tolerance), noise)
+        if fill is not None and (fill.level < fill.sky or longest > _LONG):
+            fills.append(fill)
+    return fills
+
+
+def _zone(view, first, noise, level):
+    """The `Zone` along one side of a plane; None where there is none."""
+    values = inward(view, first, np.arange(min(_DEEPEST, view.shape[1] // 2)), _MORE_LINES)
+    profile = medians(values)
+    profile = profile[: np.argmax(np.isnan(np.r_[profile, np.nan]))]
+    if len(values) < _FEWEST_LINES or len(profile) < _BEHIND:
+        return None
+    noise = max(noise, _step(view))
+    return _feather(values, profile, noise, level) or _rim(profile, noise)
+
+
+def _step(plane):
+    """The least by which two values differ: 1 of whole numbers, next to nothing of others."""
+    values = np.unique(plane[::_THIN, ::_THIN])
+    values = values[np.isfinite(values)].astype(np.float64)
+    return float(np.min(np.diff(values))) if len(values) > 1 else 0.0
+
+
+def _most_common(values, tolerance):
+    """The level that most values have, by how much those of it differ, and which they are."""
+    found, often = np.unique(values, return_counts=True)
+    level = found[np.argmax(often)]
+    alike = np.abs(values - level) <= tolerance
+    if 2 * often.max() > np.count_nonzero(alike):
+        return level, 0.0, values == level
+    # Never twice the same: the middle of the largest crowd.
+    below, up_to = (np.searchsorted(found, found + side * tolerance) for side in (-1, 1))
+    crowd = np.argmax(up_to - below)
+    level = np.median(found[below[crowd] : max(up_to[crowd], below[crowd] + 1)])
+    return level, tolerance, np.abs(values - level) <= tolerance
+
+
+def _filled(plane, known, firsts, level, noise):
+    """The `Fill` of a level and a tolerance; None where it is sky."""
+    value, tolerance = float(level[0]), level[1]
+    alike = np.abs(plane - value) <= tolerance
+    if known is not None:
+        alike &= known
+    labels, _ = label(alike, _EIGHT)
+    touching = [inward(turn(labels), first, np.arange(1))[:, 0] for turn, first in zip(TURNS, firsts, strict=True)]
+    number, often = np.unique(np.concatenate(touching).astype(int), return_counts=True)
+    chosen = np.zeros(labels.max() + 1, dtype=bool)
+    # What touches by a pixel or two may be any.
+    chosen[number[often > _RUN]] = True
+    chosen[0] = False
+    region = chosen[labels]
+    rest = ~region if known is None else known & ~region
+    values = plane[rest]
+    values = values[np.isfinite(values)].astype(np.float64)
+    if not values.size or not region.any():
+        return None
+    fill, step = Fill(region, value, float(np.median(values))), _step(plane)
+    coarse, noise = step > _COARSE * noise, max(noise, step)
+    if abs(fill.sky - value) > _FAR * noise:
+        # Of whole numbers and little noise the contours of a nebula are flat too, and so is what is saturated; but
+        # then there is much that is nearly the same.
+        nearly = np.count_nonzero(np.abs(values - value) < _FAR / 2 * noise)
+        alike = nearly > _NEARLY * min(np.count_nonzero(region), values.size)
+        return None if alike and (coarse or value > fill.sky) else fill
+    elsewhere = np.count_nonzero(values == value)
+    return fill if tolerance == 0 and not coarse and elsewhere < _ELSEWHERE * values.size else None
+
+
+def _feather(values, profile, noise, level):
+    """A `Zone` that rises from a level, 0 for None, to the sky; None where there is none."""
+    filled, level = level is not None, level or 0.0
+    above = profile - level
+    for width in range(3, len(profile) - max(10, len(profile) // 8)):
+        behind = np.median(above[width + 1 : width + 1 + max(10, width // 2)])
+        if above[width] / behind >= _ARRIVED:
+            break
+    else:
+        return None
+    begins = float(np.median(above[:3]) / behind)
+    if width <= 3 or not (begins < _BEGINS and abs(behind - above[:3].max()) > _FAR * noise):
+        return None
+    # Where there is less light there is hardly less noise; where both were multiplied, as much less. Along a side that
+    # is slanted its steps are scatter too; inward a ramp is not, unless it is steep and bent.
+    if not (filled and abs(behind) > _PEDESTAL * noise):
+        scatter = (medians(np.abs(steps)) for steps in (np.diff(values, axis=0), np.diff(values, 3, axis=1)))
+        dimmed = min(own[0] / np.median(own[width : width + max(10, width // 2)]) for own in scatter)
+        if dimmed > (begins + np.sqrt(np.abs(begins))) / 2:
+            return None
+    margin = max(_LEAST_MARGIN, round(_MARGIN * width))
+    return Zone("feathered", width, margin, float(profile[0]), float(behind + level))
+
+
+def _rim(profile, noise):
+    """A `Zone` of a few pixels that stand out from what lies behind; None where there is none."""
+    behind = np.median(profile[_RIM + 1 : _BEHIND])
+    off = np.abs(profile - behind)
+    peak = off[:_RIM].max()
+    outside = np.flatnonzero(off[: _RIM + 1] > max(noise, _SETTLED / 2 * peak))
+    if not (peak > _FAR * noise) or outside[-1] == _RIM:
+        return None
+    if abs(np.median(profile[_RIM + 1 : _RIM + 4]) - np.median(profile[_BEHIND - 3 : _BEHIND])) > _SETTLED * peak:
+        return None
+    return Zone("rim", int(outside[-1]) + 1, 1, float(profile[np.argmax(off[:_RIM])]), float(behind))
