@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..measure.measurement import TileMeasurement, measure_tile
-from ..tiles.grid import common_part
 from ..tiles.images import TileError
 from ..tiles.tile_set import PlacedTile
 from .gains import Gains
@@ -16,14 +15,13 @@ from .photometry import (
     Curvature,
     Solution,
     Unevenness,
-    flattened,
+    correction_of,
     level_findings,
+    levelled,
     limits,
     near_levels,
-    solve,
     star_scales,
     uneven_findings,
-    unevenness,
 )
 from .pixels import pixel_findings, twins_of
 from .registration import (
@@ -39,10 +37,6 @@ from .registration import (
 )
 
 _CLOSEST = 3
-# Tiles whose light no term explains: so many, and as a part of all, before it is that of all tiles.
-_FEWEST_UNEVEN, _MOST_UNEVEN = 1, 1 / 3
-# In errors, for a scale that only stars tell.
-_SURE = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,11 +136,10 @@ def corrections(surveyed):
         if fit is None and all(one.tile != index for one in surveyed.uneven):
             found.append(None)
             continue
-        terms = solution.of(index)
+        own = correction_of(solution, index, look, surveyed.curvature)
         if shift is not None and shift.matters:
-            terms = replace(terms, shift=shift.pixels, shift_covariance=shift.covariance)
-        place = {"extent": look.blocks.extent(), "curvature": surveyed.curvature, "middle": look.middle}
-        found.append(Correction(**vars(terms), **place))
+            own = replace(own, shift=shift.pixels, shift_covariance=shift.covariance)
+        found.append(own)
     return found
 
 
@@ -225,74 +218,8 @@ def without(surveyed, tiles, shape_out):
 
 
 def _levelled(looks, shifts, shape_out):
-    """Compare tiles; those whose light no term explains are left out one by one, the worst first.
-
-    What lies on one would be explained by faults of its neighbours, and of its own, that are not there.
-    """
-    first = found = _solved(looks, shifts, shape_out)
-    most = max(_FEWEST_UNEVEN, np.count_nonzero([fit is not None for fit in first.solution.fits]) * _MOST_UNEVEN)
-    uneven = []
-    while found.solution.misfit.max(initial=0.0) > 1:
-        uneven.append(int(np.argmax(found.solution.misfit)))
-        if len(uneven) > most:
-            return _all_uneven(first)
-        kept = [replace(look, blocks=None) if index in uneven else look for index, look in enumerate(looks)]
-        found = _solved(kept, shifts, shape_out)
-    return _with_uneven(found, looks, uneven)
-
-
-def _solved(looks, shifts, shape_out):
-    def solution_of(own):
-        return solve([(look.blocks, look.noise) for look in own], shape_out, _scales(own, shifts))
-
-    flat, solution, curvature = flattened(looks, solution_of(looks), solution_of)
-    return Survey(tuple(flat), tuple(shifts), solution, curvature, tuple(looks))
-
-
-def _all_uneven(found):
-    """Where the light of nearly all tiles is uneven, that of the usual one; nobody is left out then."""
-    own = [_beyond(found, index) for index in range(len(found.looks))]
-    own = [one for one in own if one is not None]
-    if not own:
-        return found
-    usual = (
-        np.median([getattr(one, name) for one in own], axis=0) for name in ("value", "error", "plane", "plane_error")
-    )
-    return replace(found, uneven=(Unevenness(None, *usual),))
-
-
-def _with_uneven(found, looks, uneven):
-    """The comparison of the others along with what tiles that were left out of it show beyond them."""
-    if not uneven:
-        return found
-    curved, flat = list(found.curved), list(found.looks)
-    for index in uneven:
-        curved[index] = flat[index] = looks[index]
-        if found.curvature is not None:
-            flat[index] = found.curvature.out_of(looks[index])
-    found = replace(found, looks=tuple(flat), curved=tuple(curved))
-    own = (_beyond(found, index) for index in uneven)
-    return replace(found, uneven=tuple(one for one in own if one is not None))
-
-
-def _beyond(found, index):
-    """What a tile shows beyond the mean of the others with their faults taken out; None where too little is known."""
-    look, own = found.looks[index].blocks, corrections(found)
-    if look is None:
-        return None
-    total, weight = np.zeros((2, *look.value.shape))
-    for other, (correction, own_look) in enumerate(zip(own, found.looks, strict=True)):
-        parts = None if other == index or correction is None else common_part(look.box, own_look.blocks.box)
-        if parts is not None:
-            here, there = ((slice(None), *part) for part in parts)
-            mended = correction.of_blocks(own_look.blocks)[there]
-            known = np.isfinite(mended)
-            total[here] += np.where(known, mended, 0.0)
-            weight[here] += known
-    mean = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
-    left, error = (layer[index] for layer in found.solution.stars.against_others(np.ones_like(found.solution.noise)))
-    factor = np.where(np.abs(left) > _SURE * error, np.exp(left), 1.0)
-    return unevenness(index, look, mean, factor)
+    levels = levelled(looks, lambda own: _scales(own, shifts), shape_out)
+    return Survey(levels.looks, tuple(shifts), levels.solution, levels.curvature, tuple(looks), levels.uneven)
 
 
 def residual_findings(surveyed):

@@ -5,11 +5,12 @@ tile again; the scales of the tiles from fluxes of the stars that they share. Do
 """
 
 from .classify import level_findings, limits, near_levels
-from .correction import Correction
-from .illumination import Curvature, flattened
+from .correction import Correction, correction_of
+from .illumination import Curvature
+from .levelling import levelled
 from .solution import Solution, solve, with_kinds_of
 from .tile_fit import TileFit
-from .unevenness import Unevenness, uneven_findings, unevenness
+from .unevenness import Unevenness, uneven_findings
 from .zero_points import FEWEST_STARS, StarScales, star_scales
 
 __all__ = [
@@ -20,13 +21,13 @@ __all__ = [
     "StarScales",
     "TileFit",
     "Unevenness",
-    "flattened",
+    "correction_of",
     "level_findings",
+    "levelled",
     "limits",
     "near_levels",
     "solve",
     "star_scales",
     "uneven_findings",
-    "unevenness",
     "with_kinds_of",
 ]

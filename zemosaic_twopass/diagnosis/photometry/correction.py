@@ -75,3 +75,23 @@ class Correction(TileTerms):
         """`taken_out` of the block means of a `CoarseTile` without the curvature, shape (C, h, w)."""
         x, y = blocks.centres()
         return self.taken_out(blocks.value, x, y[:, np.newaxis])
+
+
+def correction_of(solution, index, look, curvature):
+    """What takes the levels that were found in a tile out of it.
+
+    Parameters
+    ----------
+    solution : Solution
+    index : int
+        Of the tile; nothing is found in one that is not in the solution.
+    look : TileMeasurement
+        Of the tile, which has blocks.
+    curvature : Curvature or None
+
+    Returns
+    -------
+    Correction
+    """
+    place = {"extent": look.blocks.extent(), "curvature": curvature, "middle": look.middle}
+    return Correction(**vars(solution.of(index)), **place)

@@ -49,7 +49,7 @@ class Unevenness:
     plane_error: np.ndarray
 
 
-def unevenness(tile, look, others, factor):
+def light_beyond(tile, look, others, factor):
     """What a tile shows beyond the others.
 
     Parameters
