@@ -57,6 +57,9 @@ SOUND = {
     "0..1": lambda t: t / 65535,
     "level 0": lambda t: t - LEVEL * COLOURS,
     "level 0, no negative values": lambda t: np.maximum(t - LEVEL * COLOURS, 0),
+    "level 0 with a slope, no negative values": lambda t: np.maximum(
+        t - LEVEL * COLOURS + 25 * (COLUMNS / SHAPE[1] - 0.7)[..., None], 0
+    ),
     "whole numbers": lambda t: np.rint(t).astype(np.int16),
     "whole numbers, little noise": lambda t: np.rint(t / 10).astype(np.uint16),
     "8 bits": lambda t: np.rint(t / 20).clip(0, 255).astype(np.uint8),

@@ -1,6 +1,6 @@
-"""How a plane looks from its edges inward: filled parts that touch them, and what fades or stands out along them.
+"""Filled parts of an image that touch its edges, and what fades or stands out along these.
 
-An edge is where the known part of an image begins, at the end of the image or behind what is not known of it.
+An edge is where the known part of an image begins, at its end or behind what is not known.
 """
 
 from __future__ import annotations
@@ -11,19 +11,14 @@ import numpy as np
 from scipy.ndimage import label
 
 # Views of an image in which each of its sides is on the left.
-TURNS = (
-    lambda a: a,
-    lambda a: a[:, ::-1],
-    lambda a: a.swapaxes(0, 1),
-    lambda a: a[::-1].swapaxes(0, 1),
-)
+TURNS = (lambda a: a, lambda a: a[:, ::-1], lambda a: a.swapaxes(0, 1), lambda a: a[::-1].swapaxes(0, 1))
 _GAUSSIAN_MAD = 1.4826
 # A fill varies by so much of the noise at most, as packing with a dither leaves it, over so many pixels of an edge.
 _FLAT, _RUN = 0.3, 4
 # So many times the noise is far off.
 _FAR = 10.0
 # Where values differ by so much of the noise, or not at all, equal ones say little. Share of pixels elsewhere that may
-# have the very value of a fill, and of pixels nearly the same, as a part of its own.
+# have the very value of a fill, and nearly the same.
 _COARSE, _ELSEWHERE, _NEARLY = 0.25, 1e-3, 0.02
 # What is brighter than the sky must take so much of a side: a saturated star may lie at an edge.
 _LONG = 0.25
@@ -242,8 +237,8 @@ def _filled(plane, known, firsts, level, noise):
     touching = [inward(turn(labels), first, np.arange(1))[:, 0] for turn, first in zip(TURNS, firsts, strict=True)]
     number, often = np.unique(np.concatenate(touching).astype(int), return_counts=True)
     chosen = np.zeros(labels.max() + 1, dtype=bool)
-    # What touches by a pixel or two may be any.
-    chosen[number[often > _RUN]] = True
+    # What touches by a few pixels may be any, and so may more that are not the very same.
+    chosen[number[often > (_FEWEST_LINES if tolerance else _RUN)]] = True
     chosen[0] = False
     region = chosen[labels]
     rest = ~region if known is None else known & ~region
@@ -259,8 +254,11 @@ def _filled(plane, known, firsts, level, noise):
         nearly = np.count_nonzero(np.abs(values - value) < _FAR / 2 * noise)
         alike = nearly > _NEARLY * min(np.count_nonzero(region), values.size)
         return None if alike and (coarse or value > fill.sky) else fill
-    elsewhere = np.count_nonzero(values == value)
-    return fill if tolerance == 0 and not coarse and elsewhere < _ELSEWHERE * values.size else None
+    # Of a sky from which its level was taken, and all that was negative cut off, much is at that value, and none below.
+    above = values - value
+    cut = not np.any(above < 0) and np.count_nonzero(above < noise) > _NEARLY * values.size
+    elsewhere = np.count_nonzero(above == 0) >= _ELSEWHERE * values.size
+    return None if tolerance or coarse or cut or elsewhere else fill
 
 
 def _feather(values, profile, noise, level):
