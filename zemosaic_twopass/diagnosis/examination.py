@@ -49,8 +49,8 @@ class Examination:
     @property
     def sentence(self):
         """One sentence on what was found."""
-        if not (self.of_pass or self.findings):
-            return _TILES_AGREE
+        if not self.of_pass and self.verdict == "clean":
+            return " ".join([_TILES_AGREE, *(finding.message for finding in self.findings[:1])])
         return summary_of(self.findings, self.asked)[0]
 
     @property

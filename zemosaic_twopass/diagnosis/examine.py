@@ -56,7 +56,17 @@ def examine(measurements, tiles, second_pass=None):
         surveyed = compare(measurements, tiles)
         gains = np.array([one.gain for one in measurements], dtype=float)
         gains = Gains(gains, gains, np.zeros(len(gains)))
-        return replace(_examination(residual_findings(surveyed), surveyed, gains, None), of_pass=False)
+        return replace(_examination(_without_coadd(residual_findings(surveyed)), surveyed, gains, None), of_pass=False)
+
+
+def _without_coadd(found):
+    """What is found where no coadd was seen: whether one took edges for sky is not known then."""
+    edges = [one for one in found if one[1].kind == "unmasked_border"]
+    if not edges:
+        return found
+    who = f"Tile {edges[0][1].tile} has" if len(edges) == 1 else f"{len(edges)} tiles have"
+    reason = f"{who} edges that are filled, faded or else no sky: they were left out. A coadd may take them for sky."
+    return [*(one for one in found if one not in edges), (0.0, untested(None, reason, "contract"))]
 
 
 def examine_pass(second_pass):

@@ -39,7 +39,7 @@ class Kind:
     fault : Fault or None
         How to order one; None where it cannot be.
     of_many : str
-        What a note says of several tiles, after "Tiles 0-3"; empty where each has a line of its own.
+        What is said of several tiles at once, after "Tiles 0-3"; empty where each has a line of its own.
     """
 
     name: str
@@ -230,6 +230,7 @@ _ALL = (
         "fraction",
         "residual",
         fault=Fault("tile", 24.0, "px"),
+        of_many="have edges that are filled, faded or else no sky: a coadd takes them for sky; {advice}.",
     ),
     Kind(
         "gain_seam",

@@ -1,4 +1,4 @@
-"""Notes of one kind about many tiles as one entry, for people to read."""
+"""Findings of one kind about many tiles as one entry, for people to read."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 
 def grouped(findings):
-    """Findings with the tiles that each is about; notes of one kind and value about several tiles as one.
+    """Findings with the tiles that each is about; those of one kind that can be said of many tiles as one.
 
     Parameters
     ----------
     findings : sequence of Finding
-        Notes last.
+        Notes last; of these only such as have one value are alike.
 
     Returns
     -------
@@ -22,9 +22,9 @@ def grouped(findings):
     """
     groups = {}
     for number, finding in enumerate(findings):
-        # Only notes that can be said of many; what is wrong with a tile has a line of its own.
+        # What is wrong with a tile has a line of its own, but for what many have.
         alike = finding.about.of_many and finding.tile is not None
-        key = (finding.kind, _value(finding)) if alike else number
+        key = (finding.kind, _value(finding) if _notes(finding) else "") if alike else number
         groups.setdefault(key, []).append(finding)
     return [_entry(group) for group in groups.values()]
 
@@ -34,9 +34,13 @@ def _entry(group):
     if len(group) == 1:
         return first, "" if first.tile is None else str(first.tile)
     tiles = ranges([finding.tile for finding in group])
-    level = f", all at {_value(first)}," if _value(first) else ""
+    level = f", all at {_value(first)}," if _notes(first) and _value(first) else ""
     text = first.about.of_many.format(advice=first.about.advice)
     return replace(first, tile=None, message=f"Tiles {tiles}{level} {text}"), tiles
+
+
+def _notes(finding):
+    return finding.about.group == "note"
 
 
 def _value(finding):
