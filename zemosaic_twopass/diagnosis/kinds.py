@@ -270,7 +270,7 @@ _ALL = (
         "remove one of the two",
         "tile",
         "residual",
-        fault=Fault("tile", 1.0, "tiles on"),
+        fault=Fault("tile", 1.0, "tiles back"),
         of_many="have the very pixels of others: they count twice in a mosaic, and were not compared; {advice}.",
     ),
     Kind(

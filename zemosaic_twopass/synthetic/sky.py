@@ -131,7 +131,7 @@ def synthetic_tiles(*, rows=3, columns=3, shape=(400, 520), overlap=0.55, noise=
         for own in range(len(tiles)) if fault.kind == "vignetting" else [index]:
             tiles[own] = replace(tiles[own], pixels=_with_fault(tiles[own].pixels, fault))
         if fault.kind == "duplicate_tile":
-            tiles[index] = tiles[(index + round(fault.size)) % len(tiles)]
+            tiles[index] = tiles[(index - round(fault.size)) % len(tiles)]
     if any(fault.kind == "undetermined" for fault in faults):
         # Without others to compare it with nothing can be said of a tile.
         return tiles[:1]
