@@ -16,9 +16,10 @@ from dataclasses import replace
 
 import numpy as np
 from measure import machine
+from scenes import survey
 from scipy.ndimage import distance_transform_edt, gaussian_filter, rotate
 
-from zemosaic_twopass.diagnosis.comparison import residual_findings, survey
+from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.measure.coarse import pixel_noise
 from zemosaic_twopass.measure.not_sky import not_sky
 from zemosaic_twopass.synthetic.sky import SyntheticSky, tangent_wcs

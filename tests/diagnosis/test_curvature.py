@@ -10,7 +10,8 @@ from scenes import survey
 from zemosaic_twopass.diagnosis.comparison import Mended, corrections, residual_findings
 from zemosaic_twopass.diagnosis.evidence.tile_evidence import curvature_evidence
 from zemosaic_twopass.diagnosis.gains import Gains
-from zemosaic_twopass.diagnosis.photometry import Curvature, flattened, solve
+from zemosaic_twopass.diagnosis.photometry import Curvature, solve
+from zemosaic_twopass.diagnosis.photometry.illumination import flattened
 from zemosaic_twopass.measure.coarse import FACTOR
 from zemosaic_twopass.synthetic.faults import Fault
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
@@ -187,7 +188,7 @@ def test_a_channel_that_holds_nothing(sky):
         pixels[..., 1] = 0
         dead.append(replace(tile, pixels=pixels))
     seen = surveyed(dead)
-    assert found(seen) == [("vignetting", None)]
+    assert [one for one in found(seen) if one[0] != "no_signal"] == [("vignetting", None)]
     assert seen.curvature.height[1] == 0 and np.abs(seen.curvature.height[[0, 2]] - 25).max() < 1
     (finding,) = (one for _, one in residual_findings(seen) if one.kind == "vignetting")
     assert finding.channel in (0, 2) and np.isfinite([finding.error, finding.sigma]).all()

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import Pass
+from scenes import Pass, survey
 
-from zemosaic_twopass.diagnosis.comparison import survey
 from zemosaic_twopass.diagnosis.kinds import NOTES
 
 

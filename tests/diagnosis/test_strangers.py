@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scenes import NOISE, Pass
+from scenes import NOISE, Pass, survey
 
-from zemosaic_twopass.diagnosis.comparison import residual_findings, survey
+from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.diagnosis.evidence import gather
 from zemosaic_twopass.diagnosis.examine import examine_pass
 from zemosaic_twopass.diagnosis.registration import find_strangers

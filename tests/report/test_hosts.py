@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import matplotlib
 import pytest
@@ -12,9 +13,9 @@ from conftest import probe_of
 from replay import Night
 from reports import OFFSET, make_report, names
 
-from zemosaic_twopass.report import pictures
 from zemosaic_twopass.report.artefacts import ARTEFACTS
-from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
+from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE, draw_tiles
+from zemosaic_twopass.report.style import write_picture
 from zemosaic_twopass.settings import LOGGER_NAME
 
 CHILD = """
@@ -78,6 +79,11 @@ def failing(error):
     return draw
 
 
+def drawn_by(monkeypatch, name, draw):
+    has, _ = ARTEFACTS[name]
+    monkeypatch.setitem(ARTEFACTS, name, (has, partial(write_picture, draw)))
+
+
 ERRORS = [
     RuntimeError("Failed to process string with tex:\nlatex × not found\n" + "l" * 5000),
     ValueError("Key backend: 'qt9agg' is not a valid value"),
@@ -89,8 +95,8 @@ ERRORS = [
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_a_picture_that_cannot_be_drawn_is_left_out_in_one_line(tmp_path, monkeypatch, caplog, error):
     (tmp_path / TILES_PICTURE).write_bytes(b"of an earlier report")
-    monkeypatch.setattr(pictures, "draw_tiles", failing(error))
-    monkeypatch.setattr(pictures, "draw_map", failing(error))
+    for name in (TILES_PICTURE, MAP_PICTURE):
+        drawn_by(monkeypatch, name, failing(error))
     settings = dict(matplotlib.rcParams)
     with caplog.at_level(logging.WARNING, LOGGER_NAME):
         written = make_report(rows=1, columns=2, findings=(OFFSET,)).write(tmp_path)
@@ -105,8 +111,8 @@ def test_a_picture_that_cannot_be_drawn_is_left_out_in_one_line(tmp_path, monkey
 
 
 def test_a_pass_whose_pictures_fail_has_its_verdict(tmp_path, monkeypatch):
-    for name in ("draw_tiles", "draw_map"):
-        monkeypatch.setattr(pictures, name, failing(RuntimeError("no")))
+    for name in (TILES_PICTURE, MAP_PICTURE):
+        drawn_by(monkeypatch, name, failing(RuntimeError("no")))
     night, logger, lines = Night.make(), logging.Logger("worker", logging.DEBUG), []
     logger.addHandler(logging.Handler())
     logger.handlers[0].emit = lambda record: lines.append((record.levelname, record.getMessage()))
@@ -123,14 +129,13 @@ def test_settings_made_while_we_draw_stay(tmp_path, monkeypatch):
     """Another thread of the host's changes one that we had changed."""
     monkeypatch.setitem(matplotlib.rcParams, "text.usetex", True)
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 7.0)
-    real = pictures.draw_tiles
 
     def draw(report):
         assert not matplotlib.rcParams["text.usetex"]
         matplotlib.rcParams["font.size"] = 21.0
-        return real(report)
+        return draw_tiles(report)
 
-    monkeypatch.setattr(pictures, "draw_tiles", draw)
+    drawn_by(monkeypatch, TILES_PICTURE, draw)
     replace(make_report(rows=1, columns=2), delta=None, before=None, outlines=(), evidence=()).write(tmp_path)
     assert (tmp_path / TILES_PICTURE).exists()
     assert matplotlib.rcParams["text.usetex"]
