@@ -23,7 +23,7 @@ def measured(seed, stars=40, scales=SCALES, error=0.03, spoiled=0.0, growth=0.0)
         flux = scale * bright[own] * np.exp(rng.normal(0, error, own.sum()) + wide)
         flux = np.where(rng.random(own.sum()) < spoiled, 1.5 * flux, flux)[:, np.newaxis]
         fluxes.append(
-            Fluxes(flux, error * flux, np.full(1, 1.1 * np.exp(rng.normal(0, 0.01) - wide)), np.full(1, 0.01))
+            Fluxes(0, flux, error * flux, np.full(1, 1.1 * np.exp(rng.normal(0, 0.01) - wide)), np.full(1, 0.01))
         )
         tiles.append(np.full(own.sum(), index))
         numbers.append(np.flatnonzero(own))

@@ -9,7 +9,7 @@ from scipy.ndimage import median_filter
 
 from zemosaic_twopass.diagnosis.acceptance import accept
 from zemosaic_twopass.diagnosis.comparison import compare
-from zemosaic_twopass.measure.fluxes import Fluxes
+from zemosaic_twopass.diagnosis.photometry import StarScales, scatter
 from zemosaic_twopass.measure.measurement import measure_tile
 from zemosaic_twopass.measure.stars import Stars
 from zemosaic_twopass.offline.corrections import TABLE_NAME, repair_lines, to_dict
@@ -72,15 +72,17 @@ def test_a_factor_that_is_none_or_that_stars_contradict_is_refused(sound, size, 
 
 def test_without_stars_they_say_nothing(sound):
     found, shape = claimed(sound[0], 4, GAIN, 0.3), sound[1]
-    channels = len(found.looks[0].noise)
-    blind = tuple(replace(look, stars=Stars.none(), fluxes=Fluxes.none(channels)) for look in found.looks)
-    accepted = accept(replace(found, looks=blind), shape)
+    blind = tuple(replace(look, stars=Stars.none(), fluxes=()) for look in found.looks)
+    stars = StarScales.none(*found.solution.noise.shape)
+    accepted = accept(replace(found, looks=blind, solution=replace(found.solution, stars=stars)), shape)
     assert not accepted.stars.counts.any()
     assert not any("stars" in reason for reason in accepted.refused.values())
 
 
-def test_what_does_not_help_where_it_was_not_fitted_is_refused():
+def test_what_does_not_help_where_it_was_not_fitted_is_refused(monkeypatch):
     """Brighter in two opposite quarters and darker in the others: half of it asks for what the other half does not."""
+    # As if nobody had seen that no term explains it.
+    monkeypatch.setattr(scatter, "_BY_CHANCE", 0.0)
     tiles = synthetic_tiles(**SKY, faults=[Fault("offset", 0, 30.0)])
     rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in tiles[4].shape)
     saddle = 40 * (rows[:, np.newaxis] * columns)[..., np.newaxis]
@@ -116,7 +118,7 @@ def test_a_refused_tile_stays_and_is_named_and_the_others_are_right(glowing):
     assert list(done.refused) == [4]
     (line,) = (line for line in repair_lines(done) if "tile_04" in line and "left as it is" in line)
     assert done.refused[4] in line
-    assert "stars that it shares" in line
+    assert "light lies on it" in line
     table = Table.read(done.files[0].parent / TABLE_NAME, format="ascii.ecsv")
     assert [reason != "-" for reason in table["refused"]] == [index == 4 for index in range(9)]
     assert not table["corrected"][4]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..measure.fluxes import in_common
 from ..measure.measurement import TileMeasurement, measure_tile
 from ..tiles.images import TileError
 from ..tiles.tile_set import PlacedTile
@@ -189,7 +190,8 @@ def _scales(looks, shifts):
     entries, numbers = np.zeros((2, 0), dtype=int)
     if len(tiles):
         entries, numbers = same_stars(np.concatenate([look.stars.places for look in looks]) - own[tiles], tiles)
-    return star_scales([look.fluxes for look in looks], entries, tiles[entries], numbers)
+    fluxes = in_common([(look.fluxes, len(look.noise), len(look.stars)) for look in looks])
+    return star_scales(fluxes, entries, tiles[entries], numbers)
 
 
 def _measure_moved(placed, pixels):

@@ -106,14 +106,16 @@ def _cells(box, side):
 def _fitted_without(surveyed, shape_out, side, colour):
     """Corrections fitted without the blocks of one colour: of every tile the kinds that it has."""
     looks = []
-    for look in surveyed.looks:
+    for look, fit in zip(surveyed.looks, surveyed.solution.fits, strict=True):
+        # One that is not in the solution, as where light lies on it that no term explains, is no measure of the others.
+        look = look if fit is not None else replace(look, blocks=None)
         if look.blocks is not None:
             value = np.where(_cells(look.blocks.box, side)[1] == colour, np.nan, look.blocks.value)
             look = replace(look, blocks=replace(look.blocks, value=value))
         looks.append(look)
     half = solve([(look.blocks, look.noise) for look in looks], shape_out, surveyed.solution.stars)
     half = with_kinds_of(half, surveyed.solution.inside)
-    return corrections(replace(surveyed, looks=tuple(looks), solution=half))
+    return corrections(replace(surveyed, looks=tuple(looks), solution=half, uneven=()))
 
 
 def _meetings(looks, mended, side, colour):

@@ -1,7 +1,9 @@
-"""How bright the stars of a tile are, channel by channel, in apertures that are as wide as its own stars.
+"""How bright the stars of a tile are, channel by channel, in apertures that tiles have in common.
 
-An aperture of so many pixels holds less of a star the worse the seeing was. Here its radius is so many half-light radii
-of the tile's stars; what lies outside is read off a curve of growth (Stetson 1990, PASP 102, 932) and told with them.
+An aperture of so many pixels holds less of a star the worse the seeing was, and more of its neighbours and of the sky
+the wider it is. So all tiles that are compared have the same, that of the one with the widest stars; what lies outside
+is read off a curve of growth (Stetson 1990, PASP 102, 932). Which tile that is, is not known of one alone: each is
+measured in the least of a few standard apertures that holds its stars, and in the next one.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from ..tiles.grid import pixels_between
 from ..tiles.planes import channels_last
 
 # Of the surest stars so many are measured, and the width of all is that of so many.
-_MOST = 80
-_FOR_WIDTH = 40
+_MOST = 60
+_FOR_WIDTH = 30
 _FEWEST = 3
 # The width is that of the brightest part of these, for faint stars look as wide as what lies under them.
 _BRIGHTEST = 4
@@ -27,7 +29,10 @@ _MEDIAN_COST = 1.2533
 _TRIAL = np.arange(0.5, 8.25, 0.5)
 _TRIAL_RING = 9.0, 13.0
 _WIDTHS = 0.7, 4.0
-# In half-light radii: to know a star's shape, to measure it, to know what lies outside, and its background.
+# Standard half-light radii in pixels of the mosaic, and what part of the tile's own the least of them must be.
+_STANDARD = 0.7 * 1.4 ** np.arange(8)
+_LEAST_PART = 0.9
+# In these: to know a star's shape, to measure it, to know what lies outside, and its background.
 _CORE, _APERTURE, _WHOLE, _RING = 1.2, 2.0, 4.0, (5.0, 7.5)
 # Share of the background that must be known.
 _RING_KNOWN = 0.5
@@ -45,10 +50,12 @@ _TELLS_GROWTH, _GROWTH_UNKNOWN = 0.05, 0.1
 
 @dataclass(frozen=True, eq=False)
 class Fluxes:
-    """Brightness of the stars of one tile.
+    """Brightness of the stars of one tile in one aperture.
 
     Attributes
     ----------
+    step : int
+        Which of the standard apertures; −1 where nothing is measured.
     flux, error : ndarray, shape (n, C)
         Of each of its `Stars`, in adu times the area of a pixel of the mosaic, and the standard error from the noise
         of pixels that are independent, both of what lies in the apertures; NaN for one that is saturated, blended,
@@ -57,6 +64,7 @@ class Fluxes:
         All of a star over what lies in the aperture, the same for all of them, and its standard error.
     """
 
+    step: int
     flux: np.ndarray
     error: np.ndarray
     growth: np.ndarray
@@ -65,7 +73,7 @@ class Fluxes:
     @classmethod
     def none(cls, channels, stars=0):
         """Of so many stars of which none is measured."""
-        return cls(*np.full((2, stars, channels), np.nan), *np.full((2, channels), np.nan))
+        return cls(-1, *np.full((2, stars, channels), np.nan), *np.full((2, channels), np.nan))
 
 
 def measure_fluxes(tile, wcs, stars):
@@ -78,33 +86,62 @@ def measure_fluxes(tile, wcs, stars):
     wcs : astropy.wcs.WCS
         Of the mosaic, to which the places of the stars refer.
     stars : Stars
-        Of the tile. The surest 80 are measured, the others NaN.
+        Of the tile. The surest 60 are measured, the others NaN.
 
     Returns
     -------
-    Fluxes
-        All NaN where fewer than three stars can be measured.
+    tuple of Fluxes
+        In the least aperture that holds its stars and in the next; empty where fewer than three can be measured.
     """
-    planes = channels_last(tile.pixels)
-    found = Fluxes.none(planes.shape[2], len(stars))
     if len(stars) < _FEWEST:
-        return found
+        return ()
+    planes = channels_last(tile.pixels)
     places = stars.places[:_MOST]
     x, y = pixels_between(wcs, tile.wcs, *places.T)
     images = planes, None if tile.coverage is None else np.asarray(tile.coverage) > 0
     width = _half_light(_Stamps.of(images, x[:_FOR_WIDTH], y[:_FOR_WIDTH], (_TRIAL[-1], *_TRIAL_RING)))
     if not np.isfinite(width):
-        return found
-    stamps = _Stamps.of(images, x, y, tuple(width * radius for radius in (_WHOLE, *_RING)))
+        return ()
+    area = _area(tile.wcs, wcs, x, y)
+    scale = float(np.sqrt(np.nanmedian(area)))
+    first = int(np.searchsorted(_STANDARD, _LEAST_PART * width * scale))
+    found = []
+    for step in range(first, min(first + 2, len(_STANDARD))):
+        stamps = _Stamps.of(images, x, y, tuple(_STANDARD[step] / scale * radius for radius in (_WHOLE, *_RING)))
+        found.append(_in_aperture(step, stamps, _STANDARD[step] / scale, area, len(stars)))
+    return tuple(found)
+
+
+def in_common(tiles):
+    """Fluxes in the same aperture, that of the tile with the widest stars.
+
+    Parameters
+    ----------
+    tiles : sequence of (tuple of Fluxes, int, int)
+        As `measure_fluxes` gives them, with how many channels and stars each tile has.
+
+    Returns
+    -------
+    list of Fluxes
+        One a tile; none measured for one whose stars are far smaller than the widest.
+    """
+    step = max((own[0].step for own, _, _ in tiles if own), default=-1)
+    return [
+        next((one for one in own if one.step == step), Fluxes.none(channels, stars)) for own, channels, stars in tiles
+    ]
+
+
+def _in_aperture(step, stamps, width, area, count):
     (core, core_error), (flux, error), (whole, whole_error) = (
         stamps.fluxes(width * radius) for radius in (_CORE, _APERTURE, _WHOLE)
     )
     usable = (flux > _LEAST_SIGNAL * error) & ~stamps.flat()
     usable &= _usual(core / flux, np.hypot(core_error / core, error / flux), usable)
     growth = _growth(whole / flux, np.hypot(whole_error, error) / flux, usable)
-    scale = np.where(usable, _area(tile.wcs, wcs, x, y)[:, np.newaxis], np.nan)
-    found.flux[: len(places)], found.error[: len(places)] = flux * scale, error * scale
-    return replace(found, growth=growth[0], growth_error=growth[1])
+    scale = np.where(usable, area[:, np.newaxis], np.nan)
+    rest = ((0, count - len(flux)), (0, 0))
+    flux, error = (np.pad(own * scale, rest, constant_values=np.nan) for own in (flux, error))
+    return Fluxes(step, flux, error, *growth)
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,8 +30,8 @@ class TileMeasurement:
     noise : ndarray, shape (C,)
         Of one pixel in adu, at least what float32 resolves.
     stars : Stars
-    fluxes : Fluxes
-        Of these.
+    fluxes : tuple of Fluxes
+        Of these, as `measure_fluxes` gives them.
     middle : ndarray, shape (2,)
         Of the image, (x, y) in pixels of the mosaic; NaN for one that misses it.
     reach : float
@@ -67,7 +67,7 @@ class TileMeasurement:
     blocks: CoarseTile | None
     noise: np.ndarray
     stars: Stars
-    fluxes: Fluxes
+    fluxes: tuple[Fluxes, ...]
     middle: np.ndarray
     reach: float
     name: str | None = None
@@ -86,7 +86,7 @@ class TileMeasurement:
 
     def without_pixels(self):
         """The measurement of a tile of which nothing is known."""
-        return replace(self, blocks=None, stars=Stars.none(), fluxes=Fluxes.none(len(self.noise)))
+        return replace(self, blocks=None, stars=Stars.none(), fluxes=())
 
 
 def measure_tile(placed):

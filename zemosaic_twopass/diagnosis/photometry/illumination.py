@@ -63,12 +63,13 @@ class Curvature:
         """The `TileMeasurement` of a tile, which has blocks, without it."""
         x, y = look.blocks.centres()
         value = self.taken_out(look.blocks.value, look.middle, x, y[:, np.newaxis])
-        fluxes = look.fluxes
         # Stars hold nothing of light that is added.
-        if self.level is not None:
-            flux = self.taken_out(fluxes.flux.T, look.middle, *look.stars.places.T).T
-            fluxes = replace(fluxes, flux=flux, error=fluxes.error * flux / fluxes.flux)
+        fluxes = look.fluxes if self.level is None else tuple(self._out_of_fluxes(own, look) for own in look.fluxes)
         return replace(look, blocks=replace(look.blocks, value=value), fluxes=fluxes)
+
+    def _out_of_fluxes(self, fluxes, look):
+        flux = self.taken_out(fluxes.flux.T, look.middle, *look.stars.places.T).T
+        return replace(fluxes, flux=flux, error=fluxes.error * flux / fluxes.flux)
 
 
 def flattened(looks, solution, solve_again):

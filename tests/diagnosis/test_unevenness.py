@@ -1,0 +1,95 @@
+"""Light on one tile that no term explains: that tile is named with its size, its neighbours are not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from flat_skies import NOISE, SHAPE, flat_tiles, found, surveyed
+from scipy.ndimage import gaussian_filter
+
+from zemosaic_twopass.diagnosis.acceptance import accept
+from zemosaic_twopass.diagnosis.comparison import corrections
+
+ODD = 4
+ROWS, COLUMNS = np.indices(SHAPE)
+
+
+def glow(height):
+    """In the corner where the tile meets three others."""
+    return height * np.exp(-np.hypot(ROWS, COLUMNS) / 45)
+
+
+def moon(height):
+    return height * ((ROWS / SHAPE[0]) ** 2 + (COLUMNS / SHAPE[1]) ** 2) / 2
+
+
+def banding(height):
+    return height * np.sin(2 * np.pi * ROWS / 90)
+
+
+def clouds(height):
+    smooth = gaussian_filter(np.random.default_rng(1).normal(size=SHAPE), 30)
+    return height * (smooth - smooth.min()) / np.ptp(smooth)
+
+
+def with_light(tiles, light, indices=(ODD,)):
+    return [
+        replace(tile, pixels=tile.pixels + light[..., np.newaxis].astype(np.float32)) if index in indices else tile
+        for index, tile in enumerate(tiles)
+    ]
+
+
+LIGHTS = [glow(60), glow(400), moon(40), moon(200), banding(8), banding(40), clouds(30)]
+NAMES = ["glow60", "glow400", "moon40", "moon200", "banding8", "banding40", "clouds30"]
+
+
+@pytest.mark.parametrize("nebula", [0.0, 20.0])
+@pytest.mark.parametrize("light", LIGHTS, ids=NAMES)
+def test_the_tile_alone_is_named(light, nebula):
+    survey = surveyed(with_light(flat_tiles(31, nebula=nebula), light))
+    said = found(survey)
+    assert {tile for _, tile in said} == {ODD}
+    assert ("gain_residual", ODD) not in said
+    finding = said["uneven_background", ODD]
+    assert NOISE / 4 < finding.value < 1.1 * np.ptp(light)
+    assert survey.fits[ODD] is None
+    # Of the tile nothing is taken out, and it is not in the mean that the others are judged by.
+    assert corrections(survey)[ODD].empty
+
+
+@pytest.mark.parametrize("kind", ["offset", "gradient"])
+def test_level_and_slope_beside_it_are_told(kind):
+    more = 150.0 if kind == "offset" else 200.0 * (COLUMNS / SHAPE[1] - 0.5)
+    said = found(surveyed(with_light(flat_tiles(32), banding(10) + more)))
+    assert set(said) == {("uneven_background", ODD), (kind, ODD)}
+    size = 150.0 if kind == "offset" else 200.0
+    assert said[kind, ODD].value == pytest.approx(size, abs=4 * said[kind, ODD].error)
+
+
+def test_a_scale_that_the_stars_tell_beside_it():
+    tiles = flat_tiles(33)
+    tiles[ODD] = replace(tiles[ODD], pixels=(1000 + 0.7 * (tiles[ODD].pixels - 1000)).astype(np.float32))
+    said = found(surveyed(with_light(tiles, clouds(60))))
+    assert said["gain_residual", ODD].value == pytest.approx(-0.3, abs=0.05)
+    assert ("uneven_background", ODD) in said
+
+
+def test_in_all_tiles_it_is_one_finding_of_no_tile():
+    survey = surveyed(with_light(flat_tiles(34), banding(30), range(6)))
+    assert {tile for _, tile in found(survey)} == {None}
+    assert [one.tile for one in survey.uneven] == [None]
+
+
+def test_it_is_not_repaired():
+    survey = surveyed(with_light(flat_tiles(35), glow(300)))
+    accepted = accept(survey, (360, 540))
+    assert list(accepted.refused) == [ODD]
+    assert all(own.empty for own in accepted.corrections)
+
+
+@pytest.mark.parametrize("nebula", [0.0, 40.0])
+def test_sound_tiles_fit(nebula):
+    for seed in range(6):
+        survey = surveyed(flat_tiles(60 + seed, nebula=nebula, channels=2))
+        assert survey.uneven == ()
+        assert survey.solution.misfit.max() < 0.8
