@@ -197,8 +197,13 @@ def attach(worker, **settings):
         if id(worker) in _attached:
             return _attached[id(worker)]
         probe = TwoPassProbe(worker, **settings).__enter__()
-        if probe.watching:
-            _attached[id(worker)] = probe
+        try:
+            if probe.watching:
+                _attached[id(worker)] = probe
+        except BaseException:
+            # A probe that nobody keeps is one that nobody closes.
+            probe.__exit__()
+            raise
         return probe
 
 

@@ -82,7 +82,7 @@ def test_without_stars_they_say_nothing(sound):
 def test_what_does_not_help_where_it_was_not_fitted_is_refused(monkeypatch):
     """Brighter in two opposite quarters and darker in the others: half of it asks for what the other half does not."""
     # As if nobody had seen that no term explains it.
-    monkeypatch.setattr(scatter, "_BY_CHANCE", 0.0)
+    monkeypatch.setattr(scatter, "_MUCH", np.inf)
     tiles = synthetic_tiles(**SKY, faults=[Fault("offset", 0, 30.0)])
     rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in tiles[4].shape)
     saddle = 40 * (rows[:, np.newaxis] * columns)[..., np.newaxis]

@@ -129,8 +129,8 @@ def corrections(surveyed):
     Returns
     -------
     list of (Correction or None)
-        None for a tile that could not be compared; of one whose light no term explains nothing is taken out but what
-        all have in common.
+        None for a tile that could not be compared; of one whose light no term explains, and of all where nearly all
+        are such, nothing is taken out but what all have in common.
     """
     found, solution = [], surveyed.solution
     for index, (fit, shift, look) in enumerate(zip(solution.fits, surveyed.shifts, surveyed.looks, strict=True)):
@@ -138,6 +138,8 @@ def corrections(surveyed):
             found.append(None)
             continue
         own = correction_of(solution, index, look, surveyed.curvature)
+        if any(one.tile is None for one in surveyed.uneven):
+            own = replace(own, value=np.zeros_like(own.value), covariance=np.full_like(own.covariance, np.nan))
         if shift is not None and shift.matters:
             own = replace(own, shift=shift.pixels, shift_covariance=shift.covariance)
         found.append(own)
@@ -239,13 +241,11 @@ def residual_findings(surveyed):
     """
     # Of a pair of tiles each sees the other: one finding is enough.
     pairs, uneven = {}, {one.tile: uneven_findings(one, surveyed.solution) for one in surveyed.uneven}
-    least = max((effect for effect, _ in uneven.get(None, ())), default=0.0)
     levels = [
         (effect, finding)
         for effect, finding in level_findings(surveyed.solution, surveyed.curvature)
-        # What is no more than the light that nearly all tiles have stands in for it; a tile with its own is told apart.
-        if finding.kind == "vignetting" or not 0 < effect < least
-        if finding.tile not in uneven or finding.tile is None
+        # Of a tile with light of its own it is told apart; where nearly all have some, what single ones have is not told.
+        if finding.tile is None or not (finding.tile in uneven or None in uneven and finding.about.group == "residual")
     ]
     shifted = [*stranger_findings(surveyed.strangers), *shift_findings(surveyed.shifts)]
     for effect, finding in [*shifted, *sum(uneven.values(), []), *levels]:

@@ -62,13 +62,23 @@ def levelled(looks, scales, shape_out):
     first = found = _solved(looks, scales, shape_out)
     tested = np.count_nonzero([fit is not None for fit in first.solution.fits])
     uneven = []
-    while found.solution.misfit.max(initial=0.0) > 1:
+    while found.solution.misfit.max(initial=0.0) > _usual(found.solution.misfit):
         uneven.append(int(np.argmax(found.solution.misfit)))
         if len(uneven) > max(_FEWEST_UNEVEN, _MOST_UNEVEN * tested):
             return _all_uneven(first)
         kept = [replace(look, blocks=None) if index in uneven else look for index, look in enumerate(looks)]
-        found = _solved(kept, scales, shape_out)
-    return _with_uneven(found, looks, uneven) if uneven else found
+        before, found = found, _with_uneven(_solved(kept, scales, shape_out), looks, uneven)
+        if len(found.uneven) < len(uneven) or not found.uneven[-1].certain:
+            found = before
+            break
+    # What is left may be too little to tell one from the usual.
+    unknown = len(uneven) > 1 and not found.solution.misfit.any()
+    return _all_uneven(first) if unknown or _usual(found.solution.misfit) > 1 else found
+
+
+def _usual(misfit):
+    """The misfit of the usual tile, but at least that from which on no term explains one."""
+    return max(float(np.median(misfit[misfit > 0])), 1.0) if misfit.any() else 1.0
 
 
 def _solved(looks, scales, shape_out):

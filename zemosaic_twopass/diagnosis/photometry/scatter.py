@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import chdtri
 
 from .overlaps import Layout
 
@@ -14,13 +13,13 @@ _SIDES = (1, 2, 4, 8, 16)
 _USUAL_SIDE = 4
 _MIN_PIECES = 30
 _LEAST_VARIANCE = 1e-9
-# Squares over which smooth light adds up and noise does not, and how seldom so much of it is left of sound tiles.
+# Squares over which smooth light adds up and noise does not, and from where more is left than of any sound tile seen.
 _SMOOTH_SIDE = 8
-_BY_CHANCE = 1e-4
-_FEWEST_PIECES = 6.0
+_MUCH = 3.4
+_FEWEST_PIECES = 4.0
 _MOST_OF_ONE = 100.0
 _FAR = 4.0
-# Tiles of which the usual one is told.
+# Tiles of which one can be told from the usual one.
 _FEWEST_TILES = 4
 
 
@@ -109,9 +108,9 @@ def misfit(channels):
     Returns
     -------
     ndarray, shape (N,)
-        Mean square of sums over squares of sky over that of independent blocks, the mean of the channels, in units of
-        what is seen of a sound tile once in ten thousand: over 1 no term explains the tile. 0 for one that shares too
-        little to be judged.
+        Mean square of sums over squares of sky over that of independent blocks, the mean of the channels, over a limit:
+        over 1, and over that of the usual tile, no term explains the tile. 0 for one that shares too little to be
+        judged, and for all where fewer than four do not.
     """
     count = channels[0].layout.count
     ratios, pieces = np.zeros((2, len(channels), count))
@@ -128,6 +127,4 @@ def misfit(channels):
     judged = enough > _FEWEST_PIECES
     if np.count_nonzero(judged) < _FEWEST_TILES:
         return np.zeros(count)
-    usual = max(float(np.median(ratio[judged])), 1.0)
-    limit = chdtri(np.maximum(enough, 1.0), _BY_CHANCE) / np.maximum(enough, 1.0)
-    return np.where(judged, ratio / usual / limit, 0.0)
+    return np.where(judged, ratio / _MUCH, 0.0)

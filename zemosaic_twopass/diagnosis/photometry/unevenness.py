@@ -21,6 +21,7 @@ _FEWEST_SQUARES = 8
 _TOGETHER = 9.0
 _PERCENTILES = 2.0, 98.0
 _SURE = 5.0
+_MORE_THAN_NOISE = 1.5
 # In units of a pixel's noise.
 _FLOOR = 0.2
 _GAUSSIAN_MAD, _MEDIAN_COST = 1.4826, 1.2533
@@ -47,6 +48,11 @@ class Unevenness:
     error: np.ndarray
     plane: np.ndarray
     plane_error: np.ndarray
+
+    @property
+    def certain(self):
+        """Whether it is more than noise."""
+        return bool(np.any(self.value > _MORE_THAN_NOISE * self.error))
 
 
 def light_beyond(tile, look, others, factor):
@@ -85,14 +91,13 @@ def _squares(rows, columns):
 def _fitted(field, uv, square):
     """Percentiles of one channel's field and their error, its plane and the errors of that; None where too few know."""
     known = np.isfinite(field)
-    values, errors, places = [], [], []
+    values, counts, places = [], [], []
     for number in np.unique(square[known]):
         own = known & (square == number)
         if np.count_nonzero(own) >= _FEWEST_BLOCKS:
             # The median: stars are sharper in one tile than in another.
             values.append(np.median(field[own]))
-            scatter = _GAUSSIAN_MAD * np.median(np.abs(field[own] - values[-1]))
-            errors.append(_MEDIAN_COST * scatter / np.sqrt(np.count_nonzero(own)))
+            counts.append(np.count_nonzero(own))
             places.append(uv[:, own].mean(axis=1))
     if len(values) < _FEWEST_SQUARES:
         return None
@@ -101,8 +106,10 @@ def _fitted(field, uv, square):
     left = values - design @ plane
     covariance = np.linalg.pinv(design.T @ design) * np.mean(left**2) * min(_TOGETHER, len(values) / 4)
     low, high = np.percentile(left, _PERCENTILES)
-    # Of so many values that are noise and no more, about four standard deviations.
-    return high - low, 4 * float(np.median(errors)), plane, np.sqrt(np.diag(covariance))
+    noise = _GAUSSIAN_MAD * np.nanmedian(np.abs(np.diff(field, axis=1))) / np.sqrt(2)
+    # Of medians that are noise and no more these percentiles are about four standard deviations apart.
+    error = 4 * _MEDIAN_COST * noise / np.sqrt(np.median(counts))
+    return high - low, float(error), plane, np.sqrt(np.diag(covariance))
 
 
 def uneven_findings(found, solution):
