@@ -244,7 +244,7 @@ def residual_findings(surveyed):
     levels = [
         (effect, finding)
         for effect, finding in level_findings(surveyed.solution, surveyed.curvature)
-        # Of a tile with light of its own it is told apart; where nearly all have some, what single ones have is not told.
+        # Of a tile with light of its own it is told apart; where nearly all have some, that of single ones is not told.
         if finding.tile is None or not (finding.tile in uneven or None in uneven and finding.about.group == "residual")
     ]
     shifted = [*stranger_findings(surveyed.strangers), *shift_findings(surveyed.shifts)]

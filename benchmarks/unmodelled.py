@@ -1,0 +1,117 @@
+"""What no term describes, in one tile of nine or in all: is it named, are sound tiles left alone, what does repair do?
+
+Run: python benchmarks/unmodelled.py [--runs N] [--seed N]
+
+Synthetic skies of nine RGB tiles of 300 × 400 pixels that overlap by 30 to 55 %; kind, size, tile and place of the
+light are drawn anew for each run, and in every third run an offset, a scale or a slope lies on the same tile.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter, defaultdict
+from dataclasses import replace
+
+import numpy as np
+from measure import machine
+from scenes import survey
+from scipy.ndimage import gaussian_filter
+
+from zemosaic_twopass.diagnosis.acceptance import accept
+from zemosaic_twopass.diagnosis.comparison import residual_findings
+from zemosaic_twopass.diagnosis.kinds import NOTES
+from zemosaic_twopass.synthetic.sky import synthetic_tiles
+from zemosaic_twopass.tiles.mosaic import MosaicGrid
+from zemosaic_twopass.tiles.records import SecondPass, TileList
+
+SHAPE, NOISE = (300, 400), 6.0
+ROWS, COLUMNS = np.indices(SHAPE)
+DEPTHS = {"flat field": (0.005, 0.03), "moon": (10, 100), "cloud": (0.02, 0.4), "glow": (30, 600), "banding": (2, 15)}
+
+
+def light(kind, size, rng):
+    """What a tile is multiplied by and what is added to it."""
+    x, y = COLUMNS / SHAPE[1], ROWS / SHAPE[0]
+    left, top = rng.integers(0, 2, 2)
+    x, y = (x if left else 1 - x), (y if top else 1 - y)
+    if kind == "flat field":
+        return 1 - size * ((x - 0.5) ** 2 + (y - 0.5) ** 2) * 2, 0.0
+    if kind == "cloud":
+        smooth = gaussian_filter(rng.normal(size=SHAPE), rng.uniform(30, 70))
+        return 1 - size * (smooth - smooth.min()) / np.ptp(smooth), 0.0
+    if kind == "moon":
+        return 1.0, size * (x**2 + y**2) / 2
+    if kind == "glow":
+        return 1.0, size * np.exp(-np.hypot(x * SHAPE[1], y * SHAPE[0]) / rng.uniform(40, 80))
+    return 1.0, size * np.sin(2 * np.pi * ROWS / rng.uniform(40, 90))
+
+
+def beside(rng):
+    """Another fault, as what a tile is multiplied by and what is added to it, and its kind."""
+    kind = rng.choice(["offset", "gain_residual", "gradient"])
+    if kind == "offset":
+        return kind, 1.0, rng.uniform(30, 200)
+    if kind == "gain_residual":
+        return kind, rng.choice([0.6, 0.8, 1.3, 2.0]), 0.0
+    return kind, 1.0, rng.uniform(50, 200) * (COLUMNS / SHAPE[1] - 0.5)
+
+
+def scene(kind, everywhere, rng):
+    """(tiles, index of the odd one, kind of what lies beside, or none)."""
+    tiles = synthetic_tiles(shape=SHAPE, overlap=rng.uniform(0.3, 0.55), noise=NOISE, seed=int(rng.integers(1 << 30)))
+    odd, more = int(rng.integers(9)), None
+    factor, added = light(kind, np.exp(rng.uniform(*np.log(DEPTHS[kind]))), rng)
+    for index in range(9) if everywhere else [odd]:
+        own = tiles[index].pixels * np.asarray(factor)[..., np.newaxis] + np.asarray(added)[..., np.newaxis]
+        if rng.random() < 1 / 3 and not everywhere:
+            more, by, plus = beside(rng)
+            own = own * by + np.asarray(plus)[..., np.newaxis]
+        tiles[index] = replace(tiles[index], pixels=own.astype(np.float32))
+    return tiles, odd, more
+
+
+def judged(kind, everywhere, rng):
+    """What came of one scene, in words."""
+    tiles, odd, more = scene(kind, everywhere, rng)
+    grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+    found = survey(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
+    named = {(one.kind, one.tile) for _, one in residual_findings(found) if one.kind not in NOTES}
+    words = []
+    if everywhere:
+        words += ["one of no tile"] if any(tile is None for _, tile in named) else []
+        words += ["single tiles"] if any(tile is not None for _, tile in named) else []
+    else:
+        words += ["sound tile named"] if {tile for _, tile in named} - {odd} else []
+        words += ["odd tile named"] if any(tile == odd for _, tile in named) else ["nothing said of it"]
+        words += ["as uneven"] if ("uneven_background", odd) in named else []
+        words += (
+            ["scaled, wrongly"]
+            if ("gain_residual", odd) in named and kind != "cloud" and more != "gain_residual"
+            else []
+        )
+        words += [f"{more} beside it seen"] if (more, odd) in named else []
+        words += [f"with {more}"] if more else []
+    changed = {index for index, own in enumerate(accept(found, grid.shape).corrections) if own and not own.empty}
+    words += ["repair changes a sound tile"] if not everywhere and changed - {odd} else []
+    return words
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=40, help="of each kind of light in one tile (default: 40)")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    for everywhere in (False, True):
+        counts = defaultdict(Counter)
+        for number, kind in enumerate(DEPTHS):
+            rng = np.random.default_rng([options.seed, everywhere, number])
+            for _ in range(options.runs // 4 if everywhere else options.runs):
+                counts[kind].update(["runs", *judged(kind, everywhere, rng)])
+        print(f"\n## {'all tiles' if everywhere else 'one tile of nine'}\n")
+        for kind, own in counts.items():
+            print(f"- {kind}: " + ", ".join(f"{word} {count}" for word, count in own.items()), flush=True)
+    print(f"\n{machine()}")
+
+
+if __name__ == "__main__":
+    main()
