@@ -47,8 +47,8 @@ class Scene:
         self.grid = Grid.of(self.tiles)
         found = survey(SecondPass(TileList.of(self.tiles), self.grid.wcs, self.grid.shape))
         ones = np.ones(len(self.tiles))
-        self.blocks = [look.blocks for look in found.looks]
-        self.corrected = Mended.of(found, Gains(ones, ones, 0 * ones)).blocks
+        self.footprints = [look.blocks.footprint for look in found.looks]
+        self.corrected = Mended.of(found, Gains(ones, ones, 0 * ones)).in_boxes_of(found.looks)
         self.projected = []
         for tile, place in zip(self.tiles, self.grid.places, strict=True):
             planes = [
@@ -86,7 +86,7 @@ class Scene:
         """The seams of a mosaic, with the tiles or alone."""
         picture = Picture.of("mosaic", mosaic)
         if how == "tiles":
-            return seams_with_tiles([picture], self.blocks, self.corrected).maps[0]
+            return seams_with_tiles([picture], self.footprints, self.corrected).maps[0]
         return seams_alone([(picture, mosaic)], self.regions()).maps[0]
 
     def regions(self):

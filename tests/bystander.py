@@ -35,9 +35,6 @@ ELSEWHERE = (
     "diagnosis.acceptance",
     "diagnosis.held_out",
     "diagnosis.photometry.zero_points",
-    "diagnosis.seams",
-    "report.seams",
-    "report.seam_picture",
     "console",
     "__main__",
 )

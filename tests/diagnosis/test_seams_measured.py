@@ -37,9 +37,13 @@ def made(seed, weights=None):
     return tiles, total / weight
 
 
+def footprints(tiles):
+    return [tile.footprint for tile in tiles]
+
+
 def measured(tiles, mosaic, part=None):
     picture = Picture("merged", mosaic, np.full_like(mosaic, NOISE), part)
-    (found,) = seams_with_tiles([picture], tiles, [tile.value for tile in tiles]).maps
+    (found,) = seams_with_tiles([picture], footprints(tiles), [tile.value for tile in tiles]).maps
     return found
 
 
@@ -101,7 +105,7 @@ def test_a_normalised_mosaic_is_measured_in_the_tiles_adu():
     mosaic[0][tiles[4].box] += 2 * NOISE
     scale, level = 1 / 65535, 0.1
     picture = Picture("m.fits", scale * mosaic + level, np.full_like(mosaic, scale * NOISE))
-    (found,) = seams_with_tiles([picture], tiles, [tile.value for tile in tiles]).maps
+    (found,) = seams_with_tiles([picture], footprints(tiles), [tile.value for tile in tiles]).maps
     own = of_middle(found)
     np.testing.assert_allclose([edge.step[0] for edge in own], 2 * NOISE, rtol=0.03)
     np.testing.assert_allclose([edge.noise for edge in own], NOISE, rtol=0.03)
@@ -134,12 +138,13 @@ def test_the_end_of_the_second_pass_within_a_tile_is_an_edge_of_no_tile():
 
 def test_tiles_that_do_not_go_together_are_refused_and_nothing_is_no_seam():
     tiles, mosaic = made(7)
-    with pytest.raises(ValueError, match="5 tiles != 4 corrected"):
-        seams_with_tiles([Picture("a", mosaic, mosaic)], tiles, [tile.value for tile in tiles[:4]])
+    with pytest.raises(ValueError, match="5 footprints != 4 corrected"):
+        seams_with_tiles([Picture("a", mosaic, mosaic)], footprints(tiles), [tile.value for tile in tiles[:4]])
     assert seams_with_tiles([], [], []).maps == ()
     found = measured(tiles[:1], np.where(np.arange(80) < 46, mosaic, np.nan))
     assert (found.edges, found.worst, found.picture) == ((), None, "unknown")
-    (found,) = seams_with_tiles([Picture("a", mosaic * np.nan, mosaic * np.nan)], tiles, [t.value for t in tiles]).maps
+    nothing = Picture("a", mosaic * np.nan, mosaic * np.nan)
+    (found,) = seams_with_tiles([nothing], footprints(tiles), [tile.value for tile in tiles]).maps
     assert {edge.look for edge in found.edges} == {"unknown"}
     assert found.picture == "unknown"
 

@@ -12,7 +12,7 @@ from reports import WITHOUT_MAP, make_report, names
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.report.artefacts import ARTEFACTS, MAP_NAME, PAGE_NAME, TABLE_NAME
 from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE
-from zemosaic_twopass.report.report import log_lines
+from zemosaic_twopass.report.lines import log_lines
 
 
 def test_log_lines_name_directory_and_page(tmp_path):

@@ -14,7 +14,7 @@ from .style import FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finish_ticks, new_figu
 
 SEAMS_PICTURE = "twopass_seams.png"
 # Pixels of the longer side of what is kept of a mosaic to be drawn.
-_SHOWN = 1000
+_SHOWN = 720
 # In inches.
 _PANEL, _LEFT, _TITLE, _TOP, _BOTTOM, _GAP = 5.3, 0.12, 0.24, 0.5, 0.62, 0.1
 _PROFILE = 1.05
@@ -45,8 +45,8 @@ class Backdrop:
 
     Attributes
     ----------
-    grey : ndarray, shape (h, w), float32
-        Mean of the channels of blocks; NaN where there is nothing.
+    grey : ndarray, shape (h, w), uint8
+        Mean of the channels of blocks, `stretched`; white where there is nothing.
     step : int
         Side of a block in pixels.
     shape : tuple of int
@@ -59,10 +59,11 @@ class Backdrop:
 
     @classmethod
     def of(cls, pixels):
-        """Reduce a mosaic, shape (H, W) or (H, W, C), to at most 1000 pixels a side."""
+        """Reduce a mosaic, shape (H, W) or (H, W, C), to at most 720 pixels a side."""
         shape = np.shape(pixels)[:2]
         step = max(1, -(-max(shape) // _SHOWN))
-        return cls(block_mean(pixels, step).astype(np.float32), step, tuple(shape))
+        grey = stretched(block_mean(pixels, step).astype(np.float32))
+        return cls(np.rint(255 * grey).astype(np.uint8), step, tuple(shape))
 
 
 def write_seam_picture(maps, profiles, backdrops, path):
@@ -119,7 +120,7 @@ def _heading(maps):
 def _draw_mosaic(axes, seams, backdrop):
     rows, columns = backdrop.grey.shape
     extent = (-0.5, columns * backdrop.step - 0.5, -0.5, rows * backdrop.step - 0.5)
-    axes.imshow(stretched(backdrop.grey), cmap="gray", vmin=0, vmax=1, origin="lower", extent=extent, aspect="auto")
+    axes.imshow(backdrop.grey, cmap="gray", vmin=0, vmax=255, origin="lower", extent=extent, aspect="auto")
     axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
     name = _NAMES.get(seams.mosaic, seams.mosaic)
     axes.set_title(f"{name}: {seams.picture.replace('_', ' ')}", fontsize=MEDIUM, loc="left", pad=4, **TEXT)

@@ -52,17 +52,18 @@ class _Measured:
     channel: np.ndarray
 
 
-def seams_with_tiles(pictures, tiles, corrected):
+def seams_with_tiles(pictures, footprints, corrected):
     """The steps at all edges in mosaics of tiles, against the sky that the tiles show once their faults are out.
 
     Parameters
     ----------
     pictures : sequence of Picture
         Mosaics on one grid, in the order in which they were made.
-    tiles : sequence of (CoarseTile or None)
-        Of that grid: `box` and `share` are the footprints. None for a tile that misses it.
+    footprints : sequence of ((tuple of slice, ndarray of shape (h, w)) or None)
+        One a tile, as `Regions.of_footprints` takes them, in blocks of that grid.
     corrected : sequence of (ndarray, shape (C, h, w), or None)
-        Block means of each tile, in its box, with what was found wrong with it taken out; NaN where not known.
+        Block means of each tile, in its box, with what was found wrong with it taken out; NaN where not known. None
+        for a tile that is to be no part of the sky.
 
     Returns
     -------
@@ -73,20 +74,19 @@ def seams_with_tiles(pictures, tiles, corrected):
     Raises
     ------
     ValueError
-        If tiles and corrected are not as many.
+        If footprints and corrected are not as many.
     """
-    if len(tiles) != len(corrected):
-        raise ValueError(f"{len(tiles)} tiles != {len(corrected)} corrected")
+    if len(footprints) != len(corrected):
+        raise ValueError(f"{len(footprints)} footprints != {len(corrected)} corrected")
     if not pictures:
         return Seams((), ())
     shape = pictures[0].value.shape[1:]
-    footprints = [tile and (tile.box, tile.share.min(axis=0)) for tile in tiles]
     sky, depth = sky_of(footprints, corrected, shape, len(pictures[0].value))
     found, geometry = [], {}
     with np.errstate(all="ignore"):
         for picture in pictures:
             # The same for all mosaics, but for the edges of a second pass that has only a part of one.
-            key = None if picture.part is None or np.all(picture.part >= 1) else id(picture)
+            key = id(picture) if _ends(picture) else None
             if key not in geometry:
                 regions = Regions.of_footprints(footprints, shape, BLOCK, key and picture.part)
                 stretches = stretches_of(regions)
@@ -94,6 +94,14 @@ def seams_with_tiles(pictures, tiles, corrected):
                 geometry[key] = len(stretches) and _ByTiles.of(stretches, strips, (footprints, corrected, sky, depth))
             found.append(geometry[key].measure(picture) if geometry[key] else _without_edges(picture))
     return _together(found)
+
+
+def _ends(picture):
+    """Whether the second pass's part ends within what the picture covers."""
+    if picture.part is None:
+        return False
+    inside = picture.part[np.isfinite(picture.value).all(axis=0)] > 0.5
+    return inside.any() and not inside.all()
 
 
 @dataclass(frozen=True, eq=False)
