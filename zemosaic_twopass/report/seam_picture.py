@@ -93,24 +93,38 @@ def draw_seams(maps, profiles, backdrops):
     """The figure of `write_seam_picture`."""
     from matplotlib.colors import Normalize
 
-    panels = [float(np.clip(_PANEL * b.shape[0] / b.shape[1], 0.8, 6.5)) for b in backdrops]
     # Numbers, from 1, of the edges of the last mosaic that have profiles.
     worst = {index: number for number, index in enumerate(dict.fromkeys(own.last for own in profiles), start=1)}
+    rows = _rows(backdrops)
     below = _PROFILE + _TITLE + 0.5 if worst else 0.0
-    height = _TOP + sum(panels) + len(maps) * (_TITLE + _GAP) + _BOTTOM + below
+    height = _TOP + sum(row[0][3] + _TITLE + _GAP for row in rows) + _BOTTOM + below
     figure, limits = new_figure(height), Normalize(-_RANGE, _RANGE)
     figure.text(0, 1, _heading(maps), va="top", fontsize=MEDIUM, **TEXT)
     low = height - _TOP
-    for seams, backdrop, panel in zip(maps, backdrops, panels, strict=True):
-        low -= panel + _TITLE
-        axes = figure.add_axes((_LEFT / WIDTH, low / height, _PANEL / WIDTH, panel / height))
-        _draw_mosaic(axes, seams, backdrop)
-        _draw_edges(axes, seams, limits, worst if seams is maps[-1] else {})
+    for row in rows:
+        low -= row[0][3] + _TITLE
+        for place, left, width, panel in row:
+            axes = figure.add_axes((left / WIDTH, low / height, width / WIDTH, panel / height))
+            _draw_mosaic(axes, maps[place], backdrops[place])
+            _draw_edges(axes, maps[place], limits, worst if place == len(maps) - 1 else {})
         low -= _GAP
     _draw_bar(figure, limits, (low - 0.27) / height, 0.1 / height)
     if worst:
         _draw_profiles(figure, maps, profiles, worst, height)
     return figure
+
+
+def _rows(backdrops):
+    """Where the panels go, rows of (index, left, width, height): the last mosaic alone, then the others in pairs."""
+    *others, last = range(len(backdrops))
+    ratio = float(np.clip(backdrops[last].shape[0] / backdrops[last].shape[1], 0.15, 1.23))
+    rows, half = [[(last, _LEFT, _PANEL, ratio * _PANEL)]], (_PANEL - _LEFT) / 2
+    for first in range(0, len(others), 2):
+        lefts = _LEFT, _LEFT + half + _LEFT
+        rows.append(
+            [(index, left, half, ratio * half) for index, left in zip(others[first : first + 2], lefts, strict=False)]
+        )
+    return rows
 
 
 def _heading(maps):

@@ -28,7 +28,7 @@ _DESCRIPTIONS = {
     "look": "visible, faint, noise (nothing but the noise changes), none, or unknown",
 }
 _UNITS = {"x": "pix", "y": "pix", "length": "pix", "noise_inside": "adu", "noise_outside": "adu"}
-_SENTENCES = {
+PICTURE_SENTENCES = {
     "no_seam": "No seam is in the picture.",
     "faint": "A faint seam is in the picture.",
     "visible": "A seam is visible in the picture.",
@@ -74,7 +74,7 @@ def seam_sentence(seams):
     -------
     str
     """
-    text = _SENTENCES[seams.picture]
+    text = PICTURE_SENTENCES[seams.picture]
     if seams.worst is None:
         return text
     edge = seams.edges[seams.worst]
