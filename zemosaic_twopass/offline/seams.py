@@ -93,4 +93,4 @@ def seams_by_tiles(mosaics, tiles):
         surveyed = compare(looks, placed)
     unknown = np.full(len(looks), np.nan)
     corrected = Mended.of(surveyed, Gains(unknown, unknown, unknown)).in_boxes_of(looks)
-    return seams_with_tiles(pictures, [look.blocks and look.blocks.footprint for look in looks], corrected), backdrops
+    return seams_with_tiles(pictures, [look.footprint for look in looks], corrected), backdrops

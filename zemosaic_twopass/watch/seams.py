@@ -26,7 +26,7 @@ class Stages:
 
     def __init__(self, second_pass, measurements, mended):
         self._shape = (*map(int, second_pass.shape), len(measurements[0].noise))
-        self._footprints = [one.blocks and one.blocks.footprint for one in measurements]
+        self._footprints = [one.footprint for one in measurements]
         self._corrected = mended.in_boxes_of(measurements)
         # (Picture, Backdrop) of each; None of one that cannot be measured.
         self._seen = []
