@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict
+from dataclasses import fields
 
 import numpy as np
 from astropy.table import Table
@@ -87,7 +87,12 @@ def seam_sentence(seams):
 
 def seam_dict(seams):
     """A `SeamMap` as plain objects for JSON, as `twopass_report.json` has it."""
-    return asdict(seams)
+    # Not `asdict`, which copies every number of thousands of edges.
+    return _fields_of(seams) | {"edges": [_fields_of(edge) for edge in seams.edges]}
+
+
+def _fields_of(record):
+    return {entry.name: getattr(record, entry.name) for entry in fields(record)}
 
 
 def largest_step(edge):

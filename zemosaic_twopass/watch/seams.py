@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..diagnosis.contract import part_of
@@ -49,6 +51,11 @@ class Stages:
             return
         coverage = coverage if np.shape(coverage) == self._shape[:2] else None
         self._seen[-1] = Picture.of(name, mosaic, coverage, part), Backdrop.of(mosaic)
+
+    def see_again(self, name):
+        """Take in a mosaic that is the last one, to the bit."""
+        last = self._seen[-1]
+        self._seen.append(last and (replace(last[0], name=name), last[1]))
 
     def measured(self):
         """Of a report what there is to tell of seams, as `TwoPassReport.of` takes it.
@@ -104,8 +111,13 @@ def see_merged(drafts, passes, result, merge):
         Of the caller: the mosaic, and what else it gives.
     merge : Merge or None
     """
+    stages = [draft.stages for draft in drafts if draft.stages is not None]
     mosaic, coverage = result[0], result[1] if len(result) > 1 else None
+    if stages and np.array_equal(mosaic, passes[1][0], equal_nan=True):
+        for own in stages:
+            own.see_again("merged")
+        return
     mixed = merge is not None and 0 < merge.share < 1
     part = part_of(passes[0][0], passes[1][0], mosaic) if mixed else None
-    for stages in (draft.stages for draft in drafts if draft.stages is not None):
-        stages.see("merged", mosaic, coverage, part)
+    for own in stages:
+        own.see("merged", mosaic, coverage, part)
