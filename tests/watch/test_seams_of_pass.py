@@ -1,15 +1,19 @@
 """The seams of a pass while an application runs: where they are, in which stage, and that they cost nothing else."""
 
 import functools
+import importlib
 import json
+import pkgutil
 
+import bystander
 import numpy as np
 import pytest
-from bystander import failing
+from bystander import failing, functions_of
 from conftest import Scene, digest, messages
 from scipy.ndimage import map_coordinates
 
 from zemosaic_instrument import TwoPassProbe
+from zemosaic_twopass.diagnosis import seams
 from zemosaic_twopass.diagnosis.contract import part_of
 from zemosaic_twopass.diagnosis.seams import measured
 from zemosaic_twopass.report.lines import log_lines
@@ -103,9 +107,9 @@ def test_the_json_holds_every_edge(worker, night, debug_log, tmp_path):
     report, _ = watched(worker, night, debug_log, tmp_path)
     found = json.loads((tmp_path / "twopass_report.json").read_text())
     assert found["picture"] == report.picture
-    for entry, seams in zip(found["seams"], report.seams, strict=True):
-        assert (entry["mosaic"], entry["worst"], tuple(entry["rms"])) == (seams.mosaic, seams.worst, seams.rms)
-        for one, edge in zip(entry["edges"], seams.edges, strict=True):
+    for entry, own in zip(found["seams"], report.seams, strict=True):
+        assert (entry["mosaic"], entry["worst"], tuple(entry["rms"])) == (own.mosaic, own.worst, own.rms)
+        for one, edge in zip(entry["edges"], own.edges, strict=True):
             assert (one["tile"], one["x"], one["y"], tuple(one["normal"])) == (edge.tile, edge.x, edge.y, edge.normal)
             known = [step if np.isfinite(step) else None for step in edge.step]
             assert one["step"] == known
@@ -151,6 +155,26 @@ def test_seams_that_fail_take_nothing_else_with_them(worker, night, debug_log, t
     assert np.array_equal(report.delta.delta, whole.delta.delta)
     found = json.loads((tmp_path / "failed" / "twopass_report.json").read_text())
     assert (found["picture"], found["seams"]) == ("unknown", [])
+
+
+@pytest.mark.slow
+def test_each_of_their_functions_fails(worker, night, debug_log, tmp_path):
+    """By one kind of error each, in rotation: neither the pipeline nor the verdict differs."""
+    bare = digest(*night.merged(worker, debug_log))
+    reports = []
+    codes = bystander.reached(lambda: reports.append(watched(worker, night, debug_log, tmp_path / "0")[0]))
+    modules = [importlib.import_module(f"{seams.__name__}.{one.name}") for one in pkgutil.iter_modules(seams.__path__)]
+    found = [own for module in (stages, *modules) for own in functions_of(module).values() if own.__code__ in codes]
+    assert len(found) > 40
+    for number, function in enumerate(found):
+        debug_log.handlers[0].messages.clear()
+        with failing(function, error=(ValueError, TypeError, MemoryError, RuntimeWarning)[number % 4]) as count:
+            report, result = watched(worker, night, debug_log, tmp_path / "1", strict=False)
+        assert count() > 0, function
+        assert digest(*result) == bare, function
+        assert (report.verdict, report.findings) == (reports[0].verdict, reports[0].findings), function
+        assert report.delta is not None and len(report.evidence) == len(reports[0].evidence), function
+        assert len(messages(debug_log, "[TwoPassProbe] diagnostics failed: ", "WARNING")) == 1, function
 
 
 def test_which_pixels_are_the_second_passes():
