@@ -47,8 +47,8 @@ class Scene:
         self.grid = Grid.of(self.tiles)
         found = survey(SecondPass(TileList.of(self.tiles), self.grid.wcs, self.grid.shape))
         ones = np.ones(len(self.tiles))
-        self.blocks = [look.blocks for look in found.looks]
-        self.corrected = Mended.of(found, Gains(ones, ones, 0 * ones)).blocks
+        self.footprints = [look.blocks.footprint for look in found.looks]
+        self.corrected = Mended.of(found, Gains(ones, ones, 0 * ones)).in_boxes_of(found.looks)
         self.projected = []
         for tile, place in zip(self.tiles, self.grid.places, strict=True):
             planes = [
@@ -86,7 +86,7 @@ class Scene:
         """The seams of a mosaic, with the tiles or alone."""
         picture = Picture.of("mosaic", mosaic)
         if how == "tiles":
-            return seams_with_tiles([picture], self.blocks, self.corrected).maps[0]
+            return seams_with_tiles([picture], self.footprints, self.corrected).maps[0]
         return seams_alone([(picture, mosaic)], self.regions()).maps[0]
 
     def regions(self):
@@ -124,15 +124,29 @@ def side_of(scene, tile, edge):
     return int(np.argmin(gaps)), gaps
 
 
+def across(image, edge):
+    """What an image of even regions has inside of an edge less what it has outside, by its middle; shape (C,)."""
+    sides = []
+    for sign in (-1, 1):
+        x, y = (round(at + sign * 5 * part) for at, part in zip((edge.x, edge.y), edge.normal, strict=True))
+        sides.append(np.median(image[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2], axis=(0, 1)))
+    return sides[0] - sides[1]
+
+
 def run(case):
     """What came of a case, a list of Row."""
     sort, seed = case
     scene, rng = Scene(sort, seed), np.random.default_rng(seed + 1)
     rows = []
+    plain, _ = scene.coadd("plain")
     for coadded in ("plain", "matched", "weighted"):
         mosaic, _ = scene.coadd(coadded)
+        # Levels that are matched leave steps that are real, and known to the bit.
+        made = mosaic - plain if coadded == "matched" else None
         for how in ("tiles", "alone"):
-            rows += _rows(scene, scene.measured(mosaic, how), (sort, coadded, how, "sound", 0.0), None)
+            for edge in scene.measured(mosaic, how).edges:
+                truth = np.zeros(3) if made is None else across(made, edge)
+                rows.append(Row((sort, coadded, how, "sound", 0.0), False, truth, edge))
     mosaic, _ = scene.coadd("weighted")
     noise = float(np.nanmedian(Picture.of("", mosaic).noise))
     for kind in ("side", "around", "channel", *(f"ramp{width}" for width in RAMPS)):
@@ -159,15 +173,13 @@ class Row:
 
 def _rows(scene, found, what, truth):
     for edge in found.edges:
-        expected, own = np.zeros(3), False
-        if truth is not None:
-            tile, side, size, channels = truth
-            own = edge.tile == tile
-            if own:
-                at, gaps = side_of(scene, tile, edge)
-                shape = scene.tiles[tile].shape
-                share = 1.0 if side is None else 1 - gaps[side] / shape[side // 2]
-                expected, own = size * share * channels, side is None or at == side
+        tile, side, size, channels = truth
+        expected, own = np.zeros(3), edge.tile == tile
+        if own:
+            at, gaps = side_of(scene, tile, edge)
+            shape = scene.tiles[tile].shape
+            share = 1.0 if side is None else 1 - gaps[side] / shape[side // 2]
+            expected, own = size * share * channels, side is None or at == side
         yield Row(what, own, expected, edge)
 
 
@@ -192,18 +204,21 @@ def report(rows):
     groups = defaultdict(list)
     for row in rows:
         groups[row.what].append(row)
-    print("| sort | coadd | how | edges | told | steps, 68 % | z, 68 % | z > 5 | faint | visible | error, adu |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print("Steps, and how far they are read beside the truth, 68 %, and the median error: in units of the noise.\n")
+    print("| sort | coadd | how | edges | told | steps | off | error | z, 68 % | z > 5 | faint | visible |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for what, found in sorted(groups.items()):
         if what[3] == "sound":
             step, error = (np.array([getattr(row.edge, name) for row in found]) for name in ("step", "error"))
-            known, looks = np.isfinite(step) & np.isfinite(error), [row.edge.look for row in found]
-            z = np.abs(step[known] / error[known])
-            told, usual = 1 - looks.count("unknown") / len(found), np.quantile(np.abs(step[known]), 0.683)
+            off, noise = step - [row.truth for row in found], [np.hypot(*row.edge.noise) / 2**0.5 for row in found]
+            known, looks = np.isfinite(off) & np.isfinite(error), [row.edge.look for row in found]
+            noise = np.broadcast_to(np.array(noise)[:, np.newaxis], off.shape)[known]
+            z = np.abs(off[known] / error[known])
+            sizes = " | ".join(f"{np.nanquantile(np.abs(own[known]) / noise, 0.683):.4f}" for own in (step, off))
             print(
-                f"| {' | '.join(what[:3])} | {len(found)} | {told:.2f} | {usual:.3f} | "
-                f"{np.quantile(z, 0.683):.2f} | {np.mean(z > 5):.4f} | {looks.count('faint')} | "
-                f"{looks.count('visible')} | {np.median(error[known]):.3f} |"
+                f"| {' | '.join(what[:3])} | {len(found)} | {1 - looks.count('unknown') / len(found):.2f} | {sizes} | "
+                f"{np.nanmedian(error[known] / noise):.4f} | {np.quantile(z, 0.683):.2f} | {np.mean(z > 5):.4f} | "
+                f"{looks.count('faint')} | {looks.count('visible')} |"
             )
     print("\n| sort | how | put in | x noise | edges of it | found | size right | median size | z, 68 % |")
     print("|---|---|---|---|---|---|---|---|---|")

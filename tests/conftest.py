@@ -17,6 +17,7 @@ from zemosaic_twopass.offline.workers import OURS
 from zemosaic_twopass.report.artefacts import ARTEFACTS
 from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE
 from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
+from zemosaic_twopass.report.seam_picture import SEAMS_PICTURE
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 
 # Helpers that compare: what differs is to be seen where it fails.
@@ -131,7 +132,7 @@ def temporary_folder(monkeypatch, tmp_path_factory):
 
 def leave_out_pictures(patch):
     """Drawing takes most of the time of a report."""
-    for name in (MAP_PICTURE, TILES_PICTURE, EVIDENCE_PICTURE):
+    for name in (MAP_PICTURE, TILES_PICTURE, EVIDENCE_PICTURE, SEAMS_PICTURE):
         # Not taken out: put back, it would stand behind the page that shows it.
         patch.setitem(ARTEFACTS, name, (lambda report: False, None))
 

@@ -8,14 +8,18 @@ from astropy.wcs import WCS
 
 from zemosaic_instrument import DeltaMap, Finding, TileRecord, TwoPassReport, tile_statistics
 from zemosaic_twopass.diagnosis.evidence import Chart, Evidence, Layer, Series
+from zemosaic_twopass.diagnosis.seams import Edge, Profile, SeamMap
 from zemosaic_twopass.measure.delta import delta_map
 from zemosaic_twopass.report.artefacts import JSON_NAME, PAGE_NAME, TABLE_NAME
 from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE
 from zemosaic_twopass.report.pictures import TILES_PICTURE
+from zemosaic_twopass.report.seam_picture import SEAMS_PICTURE, Backdrop
+from zemosaic_twopass.report.seams import SEAMS_TABLE
 from zemosaic_twopass.tiles.grid import tile_outline
 
 SCALE = 4.0 / 3600
-WITHOUT_MAP = {JSON_NAME, TABLE_NAME, TILES_PICTURE, EVIDENCE_PICTURE, PAGE_NAME}
+SEAMS = {SEAMS_TABLE, SEAMS_PICTURE}
+WITHOUT_MAP = {JSON_NAME, TABLE_NAME, TILES_PICTURE, EVIDENCE_PICTURE, PAGE_NAME, *SEAMS}
 CENTRE = (83.82, -5.39)
 
 OFFSET = Finding(
@@ -73,7 +77,22 @@ def make_report(*, rows=2, columns=2, channels=3, findings=(), names=None, verdi
     names = names or [None] * len(report.tiles)
     tiles = tuple(replace(tile, name=name) for tile, name in zip(report.tiles, names, strict=True))
     evidence = tuple(map(make_evidence, findings[:6])) or (replace(make_evidence(OFFSET), found=False),)
-    return replace(report, tiles=tiles, findings=tuple(findings), verdict=verdict, evidence=evidence)
+    return replace(report, tiles=tiles, findings=tuple(findings), verdict=verdict, evidence=evidence, **make_seams())
+
+
+def make_seams():
+    """What a report knows of the seams of two mosaics of two channels: a visible one in the second."""
+
+    def edge(tile, step, contrast, x=50.0):
+        return Edge(tile, (1, 3), x, 20.0, (0.0, 1.0), 60.0, (step, np.nan), (0.1, np.nan), (2.0, 2.2), contrast)
+
+    first = SeamMap.of("first_pass", [edge(0, 0.1, 0.05), edge(2, 0.2, 0.1)], 2)
+    last = SeamMap.of("merged", [edge(0, 4.0, 2.0), edge(None, -1.2, 0.6, 90.0)], 2)
+    across = np.array([-12.0, -4.0, 4.0, 12.0]), np.array([4.0, 4.0, 0.0, np.nan]), np.array([0.1, 0.1, 0.1, np.nan])
+    profiles = tuple(Profile(name, 0, 0, 0, *across) for name in ("first_pass", "merged"))
+    image = np.random.default_rng(0).normal(100, 3, (40, 120, 2))
+    image[:4] = np.nan
+    return {"seams": (first, last), "profiles": profiles, "backdrops": (Backdrop.of(image),) * 2}
 
 
 def make_evidence(finding):

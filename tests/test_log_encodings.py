@@ -13,7 +13,7 @@ from reports import NOTE, OFFSET, make_report
 from zemosaic_twopass.command import cli
 from zemosaic_twopass.console import complain, printable
 from zemosaic_twopass.guard import log_failure
-from zemosaic_twopass.report.report import finding_lines
+from zemosaic_twopass.report.lines import finding_lines
 from zemosaic_twopass.settings import in_ascii, worker_count
 
 ENCODINGS = ["cp1251", "cp1252", "ascii", "cp932", "utf-8"]

@@ -13,9 +13,10 @@ from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.report import artefacts
 from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE
 from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
+from zemosaic_twopass.report.seam_picture import SEAMS_PICTURE
 
 FAILED = "[TwoPassProbe] diagnostics failed: "
-PICTURES = {name: artefacts.ARTEFACTS[name] for name in (MAP_PICTURE, TILES_PICTURE, EVIDENCE_PICTURE)}
+PICTURES = {name: artefacts.ARTEFACTS[name] for name in (MAP_PICTURE, TILES_PICTURE, EVIDENCE_PICTURE, SEAMS_PICTURE)}
 
 
 class Watch:

@@ -39,7 +39,7 @@ def test_the_second_pass_of_the_copies_is_clean(tiles, tmp_path, capsys):
     capsys.readouterr()
     copies = [str(path) for path in sorted((tmp_path / "copies").glob("*.fits"))]
     assert cli.main(["run", *copies, "--out", str(tmp_path / "after"), "--fail-on", "clean"]) == 1
-    assert "[TwoPassVerdict] clean picture=unknown tiles=6 " in capsys.readouterr().out
+    assert "[TwoPassVerdict] clean picture=no_seam tiles=6 " in capsys.readouterr().out
 
 
 def test_lines(tiles, tmp_path, capsys):

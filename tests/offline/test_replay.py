@@ -6,11 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.io import fits
+from bystander import failing
 from scenes import Pass, coadded, named
+from scipy.ndimage import map_coordinates
 
 from zemosaic_twopass import delta_map, diagnose, tile_statistics
 from zemosaic_twopass.command import cli
 from zemosaic_twopass.diagnosis.registration import moved
+from zemosaic_twopass.diagnosis.seams import seams_with_tiles
 from zemosaic_twopass.offline.replay import replay
 from zemosaic_twopass.report.map_picture import draw_map
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
@@ -136,7 +139,35 @@ def test_a_residual_is_found_and_named(tmp_path, axes, capsys):
     assert cli.main([*argv, "--fail-on", "residual"]) == 1
     *_, line, _, verdict = capsys.readouterr().out.splitlines()
     assert line.startswith("[TwoPassFinding] idx=2 kind=offset ")
-    assert verdict.startswith("[TwoPassVerdict] residual picture=unknown tiles=4 findings=1 worst_idx=2 ")
+    assert verdict.startswith("[TwoPassVerdict] residual picture=no_seam tiles=4 findings=1 worst_idx=2 ")
+
+
+def test_the_seams_of_the_mosaic_are_measured_and_cost_nothing_else_where_they_fail(tmp_path, caplog):
+    """A mosaic in another scale, with a step of 30 adu of the tiles along a side of tile 2."""
+    tiles = synthetic_tiles(rows=2, columns=2, shape=(240, 330), overlap=0.5)
+    whole = coadded(tiles, (420, 560))
+    rows, columns = np.indices(whole.pixels.shape[:2])
+    x, y = tiles[2].wcs.world_to_pixel_values(*whole.wcs.pixel_to_world_values(columns, rows))
+    inside = map_coordinates(tiles[2].coverage.astype(float), (y, x), order=1) > 0.5
+    image = (whole.pixels + 30 * (inside * (1 - y / 240))[..., np.newaxis]) / 65535
+    path = tmp_path / "mosaic.fits"
+    fits.PrimaryHDU(np.moveaxis(image.astype(np.float32), 2, 0), whole.wcs.to_header(relax=True)).writeto(path)
+    for tile in tiles:
+        write_master_tile(tmp_path / tile.name, tile)
+    paths = [tmp_path / tile.name for tile in tiles]
+    report, _ = replay(path, paths)
+    (seams,) = report.seams
+    assert (seams.mosaic, seams.picture, report.picture) == ("mosaic.fits", "visible", "visible")
+    lower = [edge for edge in seams.edges if edge.tile == 2 and edge.look == "visible"]
+    assert lower
+    for edge in lower:
+        at = round(edge.y), round(edge.x)
+        assert np.allclose(edge.step, 30 * (1 - y[at] / 240), atol=3)
+    with failing(seams_with_tiles, error=ValueError):
+        without, _ = replay(path, paths)
+    assert (without.seams, without.picture) == ((), "unknown")
+    assert without.findings == report.findings
+    assert [record.message for record in caplog.records] == ["[TwoPassProbe] diagnostics failed: ValueError: injected"]
 
 
 def test_a_tile_with_other_channels_is_left_out(night, tmp_path):

@@ -8,8 +8,8 @@ from reports import OFFSET, make_report
 
 from zemosaic_twopass import Finding
 from zemosaic_twopass.report.grouping import grouped, ranges
+from zemosaic_twopass.report.lines import finding_lines
 from zemosaic_twopass.report.page import write_page
-from zemosaic_twopass.report.report import finding_lines
 from zemosaic_twopass.report.show import report_lines, show
 
 

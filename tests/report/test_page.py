@@ -12,6 +12,7 @@ from zemosaic_twopass import Finding, TwoPassReport
 from zemosaic_twopass.diagnosis.kinds import VERDICTS
 from zemosaic_twopass.report.page import VERDICT_TEXTS, finding_size, write_page
 from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
+from zemosaic_twopass.report.seam_picture import SEAMS_PICTURE
 
 
 class Page(HTMLParser):
@@ -81,7 +82,8 @@ def test_pictures_inside_and_nothing_from_outside(tmp_path):
     page = Page(tmp_path / "twopass_report.html")
     sources = [attributes["src"] for attributes in page.all("img")]
     assert len(report.pictures) == 1
-    wanted = [*report.pictures, *((tmp_path / name).read_bytes() for name in (MAP_PICTURE, TILES_PICTURE))]
+    first, *others = ((tmp_path / name).read_bytes() for name in (SEAMS_PICTURE, MAP_PICTURE, TILES_PICTURE))
+    wanted = [first, *report.pictures, *others]
     for source, picture in zip(sources, wanted, strict=True):
         head, data = source.split(",")
         assert head == "data:image/png;base64"
@@ -153,7 +155,7 @@ def test_a_clean_run_shows_what_comes_closest(tmp_path):
     make_report(verdict="clean").write(tmp_path)
     page = Page(tmp_path / "twopass_report.html")
     assert page.text.index("Findings None.") < page.text.index("Closest to a finding tile 1: offset")
-    assert len(page.all("img")) == 3
+    assert len(page.all("img")) == 4
 
 
 def test_without_the_picture_of_the_evidence_the_findings_stand_alone(tmp_path):

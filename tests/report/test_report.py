@@ -8,7 +8,7 @@ import numpy as np
 from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport
 from zemosaic_twopass.diagnosis.examination import summary_of
 from zemosaic_twopass.files import whole_file
-from zemosaic_twopass.report.report import delta_line, finding_lines, tile_lines
+from zemosaic_twopass.report.lines import delta_line, finding_lines, tile_lines
 
 
 def stats(*medians):

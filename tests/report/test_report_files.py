@@ -17,7 +17,7 @@ from reports import NOTE, OFFSET, SEAM, WITHOUT_MAP, make_report, names, single_
 from zemosaic_instrument import TwoPassReport
 from zemosaic_twopass.report.artefacts import ARTEFACTS, JSON_NAME, MAP_NAME, PAGE_NAME, TABLE_NAME, ArtefactError
 
-PICTURES = {"twopass_delta_map.png", "twopass_tiles.png", "twopass_evidence.png"}
+PICTURES = {"twopass_delta_map.png", "twopass_tiles.png", "twopass_evidence.png", "twopass_seams.png"}
 
 
 def test_all_files_are_written_in_order(tmp_path):

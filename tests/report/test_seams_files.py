@@ -1,22 +1,24 @@
-"""Line, table and picture of seams."""
+"""Line, table and picture of seams, and where a report has them."""
+
+import base64
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.table import Table
+from reports import OFFSET, make_report, make_seams, names
 
-from zemosaic_twopass.diagnosis.seams import Edge, Profile, SeamMap
-from zemosaic_twopass.report.seam_picture import Backdrop, stretched, write_seam_picture
-from zemosaic_twopass.report.seams import seam_line, seam_sentence, seam_table, write_seam_table
-
-
-def edge(tile, step, contrast, x=50.0):
-    return Edge(tile, (1, 3), x, 20.0, (0.0, 1.0), 60.0, (step, np.nan), (0.1, np.nan), (2.0, 2.2), contrast)
+from zemosaic_twopass.diagnosis.seams import SeamMap
+from zemosaic_twopass.report import seam_picture
+from zemosaic_twopass.report.artefacts import PAGE_NAME
+from zemosaic_twopass.report.seam_picture import SEAMS_PICTURE, Backdrop, stretched, write_seam_picture
+from zemosaic_twopass.report.seams import SEAMS_TABLE, seam_line, seam_sentence, seam_table, write_seam_table
+from zemosaic_twopass.report.show import read_report, report_lines
 
 
 @pytest.fixture
 def maps():
-    first = SeamMap.of("first_pass", [edge(0, 0.1, 0.05), edge(2, 0.2, 0.1)], 2)
-    return first, SeamMap.of("merged", [edge(0, 4.0, 2.0), edge(None, -1.2, 0.6, 90.0)], 2)
+    return make_seams()["seams"]
 
 
 def test_the_line_of_a_mosaic(maps):
@@ -26,7 +28,7 @@ def test_the_line_of_a_mosaic(maps):
     assert "worst_idx=-" in seam_line(SeamMap.of("mosa\u00efque.fits", [], 1))
     assert seam_line(SeamMap.of("mosa\u00efque.fits", [], 1)).isascii()
     assert seam_sentence(maps[1]).startswith("A seam is visible in the picture. The largest step, +4 ± 0.1 adu")
-    assert "no known tile" in seam_sentence(SeamMap.of("a", [edge(None, 4.0, 2.0)], 2))
+    assert "no known tile" in seam_sentence(SeamMap.of("a", maps[1].edges[1:], 2))
 
 
 def test_the_table_has_a_row_an_edge_and_stage(maps, tmp_path):
@@ -43,14 +45,58 @@ def test_the_table_has_a_row_an_edge_and_stage(maps, tmp_path):
 
 def test_the_picture_is_written(maps, tmp_path):
     pytest.importorskip("matplotlib")
-    image = np.random.default_rng(0).normal(100, 3, (40, 120, 2))
-    image[:4] = np.nan
-    across = np.array([-12.0, -4.0, 4.0, 12.0]), np.array([4.0, 4.0, 0.0, np.nan]), np.array([0.1, 0.1, 0.1, np.nan])
-    profiles = [Profile("first_pass", 0, 0, 0, *across), Profile("merged", 0, 0, 0, *across)]
-    for name, own in (("with.png", profiles), ("without.png", [])):
-        write_seam_picture(maps, own, [Backdrop.of(image)] * 2, tmp_path / name)
+    own = make_seams()
+    for name, profiles in (("with.png", own["profiles"]), ("without.png", [])):
+        write_seam_picture(maps, profiles, own["backdrops"], tmp_path / name)
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-    write_seam_picture([SeamMap.of("a", [], 1)], [], [Backdrop.of(image * np.nan)], tmp_path / "nothing.png")
+    nothing = Backdrop.of(np.full((40, 120), np.nan))
+    write_seam_picture([SeamMap.of("a", [], 1)], [], [nothing], tmp_path / "nothing.png")
+
+
+@pytest.fixture
+def report():
+    return replace(make_report(findings=(OFFSET,)), picture="visible")
+
+
+def test_a_report_has_their_files_and_its_page_begins_with_them(report, tmp_path):
+    report.write(tmp_path)
+    assert {SEAMS_TABLE, SEAMS_PICTURE} <= names(tmp_path)
+    assert (tmp_path / SEAMS_PICTURE).read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / PAGE_NAME).read_text()
+    shown = base64.b64encode((tmp_path / SEAMS_PICTURE).read_bytes()).decode()
+    assert page.index("A seam is visible in the picture.") < page.index(shown) < page.index("<h2>Findings</h2>")
+    assert page.count("A seam is visible") == 1
+
+
+def test_a_picture_of_them_that_cannot_be_drawn_takes_no_other_file_with_it(report, tmp_path, monkeypatch):
+    def fail(*args):
+        raise ValueError("shape")
+
+    monkeypatch.setattr(seam_picture, "draw_seams", fail)
+    report.write(tmp_path / "without")
+    monkeypatch.undo()
+    report.write(tmp_path / "with")
+    assert names(tmp_path / "with") - names(tmp_path / "without") == {SEAMS_PICTURE}
+    page = (tmp_path / "without" / PAGE_NAME).read_text()
+    assert "A seam is visible in the picture." in page
+
+
+def test_without_seams_there_are_no_files_and_what_was_not_measured_last_is_not_told(report, tmp_path):
+    unseen = replace(report, picture="unknown")
+    unseen.write(tmp_path)
+    assert "A seam is visible" not in (tmp_path / PAGE_NAME).read_text()
+    replace(report, seams=(), picture="unknown").write(tmp_path)
+    assert not {SEAMS_TABLE, SEAMS_PICTURE} & names(tmp_path)
+
+
+def test_the_report_is_read_back_with_what_it_says_of_the_picture(report, tmp_path):
+    report.write(tmp_path)
+    found = read_report(tmp_path)
+    assert found["seams"][1]["edges"][0]["step"] == [4.0, None]
+    assert [entry["mosaic"] for entry in found["seams"]] == ["first_pass", "merged"]
+    assert "A seam is visible in the picture." in list(report_lines(found))
+    for strange in (None, [], "no such", {"a": 1}):
+        assert not any("picture" in line for line in report_lines({**found, "picture": strange}))
 
 
 def test_an_image_is_stretched_as_people_do():

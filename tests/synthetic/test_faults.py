@@ -102,7 +102,7 @@ def test_command_names_the_fault_last(tmp_path, capsys, monkeypatch):
     assert cli.main(["demo", "--fault", "offset:2:40", "--fail-on", "residual", "--out", str(tmp_path)]) == 1
     *_, finding, verdict = capsys.readouterr().out.splitlines()
     assert finding.startswith("[TwoPassFinding] idx=2 kind=offset value=")
-    assert verdict.startswith("[TwoPassVerdict] residual picture=unknown tiles=4 findings=1 worst_idx=2 ")
+    assert verdict.startswith("[TwoPassVerdict] residual picture=no_seam tiles=4 findings=1 worst_idx=2 ")
 
 
 def test_command_refuses_a_tile_that_is_not_there(capsys):

@@ -59,7 +59,7 @@ class Application:
 
 def ours(line):
     return line.startswith(
-        ("[TwoPassProbe]", "[TwoPassMerge]", "[TwoPassFinding]", "[TwoPassReport]", "[TwoPassVerdict]")
+        ("[TwoPassProbe]", "[TwoPassMerge]", "[TwoPassSeam]", "[TwoPassFinding]", "[TwoPassReport]", "[TwoPassVerdict]")
     )
 
 
@@ -91,12 +91,14 @@ def test_a_sound_run_speaks_at_info(application, tmp_path):
     assert [line.split("]")[0] for line in lines if "Finding" not in line] == [
         "[TwoPassProbe",
         "[TwoPassMerge",
+        *["[TwoPassSeam"] * 3,
         "[TwoPassReport",
         "[TwoPassVerdict",
     ]
     assert lines[0].startswith("[TwoPassProbe] attached to ")
     assert f"second_pass={report.merge.share:.6g} pixels={report.merge.pixels} " in lines[1]
-    assert "picture=unknown" in lines[-1]
+    assert [line.split()[1] for line in lines[2:5]] == ["mosaic=first_pass", "mosaic=second_pass", "mosaic=merged"]
+    assert "picture=no_seam" in lines[-1]
     assert (tmp_path / "twopass_report.json").is_file()
     # Statistics too, whatever the level.
     assert len(report.tiles) == 4 and np.isfinite(report.tiles[0].post.mean).all()
@@ -126,6 +128,8 @@ def test_one_that_crops_its_first_pass(application, tmp_path):
     assert report.verdict == "pipeline_bug"
     ((level, verdict),) = application.lines("[TwoPassVerdict]")
     assert level == "WARNING" and "The second pass had no effect" in verdict
+    # What the user sees is the first pass, which is not where the tiles are.
+    assert ([seams.mosaic for seams in report.seams], report.picture) == (["second_pass"], "unknown")
     # Everything else of the report as ever.
     assert report.delta.reference == "tiles"
     assert any(f.test == "map" and "has shape" in f.message for f in report.findings)
@@ -259,7 +263,7 @@ def test_three_runs_in_one_process(application, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "part", ["measure_pass", "delta_maps", "examination_of", "gather", "tile_records", "settings_of"]
+    "part", ["measure_pass", "delta_maps", "examination_of", "gather", "stages_of", "tile_records", "settings_of"]
 )
 def test_a_part_that_fails_takes_no_other_with_it(application, tmp_path, monkeypatch, part):
     def fail(*args):
@@ -277,6 +281,7 @@ def test_a_part_that_fails_takes_no_other_with_it(application, tmp_path, monkeyp
     assert (report.settings == {}) == (part == "settings_of")
     assert (report.verdict == "undetermined") == (part in ("examination_of", "measure_pass"))
     assert report.merge is not None
+    assert (len(report.seams) == 0) == (part in ("stages_of", "examination_of", "measure_pass"))
     assert len(application.lines("[TwoPassVerdict]")) == 1
 
 

@@ -7,12 +7,12 @@ import mini
 import numpy as np
 import pytest
 from conftest import messages
-from reports import WITHOUT_MAP, make_report, names
+from reports import SEAMS, WITHOUT_MAP, make_report, names
 
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.report.artefacts import ARTEFACTS, MAP_NAME, PAGE_NAME, TABLE_NAME
 from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE
-from zemosaic_twopass.report.report import log_lines
+from zemosaic_twopass.report.lines import log_lines
 
 
 def test_log_lines_name_directory_and_page(tmp_path):
@@ -22,7 +22,7 @@ def test_log_lines_name_directory_and_page(tmp_path):
     assert (levels[0], set(levels[1:-1])) == (logging.DEBUG, {logging.INFO})
     assert verdict == report.verdict_line()
     assert delta.startswith(f"[TwoPassDelta] wrote delta map: {tmp_path / 'a b' / MAP_NAME} shape=")
-    assert files == f'[TwoPassReport] dir="{tmp_path}/a b" page="{tmp_path}/a b/{PAGE_NAME}" files=8'
+    assert files == f'[TwoPassReport] dir="{tmp_path}/a b" page="{tmp_path}/a b/{PAGE_NAME}" files=10'
     assert log_lines(report, paths[:1])[-2][1].endswith(" page=- files=1")
     assert not any("[TwoPassReport]" in line or "[TwoPassDelta]" in line for _, line in log_lines(report, ()))
 
@@ -38,7 +38,7 @@ def test_only_a_fault_of_the_pipeline_is_a_warning(verdict, level):
 def test_probe_says_where_the_files_are(tiny, tmp_path, tiles, debug_log):
     with TwoPassProbe(tiny, delta_map=False, directory=tmp_path, strict=True) as probe:
         mini.call(tiny, tiles, logger=debug_log, sigma_px=np.float64(7), gain_clip=(0.5, 2))
-    assert names(tmp_path) == WITHOUT_MAP - {EVIDENCE_PICTURE}
+    assert names(tmp_path) == WITHOUT_MAP - {EVIDENCE_PICTURE} - SEAMS
     assert messages(debug_log)[-2] == f"[TwoPassReport] dir={tmp_path} page={tmp_path / PAGE_NAME} files=4"
     assert probe.reports[0].settings == {"sigma_px": 7.0, "gain_clip": [0.5, 2], "shape_out": [4, 4], "downsample": 8}
 

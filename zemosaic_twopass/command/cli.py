@@ -16,7 +16,8 @@ from ..console import complain, console, progress, say
 from ..files import whole_file
 from ..offline.workers import run_second_pass
 from ..report.compare import compare, comparison_lines
-from ..report.report import finding_lines, plain
+from ..report.lines import finding_lines
+from ..report.report import plain
 from ..report.show import show
 from ..settings import LOGGER_NAME, Settings
 from ..synthetic.faults import PIPELINE_FAULTS, faulty_pass

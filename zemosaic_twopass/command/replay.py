@@ -10,7 +10,7 @@ from ..console import progress, say
 from ..files import by_reason
 from ..offline.gains import gains_from_report
 from ..offline.replay import replay
-from ..report.report import label, log_lines, tile_lines
+from ..report.lines import label, log_lines, tile_lines
 from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
 from .runner import runner

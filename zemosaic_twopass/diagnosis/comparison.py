@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..measure.coarse import in_box
 from ..measure.fluxes import in_common
 from ..measure.measurement import TileMeasurement, measure_tile
 from ..tiles.images import TileError
@@ -117,6 +118,26 @@ class Mended:
             for look, own in zip(surveyed.looks, found, strict=True)
         )
         return cls(surveyed, found, tuple(blocks), gains)
+
+    def in_boxes_of(self, looks):
+        """`blocks` of the tiles that are in the joint solution, in the boxes that other looks at them have.
+
+        Parameters
+        ----------
+        looks : sequence of TileMeasurement
+            One a tile, such as those of the tiles as their own WCS place them.
+
+        Returns
+        -------
+        list of (ndarray, shape (C, h, w), or None)
+            NaN where a block is not known; None for a tile that could not be compared.
+        """
+        known = (fit is not None for fit in self.surveyed.solution.fits)
+        each = zip(known, self.blocks, self.surveyed.looks, looks, strict=True)
+        return [
+            in_box(blocks, own.blocks.box, look.blocks.box) if fits and own.blocks and look.blocks else None
+            for fits, blocks, own, look in each
+        ]
 
 
 def corrections(surveyed):

@@ -49,6 +49,11 @@ class CoarseTile:
     curvature: np.ndarray
     share: np.ndarray
 
+    @property
+    def footprint(self):
+        """Box, and how much of each block all channels know, shape (h, w)."""
+        return self.box, self.share.min(axis=0)
+
     def centres(self):
         """Where the columns and the rows of blocks have their middles, in pixels of the mosaic: (x, y)."""
         return tuple(FACTOR * (np.arange(part.start, part.stop) + 0.5) - 0.5 for part in self.box[::-1])
@@ -60,6 +65,21 @@ class CoarseTile:
             known = np.flatnonzero(filled.any(axis=along))
             edges.append((part.start + known[0], part.start + known[-1] + 1) if known.size else (0, 0))
         return FACTOR * np.transpose(edges) - 0.5
+
+
+def in_box(values, box, other):
+    """Values of a box of blocks, shape (C, h, w), in another box of the same grid; NaN beyond the first."""
+    if box == other:
+        return values
+    found = np.full((len(values), *(part.stop - part.start for part in other)), np.nan)
+    both = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, other, strict=True)]
+    if all(part.stop > part.start for part in both):
+        here, there = (
+            (slice(None), *(slice(a.start - b.start, a.stop - b.start) for a, b in zip(both, own, strict=True)))
+            for own in (other, box)
+        )
+        found[here] = values[there]
+    return found
 
 
 def coarse_shape(shape_out):

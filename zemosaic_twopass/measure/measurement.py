@@ -84,6 +84,11 @@ class TileMeasurement:
     silent: tuple[Silent, ...] = ()
     digest: bytes = b""
 
+    @property
+    def footprint(self):
+        """As `CoarseTile.footprint`; None for a tile that misses the mosaic."""
+        return self.blocks and self.blocks.footprint
+
     def without_pixels(self):
         """The measurement of a tile of which nothing is known."""
         return replace(self, blocks=None, stars=Stars.none(), fluxes=())

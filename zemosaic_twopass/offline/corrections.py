@@ -13,7 +13,8 @@ from .. import __version__
 from ..diagnosis.acceptance import too_few_stars
 from ..diagnosis.photometry import Correction
 from ..files import whole_file
-from ..report.report import finding_lines, label, plain
+from ..report.lines import finding_lines, label
+from ..report.report import plain
 from ..report.tables import MISSING, channel_names
 
 TABLE_NAME = "twopass_corrections.ecsv"

@@ -15,11 +15,13 @@ import numpy as np
 
 from ..diagnosis.evidence import gather
 from ..diagnosis.examine import examine
+from ..diagnosis.seams import Picture, seams_with_tiles
 from ..guard import log_failure
 from ..measure.coarse import FACTOR
 from ..measure.delta import CoarseGrid, compare_tiles
 from ..measure.measurement import measure_all
 from ..report.report import TileRecord, TwoPassReport
+from ..report.seam_picture import Backdrop
 from ..settings import LOGGER_NAME
 from ..tiles.headers import celestial_wcs
 from ..tiles.images import TileError, open_image
@@ -85,8 +87,9 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
     -------
     report : TwoPassReport
         Its delta map is that of gain × tile, where gains are known, else that of the tiles as given. Its findings
-        are those of the tiles as given, against one another. A mosaic in another scale and level than the tiles is
-        brought to theirs first; `mosaic_scale` and `mosaic_level` in its settings, one value a channel, say from what.
+        are those of the tiles as given, against one another; its seams those of the mosaic. A mosaic in another scale
+        and level than the tiles is brought to theirs first; `mosaic_scale` and `mosaic_level` in its settings, one
+        value a channel, say from what.
     left_out : list of str
         Why tiles were left out, naming each.
 
@@ -127,6 +130,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
         records,
         maps,
         evidence=_evidence(found, tiles),
+        **_seams(target, measured, found.mended),
         outlines=tuple(one.outline for one in measured),
         settings={
             "mosaic": Path(mosaic).name,
@@ -146,6 +150,19 @@ def _evidence(found, tiles):
     except Exception as error:
         log_failure(logging.getLogger(LOGGER_NAME), error)
         return ()
+
+
+def _seams(target, measured, mended):
+    """The seams of the mosaic as `TwoPassReport.of` takes them; a report stands without them too."""
+    try:
+        with open_image(target.mosaic) as (data, _, coverage):
+            picture, backdrop = Picture.of(Path(target.mosaic).name, data, coverage), Backdrop.of(data)
+        found = seams_with_tiles([picture], [one.footprint for one in measured], mended.in_boxes_of(measured))
+    except Exception as error:
+        log_failure(logging.getLogger(LOGGER_NAME), error)
+        return {}
+    picture = found.maps[-1].picture
+    return {"seams": found.maps, "profiles": found.profiles, "backdrops": (backdrop,), "picture": picture}
 
 
 def _reference(mosaic, downsample):

@@ -91,7 +91,6 @@ def seams_by_tiles(mosaics, tiles):
             raise TileError(f"{path}: {len(look.noise)} channels != {len(pictures[0].value)} of {mosaics[0]}")
     with np.errstate(all="ignore"):
         surveyed = compare(looks, placed)
-    # A tile whose own WCS is wrong has its footprint where its stars are, a few pixels beside that in the mosaic.
     unknown = np.full(len(looks), np.nan)
-    corrected = Mended.of(surveyed, Gains(unknown, unknown, unknown)).blocks
-    return seams_with_tiles(pictures, [look.blocks for look in surveyed.looks], corrected), backdrops
+    corrected = Mended.of(surveyed, Gains(unknown, unknown, unknown)).in_boxes_of(looks)
+    return seams_with_tiles(pictures, [look.footprint for look in looks], corrected), backdrops

@@ -17,6 +17,8 @@ from .map_picture import draw_map
 from .maps import write_map
 from .page import write_page
 from .pictures import MAP_PICTURE, TILES_PICTURE, draw_tiles
+from .seam_picture import SEAMS_PICTURE, write_seam_picture
+from .seams import SEAMS_TABLE, write_seam_table
 from .style import PictureError, write_picture
 from .tables import write_table
 
@@ -143,12 +145,22 @@ def _write_json(report, path):
     path.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
+def _has_seams(report):
+    return len(report.seams) > 0
+
+
+def _draw_seams(report, path):
+    write_seam_picture(report.seams, report.profiles, report.backdrops, path)
+
+
 # In this order: the page last, because it takes in the pictures that lie beside it.
 ARTEFACTS = {
     MAP_NAME: (_has_map, _write_array),
     FITS_NAME: (_has_map, write_map),
     JSON_NAME: (lambda report: True, _write_json),
     TABLE_NAME: (lambda report: report.tile_count > 0, write_table),
+    SEAMS_TABLE: (_has_seams, lambda report, path: write_seam_table(report.seams, path)),
+    SEAMS_PICTURE: (_has_seams, _draw_seams),
     MAP_PICTURE: (_has_map, partial(write_picture, draw_map)),
     TILES_PICTURE: (lambda report: len(report.tiles) > 0, partial(write_picture, draw_tiles)),
     EVIDENCE_PICTURE: (lambda report: len(report.evidence) > 0, write_evidence_picture),

@@ -14,6 +14,8 @@ from .evidence_picture import EVIDENCE_PICTURE, evidence_title
 from .grouping import grouped
 from .maps import UNIT, reference_text
 from .pictures import MAP_PICTURE, TILES_PICTURE
+from .seam_picture import SEAMS_PICTURE
+from .seams import seam_sentence
 from .tables import flagged_tiles, short_table, tile_table
 
 # What each verdict means for somebody who has to decide what to do next.
@@ -32,6 +34,13 @@ VERDICT_TEXTS = {
     "undetermined": (
         "Undetermined",
         "Nothing could be tested, so this says neither that the run is good nor that it is bad.",
+    ),
+}
+_SEAMS = {
+    SEAMS_PICTURE: (
+        "The picture",
+        "Each mosaic as people stretch it, its edges where footprints end coloured by the step there; below, what lies "
+        "across the worst of them.",
     ),
 }
 _PICTURES = {
@@ -132,11 +141,9 @@ def _content(report, directory):
             for one, data in rows
             if not one.found
         ],
-        "pictures": [
-            {"title": text[0], "alt": text[1], "data": base64.b64encode((directory / name).read_bytes()).decode()}
-            for name, text in _PICTURES.items()
-            if (directory / name).is_file()
-        ],
+        "picture": _picture_text(report),
+        "seams": _shown(_SEAMS, directory),
+        "pictures": _shown(_PICTURES, directory),
         # Long names may break after each underscore.
         "columns": [
             (column.name.replace("_", "_\N{ZERO WIDTH SPACE}"), str(column.unit or ""), column.description)
@@ -148,6 +155,20 @@ def _content(report, directory):
         "made": list(_how_made(report)),
         "created": _moment(report),
     }
+
+
+def _picture_text(report):
+    """What the last mosaic looks like; empty where none was measured, or it is not the last."""
+    return seam_sentence(report.seams[-1]) if report.seams and report.seams[-1].picture == report.picture else ""
+
+
+def _shown(pictures, directory):
+    """Those of some pictures that lie in a directory."""
+    return [
+        {"title": title, "alt": alt, "data": base64.b64encode((directory / name).read_bytes()).decode()}
+        for name, (title, alt) in pictures.items()
+        if (directory / name).is_file()
+    ]
 
 
 def _tile_text(report, finding, tiles):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import math
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
@@ -18,9 +16,9 @@ from ..diagnosis.finding import Finding
 from ..measure.delta import DeltaMap
 from ..measure.stats import TileStats
 from ..versions import package_versions
-from .artefacts import MAP_NAME, PAGE_NAME, write_artefacts
+from .artefacts import write_artefacts
 from .evidence_picture import finding_pictures
-from .grouping import grouped
+from .seams import seam_dict
 from .tables import tile_table
 
 if TYPE_CHECKING:
@@ -28,11 +26,12 @@ if TYPE_CHECKING:
     from ..diagnosis.contract import Merge
     from ..diagnosis.evidence import Evidence
     from ..diagnosis.photometry import TileFit
+    from ..diagnosis.seams import Profile, SeamMap
+    from .seam_picture import Backdrop
 
 SCHEMA = "zemosaic-twopass-report"
 SCHEMA_VERSION = 2
 _CORNERS = slice(None, None, 8)
-_MOST_LINES = 6
 
 
 @dataclass(frozen=True)
@@ -100,6 +99,12 @@ class TwoPassReport:
         What the caller of the second pass made of it; None where that is not known.
     picture : {"no_seam", "faint", "visible", "unknown"}
         Whether the last mosaic that was seen has a seam.
+    seams : tuple of SeamMap
+        Of each mosaic that was seen and measured, in the order of the pipeline.
+    profiles : tuple of Profile
+        Across the worst edges of the last of them; for the picture, and not in the JSON.
+    backdrops : tuple of Backdrop
+        One a mosaic; for the picture, and not in the JSON.
     """
 
     tiles: tuple[TileRecord, ...] = ()
@@ -117,6 +122,9 @@ class TwoPassReport:
     evidence: tuple[Evidence, ...] = ()
     merge: Merge | None = None
     picture: str = "unknown"
+    seams: tuple[SeamMap, ...] = ()
+    profiles: tuple[Profile, ...] = ()
+    backdrops: tuple[Backdrop, ...] = ()
 
     @classmethod
     def of(cls, found, records=(), maps=(None, None), **parts):
@@ -165,6 +173,7 @@ class TwoPassReport:
                 "tiles": [asdict(tile) for tile in self.tiles],
                 "corners": [outline[_CORNERS].round(7) for outline in self.outlines],
                 "delta": delta,
+                "seams": [seam_dict(seams) for seams in self.seams],
                 "merge": None if self.merge is None else asdict(self.merge),
                 "settings": self.settings,
                 "run": self.run,
@@ -206,83 +215,6 @@ class TwoPassReport:
             each and has those written in `written`.
         """
         return write_artefacts(self, Path(directory), logger)
-
-
-def tile_lines(record):
-    """The pair of log lines of one tile, before and after its gain."""
-    head = f"idx={record.index} id={label(record.name)} gain={record.gain:.6g}"
-    return (
-        f"[TwoPassTile] pre_gain {head} {_stats_text(record.pre)}",
-        f"[TwoPassTile] post_gain {head} {_stats_text(record.post)} source={record.post_source}",
-    )
-
-
-def finding_lines(findings):
-    """The log lines of findings, in their order: six at most, and how many more there are.
-
-    Notes of one kind about several tiles have one line.
-    """
-    found = grouped(findings)
-    lines = [
-        f"[TwoPassFinding] idx={tiles or '-'} kind={finding.kind} value={finding.value:.6g} "
-        f"unit={finding.unit or '-'} sigma={finding.sigma:.6g} {finding.message}"
-        for finding, tiles in found[:_MOST_LINES]
-    ]
-    if more := len(found) - len(lines):
-        lines.append(f"[TwoPassFinding] and {more} more, on the page and in the JSON")
-    return lines
-
-
-def delta_line(delta, path):
-    """The log line of a delta map on disk."""
-    values = delta.compared
-    median, p95, worst = np.percentile(values, (50, 95, 100)) if values.size else (np.nan,) * 3
-    return (
-        f"[TwoPassDelta] wrote delta map: {path} shape={delta.delta.shape} ds={delta.downsample} "
-        f"reference={delta.reference} tiles={len(delta.tile_medians)} "
-        f"median={median:.6g} p95={p95:.6g} max={worst:.6g}"
-    )
-
-
-def log_lines(report, paths):
-    """The log lines of a report, the verdict last.
-
-    Parameters
-    ----------
-    report : TwoPassReport
-    paths : sequence of pathlib.Path
-        Its files as `write` gives them.
-
-    Returns
-    -------
-    list of (int, str)
-        Level and text of each: the map at DEBUG; what became of the pass, findings, folder and verdict at INFO, the
-        verdict of a pipeline fault at WARNING.
-    """
-    names = {path.name: path for path in paths}
-    lines = [(logging.DEBUG, delta_line(report.delta, names[MAP_NAME]))] if MAP_NAME in names else []
-    if report.merge is not None:
-        lines.append((logging.INFO, report.merge.line()))
-    lines += [(logging.INFO, line) for line in finding_lines(report.findings)]
-    if paths:
-        page = label(str(names.get(PAGE_NAME, "")))
-        line = f"[TwoPassReport] dir={label(str(paths[0].parent))} page={page} files={len(paths)}"
-        lines.append((logging.INFO, line))
-    urgent = report.verdict == "pipeline_bug"
-    return [*lines, (logging.WARNING if urgent else logging.INFO, report.verdict_line())]
-
-
-def label(name):
-    """A name as one token of a key=value line."""
-    if not name:
-        return "-"
-    return json.dumps(name, ensure_ascii=False) if any(c.isspace() or c in '"\\' for c in name) else name
-
-
-def _stats_text(stats):
-    columns = (("min", stats.minimum), ("mean", stats.mean), ("median", stats.median))
-    lists = " ".join(f"{key}=[{','.join(f'{v:.6g}' for v in values)}]" for key, values in columns)
-    return f"valid={stats.valid_fraction:.6g} {lists}"
 
 
 def plain(value):

@@ -14,7 +14,7 @@ from .style import FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finish_ticks, new_figu
 
 SEAMS_PICTURE = "twopass_seams.png"
 # Pixels of the longer side of what is kept of a mosaic to be drawn.
-_SHOWN = 1000
+_SHOWN = 720
 # In inches.
 _PANEL, _LEFT, _TITLE, _TOP, _BOTTOM, _GAP = 5.3, 0.12, 0.24, 0.5, 0.62, 0.1
 _PROFILE = 1.05
@@ -45,8 +45,8 @@ class Backdrop:
 
     Attributes
     ----------
-    grey : ndarray, shape (h, w), float32
-        Mean of the channels of blocks; NaN where there is nothing.
+    grey : ndarray, shape (h, w), uint8
+        Mean of the channels of blocks, `stretched`; white where there is nothing.
     step : int
         Side of a block in pixels.
     shape : tuple of int
@@ -59,10 +59,11 @@ class Backdrop:
 
     @classmethod
     def of(cls, pixels):
-        """Reduce a mosaic, shape (H, W) or (H, W, C), to at most 1000 pixels a side."""
+        """Reduce a mosaic, shape (H, W) or (H, W, C), to at most 720 pixels a side."""
         shape = np.shape(pixels)[:2]
         step = max(1, -(-max(shape) // _SHOWN))
-        return cls(block_mean(pixels, step).astype(np.float32), step, tuple(shape))
+        grey = stretched(block_mean(pixels, step).astype(np.float32))
+        return cls(np.rint(255 * grey).astype(np.uint8), step, tuple(shape))
 
 
 def write_seam_picture(maps, profiles, backdrops, path):
@@ -92,24 +93,38 @@ def draw_seams(maps, profiles, backdrops):
     """The figure of `write_seam_picture`."""
     from matplotlib.colors import Normalize
 
-    panels = [float(np.clip(_PANEL * b.shape[0] / b.shape[1], 0.8, 6.5)) for b in backdrops]
     # Numbers, from 1, of the edges of the last mosaic that have profiles.
     worst = {index: number for number, index in enumerate(dict.fromkeys(own.last for own in profiles), start=1)}
+    rows = _rows(backdrops)
     below = _PROFILE + _TITLE + 0.5 if worst else 0.0
-    height = _TOP + sum(panels) + len(maps) * (_TITLE + _GAP) + _BOTTOM + below
+    height = _TOP + sum(row[0][3] + _TITLE + _GAP for row in rows) + _BOTTOM + below
     figure, limits = new_figure(height), Normalize(-_RANGE, _RANGE)
     figure.text(0, 1, _heading(maps), va="top", fontsize=MEDIUM, **TEXT)
     low = height - _TOP
-    for seams, backdrop, panel in zip(maps, backdrops, panels, strict=True):
-        low -= panel + _TITLE
-        axes = figure.add_axes((_LEFT / WIDTH, low / height, _PANEL / WIDTH, panel / height))
-        _draw_mosaic(axes, seams, backdrop)
-        _draw_edges(axes, seams, limits, worst if seams is maps[-1] else {})
+    for row in rows:
+        low -= row[0][3] + _TITLE
+        for place, left, width, panel in row:
+            axes = figure.add_axes((left / WIDTH, low / height, width / WIDTH, panel / height))
+            _draw_mosaic(axes, maps[place], backdrops[place])
+            _draw_edges(axes, maps[place], limits, worst if place == len(maps) - 1 else {})
         low -= _GAP
     _draw_bar(figure, limits, (low - 0.27) / height, 0.1 / height)
     if worst:
         _draw_profiles(figure, maps, profiles, worst, height)
     return figure
+
+
+def _rows(backdrops):
+    """Where the panels go, rows of (index, left, width, height): the last mosaic alone, then the others in pairs."""
+    *others, last = range(len(backdrops))
+    ratio = float(np.clip(backdrops[last].shape[0] / backdrops[last].shape[1], 0.15, 1.23))
+    rows, half = [[(last, _LEFT, _PANEL, ratio * _PANEL)]], (_PANEL - _LEFT) / 2
+    for first in range(0, len(others), 2):
+        lefts = _LEFT, _LEFT + half + _LEFT
+        rows.append(
+            [(index, left, half, ratio * half) for index, left in zip(others[first : first + 2], lefts, strict=False)]
+        )
+    return rows
 
 
 def _heading(maps):
@@ -119,7 +134,7 @@ def _heading(maps):
 def _draw_mosaic(axes, seams, backdrop):
     rows, columns = backdrop.grey.shape
     extent = (-0.5, columns * backdrop.step - 0.5, -0.5, rows * backdrop.step - 0.5)
-    axes.imshow(stretched(backdrop.grey), cmap="gray", vmin=0, vmax=1, origin="lower", extent=extent, aspect="auto")
+    axes.imshow(backdrop.grey, cmap="gray", vmin=0, vmax=255, origin="lower", extent=extent, aspect="auto")
     axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
     name = _NAMES.get(seams.mosaic, seams.mosaic)
     axes.set_title(f"{name}: {seams.picture.replace('_', ' ')}", fontsize=MEDIUM, loc="left", pad=4, **TEXT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict
+from dataclasses import fields
 
 import numpy as np
 from astropy.table import Table
@@ -28,7 +28,7 @@ _DESCRIPTIONS = {
     "look": "visible, faint, noise (nothing but the noise changes), none, or unknown",
 }
 _UNITS = {"x": "pix", "y": "pix", "length": "pix", "noise_inside": "adu", "noise_outside": "adu"}
-_SENTENCES = {
+PICTURE_SENTENCES = {
     "no_seam": "No seam is in the picture.",
     "faint": "A faint seam is in the picture.",
     "visible": "A seam is visible in the picture.",
@@ -74,7 +74,7 @@ def seam_sentence(seams):
     -------
     str
     """
-    text = _SENTENCES[seams.picture]
+    text = PICTURE_SENTENCES[seams.picture]
     if seams.worst is None:
         return text
     edge = seams.edges[seams.worst]
@@ -87,7 +87,12 @@ def seam_sentence(seams):
 
 def seam_dict(seams):
     """A `SeamMap` as plain objects for JSON, as `twopass_report.json` has it."""
-    return asdict(seams)
+    # Not `asdict`, which copies every number of thousands of edges.
+    return _fields_of(seams) | {"edges": [_fields_of(edge) for edge in seams.edges]}
+
+
+def _fields_of(record):
+    return {entry.name: getattr(record, entry.name) for entry in fields(record)}
 
 
 def largest_step(edge):

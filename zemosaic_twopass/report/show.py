@@ -17,6 +17,7 @@ from .artefacts import JSON_NAME, TABLE_NAME
 from .grouping import grouped
 from .page import VERDICT_TEXTS, finding_size
 from .report import SCHEMA
+from .seams import PICTURE_SENTENCES
 from .tables import short_table
 
 _READABLE = 1, 2
@@ -134,6 +135,9 @@ def report_lines(report):
     title, meaning = VERDICT_TEXTS[report["verdict"]]
     yield f"{title}. {meaning}"
     yield report["summary"]
+    picture = report.get("picture")
+    if isinstance(picture, str) and picture in PICTURE_SENTENCES and picture != "unknown":
+        yield PICTURE_SENTENCES[picture]
     yield ""
     yield f"Findings: {len(report['findings']) or 'none'}"
     for number, (finding, tiles) in enumerate(grouped(map(_finding, report["findings"])), start=1):

@@ -15,7 +15,7 @@ class Caller:
     """A call of the caller.
 
     Passes that have ended wait here until it returns: only then is it known what became of them. Of their arrays both
-    mosaics with their coverages are held until then, and nothing else.
+    mosaics with their coverages are held until then, and nothing else but means of blocks.
 
     Parameters
     ----------
@@ -65,6 +65,9 @@ class Caller:
             merge = None
             with run.guard():
                 merge = apart(_merge, *passes, returned, run.trouble)
+            if returned is not None:
+                with run.guard():
+                    apart(_see_merged, drafts, passes, result, merge)
             errors.append(quietly(run.publish, drafts, merge))
         return next(filter(None, errors), None)
 
@@ -78,3 +81,9 @@ def _merge(*args):
     from ..diagnosis.contract import merge_of
 
     return merge_of(*args)
+
+
+def _see_merged(*args):
+    from .seams import see_merged
+
+    see_merged(*args)

@@ -12,12 +12,14 @@ from ..diagnosis.finding import untested
 from ..files import whole_file
 from ..parallel import apart
 from ..report.artefacts import MAP_NAME, ArtefactError
-from ..report.report import TwoPassReport, log_lines, tile_lines
+from ..report.lines import log_lines, tile_lines
+from ..report.report import TwoPassReport
 from ..settings import Settings
 from ..tiles.tile_set import TileSet
 from .build import delta_maps, examination_of, measure_pass, settings_of, tile_records
 from .journal import tell_report
 from .runs import prune_runs, run_folder
+from .seams import Stages, stages_of
 
 
 @dataclass(eq=False)
@@ -33,12 +35,15 @@ class Draft:
         Without the blocks and points that it rests on.
     parts : dict
         Of the report, as `TwoPassReport.of` takes them.
+    stages : Stages or None
+        Its mosaics up to now; None where their seams cannot be measured.
     """
 
     probe: object
     logger: logging.Logger
     found: Examination
     parts: dict
+    stages: Stages | None = None
 
     @property
     def wanted(self):
@@ -64,7 +69,7 @@ def draft_of(run, probe):
     """
     logger, capture = probe.logger_of(run), run.capture
     second_pass = capture.second_pass
-    records, maps, outlines, settings, evidence = (), (None, None), (), {}, ()
+    records, maps, outlines, settings, evidence, stages = (), (None, None), (), {}, (), None
     missing = () if second_pass.mosaic is not None else (untested(None, NO_MOSAIC, "mosaic"),)
     found = Examination(missing, asked=probe.delta_map)
     measured = []
@@ -83,13 +88,15 @@ def draft_of(run, probe):
         with run.guard():
             evidence = gather(found, TileSet.of_pass(second_pass), second_pass)
         with run.guard():
+            stages = stages_of(run, measured, found)
+        with run.guard():
             if second_pass.mosaic is not None and len(measured) == len(second_pass.tiles):
                 maps = delta_maps(second_pass, measured, probe.downsample)
                 outlines = tuple(one.outline for one in measured) if maps[0] else ()
     with run.guard():
         settings = settings_of(capture, probe.downsample)
     parts = {"maps": maps, "evidence": evidence, "outlines": outlines, "settings": settings, "run": capture.run}
-    return Draft(probe, logger, replace(found, mended=None, closure=None), {"records": records, **parts})
+    return Draft(probe, logger, replace(found, mended=None, closure=None), {"records": records, **parts}, stages)
 
 
 def publish(run, draft, merge):
@@ -108,7 +115,10 @@ def publish(run, draft, merge):
         If a file cannot be written, after all were tried; the report is among the probe's by then.
     """
     probe, logger = draft.probe, draft.logger
-    report = TwoPassReport.of(draft.found.after(merge), **draft.parts, merge=merge)
+    seams = {}
+    with run.guard():
+        seams = draft.stages.measured() if draft.stages is not None else {}
+    report = TwoPassReport.of(draft.found.after(merge), **draft.parts, **seams, merge=merge)
     probe.reports.append(report)
     try:
         files = apart(_write, report, probe.directory, logger)

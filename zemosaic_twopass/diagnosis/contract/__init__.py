@@ -4,7 +4,7 @@ In: a `SecondPass`, its gains and inputs, or what its caller returned. Out: find
 """
 
 from .checks import beyond_rounding, check_gains, check_inputs, check_planes, fingerprints
-from .merge import Merge, merge_finding, merge_of
+from .merge import Merge, merge_finding, merge_of, part_of
 
 __all__ = ["Merge", "beyond_rounding", "check_gains", "check_inputs", "check_planes", "fingerprints"]
-__all__ += ["merge_finding", "merge_of"]
+__all__ += ["merge_finding", "merge_of", "part_of"]

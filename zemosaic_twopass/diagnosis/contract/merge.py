@@ -9,6 +9,8 @@ import numpy as np
 from ...tiles.planes import channels_last
 from ..finding import Finding
 
+# Of the difference of both passes, what is as good as the one of them.
+_AS_GOOD = 0.1
 # Rows that are compared at a time.
 _ROWS = 256
 
@@ -79,9 +81,7 @@ def merge_of(first, second, returned, trouble=""):
     if returned.shape != first.shape:
         return None
     differ = taken = 0
-    for top in range(0, len(first), _ROWS):
-        # Channel by channel: sums over an axis of three take several times as long.
-        one, two, got = (np.moveaxis(array[top : top + _ROWS], 2, 0) for array in (first, second, returned))
+    for top, one, two, got in _bands(first, second, returned):
         with np.errstate(invalid="ignore"):
             apart = np.any([a != b for a, b in zip(one, two, strict=True)], axis=0)
             for plane in (*one, *two):
@@ -90,14 +90,47 @@ def merge_of(first, second, returned, trouble=""):
                 if np.shape(coverage) == first.shape[:2]:
                     apart &= np.asarray(coverage)[top : top + _ROWS] > 0
             # What was done to it afterwards leaves it nearer to the one that it was.
-            from_one, from_two = (sum(map(np.abs, map(np.subtract, got, planes))) for planes in (one, two))
-            nearer = from_two < from_one
+            nearer = _distance(got, two) < _distance(got, one)
         differ += int(np.count_nonzero(apart))
         taken += int(np.count_nonzero(apart & nearer))
     if not differ:
         return Merge(np.nan, 0)
     none = f"its caller kept the first pass in all {differ} pixels in which the two differ"
     return Merge(taken / differ, differ, "" if taken else none)
+
+
+def part_of(first, second, returned):
+    """Which pixels of what a caller returned are the second pass's.
+
+    Parameters
+    ----------
+    first, second, returned : ndarray, shape (H, W) or (H, W, C)
+
+    Returns
+    -------
+    ndarray, shape (H, W), bool
+        False where it is as good as the first pass, or the second has nothing. True where both are the same, or where
+        something else was done to it afterwards.
+    """
+    first, second, returned = map(channels_last, (first, second, returned))
+    part = np.empty(first.shape[:2], dtype=bool)
+    for top, one, two, got in _bands(first, second, returned):
+        with np.errstate(invalid="ignore"):
+            from_one, from_two = _distance(got, one), _distance(got, two)
+            # NaN is neither nearer nor further.
+            part[top : top + _ROWS] = (_AS_GOOD * from_two <= from_one) | ~np.isfinite(from_one)
+    return part
+
+
+def _bands(*mosaics):
+    """First row of each band, and of each mosaic its planes there."""
+    for top in range(0, len(mosaics[0]), _ROWS):
+        # Channel by channel: sums over an axis of three take several times as long.
+        yield top, *(np.moveaxis(mosaic[top : top + _ROWS], 2, 0) for mosaic in mosaics)
+
+
+def _distance(planes, others):
+    return sum(map(np.abs, map(np.subtract, planes, others)))
 
 
 def merge_finding(merge, others):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+from .fit import middle
 
 # What a picture looks like.
 PICTURES = ("no_seam", "faint", "visible", "unknown")
@@ -40,7 +43,8 @@ class Edge:
     noise : (float, float)
         Standard deviation of a pixel inside and outside in adu, mean of the channels.
     contrast : float
-        The largest |step| over noise and local structure of the sky, of all channels; NaN where there is no step.
+        The largest |step| over noise or local structure of the sky, whichever is more, of all channels; NaN where there
+        is no step.
     expected : tuple of float or None
         What tiles, gains and matching predict, in adu; None where that is not known.
     """
@@ -126,25 +130,23 @@ class SeamMap:
         known = [index for index, edge in enumerate(self.edges) if edge.weight >= 0]
         return sorted(known, key=lambda index: -self.edges[index].weight)
 
-    @property
+    @cached_property
     def picture(self):
         """`no_seam`, `faint`, `visible`; `unknown` where along most of the length a seam would not be told."""
         looks = {edge.look for edge in self.edges}
         for look in ("visible", "faint"):
             if look in looks:
                 return look
-        length = sum(edge.length for edge in self.edges)
-        blind = sum(edge.length for edge in self.edges if not _tells(edge))
-        return "unknown" if 2 * blind >= length else "no_seam"
-
-
-def _tells(edge):
-    """Whether a step of the noise would have been told from none."""
-    if edge.look == "unknown":
-        return False
-    # Noise and structure together, from contrast and step; without a step, the noise alone.
-    scale = np.hypot(*edge.noise) / np.sqrt(2)
-    return SURE * np.nanmedian(edge.error) < VISIBLE * max(scale, np.finfo(float).tiny)
+        if not looks - {"unknown"}:
+            return "unknown"
+        length, noise, error = (
+            np.array([getattr(e, name) for e in self.edges]) for name in ("length", "noise", "error")
+        )
+        # Whether a step of the noise would have been told from none.
+        scale = np.maximum(np.hypot(*noise.T) / np.sqrt(2), np.finfo(float).tiny)
+        told = SURE * middle(error) < VISIBLE * scale
+        told &= [edge.look != "unknown" for edge in self.edges]
+        return "no_seam" if 2 * length[told].sum() > length.sum() else "unknown"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,123 @@
+"""The seams of a pass: its mosaics reduced as they are seen, the edges measured when its caller has returned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..diagnosis.contract import part_of
+from ..diagnosis.seams import Picture, seams_with_tiles
+from ..report.seam_picture import Backdrop
+from ..tiles.planes import channels_last
+
+
+class Stages:
+    """The mosaics of a pass, in the order in which they are seen, and what their edges are measured by.
+
+    Nothing of a mosaic is kept but means of blocks: whoever holds it may go on to write to it.
+
+    Parameters
+    ----------
+    second_pass : SecondPass
+    measurements : sequence of TileMeasurement
+        One a tile.
+    mended : Mended
+        Of these.
+    """
+
+    def __init__(self, second_pass, measurements, mended):
+        self._shape = (*map(int, second_pass.shape), len(measurements[0].noise))
+        self._footprints = [one.footprint for one in measurements]
+        self._corrected = mended.in_boxes_of(measurements)
+        # (Picture, Backdrop) of each; None of one that cannot be measured.
+        self._seen = []
+
+    def see(self, name, mosaic, coverage, part=None):
+        """Take in a mosaic; of one that is on another grid only that it came.
+
+        Parameters
+        ----------
+        name : str
+            As `SeamMap.mosaic`.
+        mosaic : ndarray, shape (H, W) or (H, W, C)
+        coverage : ndarray, shape (H, W), or None
+            Left aside where it has another shape.
+        part : ndarray, shape (H, W), bool, optional
+            The pixels of it that are the second pass's.
+        """
+        self._seen.append(None)
+        if np.ndim(mosaic) not in (2, 3) or channels_last(mosaic).shape != self._shape:
+            return
+        coverage = coverage if np.shape(coverage) == self._shape[:2] else None
+        self._seen[-1] = Picture.of(name, mosaic, coverage, part), Backdrop.of(mosaic)
+
+    def see_again(self, name):
+        """Take in a mosaic that is the last one, to the bit."""
+        last = self._seen[-1]
+        self._seen.append(last and (replace(last[0], name=name), last[1]))
+
+    def measured(self):
+        """Of a report what there is to tell of seams, as `TwoPassReport.of` takes it.
+
+        Returns
+        -------
+        dict
+            `picture` is "unknown" where the last mosaic could not be measured.
+        """
+        seen = [one for one in self._seen if one is not None]
+        if not seen:
+            return {}
+        pictures, backdrops = zip(*seen, strict=True)
+        found = seams_with_tiles(pictures, self._footprints, self._corrected)
+        picture = "unknown" if self._seen[-1] is None else found.maps[-1].picture
+        return {"seams": found.maps, "profiles": found.profiles, "backdrops": backdrops, "picture": picture}
+
+
+def stages_of(run, measurements, found):
+    """The `Stages` of a pass that has ended; None where its tiles could not be compared.
+
+    Parameters
+    ----------
+    run : Run
+        Each step is guarded by it.
+    measurements : sequence of TileMeasurement
+    found : Examination
+    """
+    second_pass, stages = run.capture.second_pass, None
+    if found.mended is None or second_pass.mosaic is None:
+        return None
+    with run.guard():
+        stages = Stages(second_pass, measurements, found.mended)
+    if stages is None:
+        return None
+    if second_pass.first_pass is not None:
+        with run.guard():
+            stages.see("first_pass", second_pass.first_pass, second_pass.first_coverage)
+    with run.guard():
+        stages.see("second_pass", second_pass.mosaic, second_pass.coverage)
+    return stages
+
+
+def see_merged(drafts, passes, result, merge):
+    """Take in what the caller of a pass returned.
+
+    Parameters
+    ----------
+    drafts : list of Draft
+    passes : ((mosaic, coverage), (mosaic, coverage))
+        The first and the second.
+    result : tuple
+        Of the caller: the mosaic, and what else it gives.
+    merge : Merge or None
+    """
+    stages = [draft.stages for draft in drafts if draft.stages is not None]
+    mosaic, coverage = result[0], result[1] if len(result) > 1 else None
+    if stages and np.array_equal(mosaic, passes[1][0], equal_nan=True):
+        for own in stages:
+            own.see_again("merged")
+        return
+    mixed = merge is not None and 0 < merge.share < 1
+    part = part_of(passes[0][0], passes[1][0], mosaic) if mixed else None
+    for own in stages:
+        own.see("merged", mosaic, coverage, part)
