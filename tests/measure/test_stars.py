@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.wcs.utils import pixel_to_pixel
 
 from zemosaic_twopass.measure.stars import find_stars
-from zemosaic_twopass.synthetic.sky import synthetic_tiles
+from zemosaic_twopass.synthetic.sky import synthetic_tiles, tangent_wcs
+from zemosaic_twopass.tiles.records import Tile
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +36,53 @@ def test_smooth_light_does_not_move_them(tile, kind):
     same = apart.min(axis=1) < 0.5
     assert np.max(apart.min(axis=1)[same] / plain.errors[nearest][same]) < 0.1
     np.testing.assert_allclose(lit.errors[same], plain.errors[nearest][same], rtol=0.05)
+
+
+def coloured(turn, beside, flux, noise=4.0):
+    """100 stars on a tile turned by so many degrees, their red `beside` and their blue as far on the other side."""
+    shape, rng = (240, 260), np.random.default_rng(4)
+    places = np.stack(np.meshgrid(np.arange(20, 250, 24.0), np.arange(20, 230, 22.0)), axis=-1).reshape(-1, 2)
+    places += rng.uniform(-3, 3, places.shape)
+    rows, columns = (np.arange(n)[np.newaxis] for n in shape)
+    image = 500 + rng.normal(0, noise, (*shape, len(flux)))
+    for channel, (part, side) in enumerate(zip(flux, (1, 0, -1), strict=False)):
+        x, y = (places + side * np.asarray(beside)).T[..., np.newaxis]
+        down, across = (np.exp(-(d**2) / (2 * 1.1**2)) for d in (rows - y, columns - x))
+        image[..., channel] += part * np.einsum("nr,nc->rc", down, across)
+    return Tile(image.astype(np.float32), tangent_wcs((80.0, 20.0), np.deg2rad(turn), shape))
+
+
+@pytest.mark.parametrize("turn", [0, 180, 70])
+def test_colours_that_lie_beside_one_another(turn):
+    """Equally weighted they lie at 0; by their light, on the red side."""
+    tile, upright = coloured(turn, (0.25, -0.1), (900, 600, 300)), coloured(0, (0, 0), (600,))
+    stars = find_stars(tile, upright.wcs)
+    nearby = find_stars(tile, tile.wcs)
+    expected = -np.array([0.25, -0.1]) / 3
+    np.testing.assert_allclose(nearby.beside, expected, atol=4 * nearby.beside_error + 0.005)
+    middle = np.array([130.0, 120.0])
+    before, after = (np.array(pixel_to_pixel(tile.wcs, upright.wcs, *at)) for at in (middle, middle + expected))
+    np.testing.assert_allclose(stars.beside, after - before, atol=4 * stars.beside_error + 0.005)
+    assert 0 < stars.beside_error < 0.02
+
+
+def test_colours_that_tell_nothing():
+    """One channel, one without stars, one of zeros, whole numbers that hold one value, hardly any stars."""
+    one = coloured(0, (0, 0), (600,))
+    assert find_stars(one, one.wcs).beside_error == 0
+    full = coloured(0, (0.3, 0), (900, 600, 300))
+    blank = full.pixels.copy()
+    blank[..., 2] = 0
+    cut = full.pixels.copy()
+    cut[70:] = np.nan
+    cut[:, 70:] = np.nan
+    for pixels in (blank, cut, np.zeros((60, 60, 3), np.uint16), full.pixels[:30, :30]):
+        stars = find_stars(replace(full, pixels=pixels), full.wcs)
+        assert stars.beside_error == 0
+        np.testing.assert_array_equal(stars.beside, 0)
+
+
+def test_colours_of_one_place_lie_beside_nothing():
+    tile = coloured(0, (0, 0), (900, 600, 300))
+    stars = find_stars(tile, tile.wcs)
+    assert np.hypot(*stars.beside) < 4 * stars.beside_error < 0.02

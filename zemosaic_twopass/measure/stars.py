@@ -5,7 +5,7 @@ Nothing but the tile is looked at, so that neither a mosaic nor another tile can
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, uniform_filter
@@ -33,6 +33,12 @@ _SPREADS = 0.1, 0.75
 _SETTLED = 1e-3
 _STRAYED = 1.5
 _SURE = 0.5
+_SPAN = np.arange(-_REACH, _REACH + 1)
+_AROUND = np.hypot(_SPAN[:, np.newaxis], _SPAN) > _INNER
+# So many of the surest stars, and so many at the least, tell how the colours lie; what of a star is looked at for it.
+_COLOURED, _FEWEST_COLOURED = 40, 8
+_NEAR = np.arange(-5, 6)
+_RIM = np.maximum(np.abs(_NEAR[:, np.newaxis]), np.abs(_NEAR)) == _NEAR[-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +51,18 @@ class Stars:
         (x, y) in pixels of the mosaic.
     errors : ndarray, shape (n,)
         Standard error of each coordinate from the noise of the pixels, in pixels of the mosaic.
+    beside : ndarray, shape (2,)
+        How far the mean of a star's places in the single channels lies beside its place in their mean, (x, y) in
+        pixels of the mosaic, median of the surest stars. Where the channels lie beside one another a place depends on
+        how they are weighted; 0 where there is one channel, or too few stars tell.
+    beside_error : float
+        Standard error of each coordinate of it, from the scatter of the stars.
     """
 
     places: np.ndarray
     errors: np.ndarray
+    beside: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    beside_error: float = 0.0
 
     @classmethod
     def none(cls):
@@ -78,12 +92,16 @@ def find_stars(tile, wcs):
     x, y, errors = locate_stars(tile.pixels, tile.coverage)
     if not len(x):
         return Stars.none()
-    places, beside = np.moveaxis(pixels_between(tile.wcs, wcs, np.stack([x, x + 1]), np.stack([y, y])), 0, 2)
-    scale = np.hypot(*(beside - places).T)
-    errors = errors * scale
+    beyond = np.stack([x, x + 1, x]), np.stack([y, y, y + 1])
+    places, right, above = np.moveaxis(pixels_between(tile.wcs, wcs, *beyond), 0, 2)
+    errors = errors * np.hypot(*(right - places).T)
     known = np.flatnonzero(np.isfinite(places).all(axis=1) & np.isfinite(errors))
     order = known[np.argsort(errors[known], kind="stable")]
-    return Stars(places[order], errors[order])
+    beside, error = _colours_beside(channels_last(tile.pixels), x[order], y[order])
+    if error > 0:
+        turn = np.stack([right - places, above - places], axis=2)[order[0]]
+        beside, error = turn @ beside, error * np.sqrt(abs(np.linalg.det(turn)))
+    return Stars(places[order], errors[order], beside, error)
 
 
 def locate_stars(pixels, coverage=None):
@@ -178,31 +196,21 @@ def _centroids(image, good, rows, columns):
     Iterated first moments under a Gaussian window, as SExtractor's XWIN_IMAGE (Bertin & Arnouts 1996; manual
     of version 2.25, "Windowed positional parameters").
     """
-    span = np.arange(-_REACH, _REACH + 1)
-    index = rows[:, np.newaxis, np.newaxis] + span[:, np.newaxis], columns[:, np.newaxis, np.newaxis] + span
-    around = np.hypot(span[:, np.newaxis], span) > _INNER
+    index = rows[:, np.newaxis, np.newaxis] + _SPAN[:, np.newaxis], columns[:, np.newaxis, np.newaxis] + _SPAN
     known = good[index]
-    whole = known[:, ~around].all(axis=1) & (known[:, around].mean(axis=1) > 0.5)
+    whole = known[:, ~_AROUND].all(axis=1) & (known[:, _AROUND].mean(axis=1) > 0.5)
     rows, columns, known, stamps = rows[whole], columns[whole], known[whole], image[index][whole].astype(np.float64)
     x, y = np.zeros((2, len(rows)))
     if not len(rows):
         return x, y, x
-    ring = np.where(known[:, around], stamps[:, around], np.nan)
-    level = np.nanmedian(ring, axis=1)
+    ring = np.where(known[:, _AROUND], stamps[:, _AROUND], np.nan)
+    level = _medians(ring)
     # The wings of a bright star spread its own ring.
-    noise = _GAUSSIAN_MAD * np.median(np.nanmedian(np.abs(ring - level[:, np.newaxis]), axis=1))
+    noise = _GAUSSIAN_MAD * np.median(_medians(np.abs(ring - level[:, np.newaxis])))
     stamps -= level[:, np.newaxis, np.newaxis]
     stamps[~known] = 0
     for _ in range(_ITERATIONS):
-        dx, dy = span - x[:, np.newaxis], span - y[:, np.newaxis]
-        wx, wy = (np.exp(-(d**2) / (2 * _WINDOW**2)) for d in (dx, dy))
-        across, down = wx * np.einsum("nij,ni->nj", stamps, wy), wy * np.einsum("nij,nj->ni", stamps, wx)
-        flux = across.sum(axis=1)
-        flux = np.where(flux > 0, flux, np.nan)
-        # How much of a step the window hides, from how wide the stars look in it; 2 for stars as wide as the window.
-        spread = ((across * dx**2).sum(axis=1) + (down * dy**2).sum(axis=1)) / (2 * flux * _WINDOW**2)
-        hidden = 1 / (1 - np.clip(np.nanmedian(spread), *_SPREADS)) if np.isfinite(spread).any() else 2.0
-        step_x, step_y = (hidden * (part * d).sum(axis=1) / flux for part, d in ((across, dx), (down, dy)))
+        step_x, step_y, flux, hidden = _steps(stamps, x, y)
         x, y = x + step_x, y + step_y
         if not np.any(np.hypot(step_x, step_y) > _SETTLED):
             break
@@ -212,3 +220,64 @@ def _centroids(image, good, rows, columns):
     settled &= errors < _SURE
     x, y = columns + x - _REACH, rows + y - _REACH
     return x[settled], y[settled], np.maximum(errors[settled], np.finfo(float).tiny)
+
+
+def _medians(rows):
+    """Median of what is known in each row; the slow way only where something is missing."""
+    found = np.median(rows, axis=1)
+    missing = np.isnan(found)
+    if missing.any():
+        found[missing] = np.nanmedian(rows[missing], axis=1)
+    return found
+
+
+def _steps(stamps, x, y):
+    """From places in stamps to the centroids in the window there: (x, y, flux, factor of what the window hides)."""
+    dx, dy = _SPAN - x[:, np.newaxis], _SPAN - y[:, np.newaxis]
+    wx, wy = (np.exp(-(d**2) / (2 * _WINDOW**2)) for d in (dx, dy))
+    across, down = wx * np.einsum("nij,ni->nj", stamps, wy), wy * np.einsum("nij,nj->ni", stamps, wx)
+    flux = across.sum(axis=1)
+    flux = np.where(flux > 0, flux, np.nan)
+    hidden = _hidden(((across * dx**2).sum(axis=1) + (down * dy**2).sum(axis=1)) / (2 * flux * _WINDOW**2))
+    return *(hidden * (part * d).sum(axis=1) / flux for part, d in ((across, dx), (down, dy))), flux, hidden
+
+
+def _hidden(spread):
+    """How much of a step the window hides, from how wide the stars look in it; 2 for stars as wide as the window."""
+    known = spread[np.isfinite(spread)]
+    return 1 / (1 - np.clip(np.median(known), *_SPREADS)) if known.size else 2.0
+
+
+def _colours_beside(planes, x, y):
+    """How far the mean of the places of stars in the single channels lies beside them, in pixels, and its error.
+
+    One step of the iteration of `_centroids` in each channel: what is left of it is small, like the distance itself.
+    """
+    rows, columns = (np.rint(axis[:_COLOURED]).astype(int) for axis in (y, x))
+    reach, (height, width, channels) = len(_NEAR) // 2, planes.shape
+    inside = (np.minimum(rows, columns) >= reach) & (rows < height - reach) & (columns < width - reach)
+    if channels < 2 or np.count_nonzero(inside) < _FEWEST_COLOURED:
+        return np.zeros(2), 0.0
+    rows, columns, x, y = (axis[: len(inside)][inside] for axis in (rows, columns, x, y))
+    stamps = planes[rows[:, np.newaxis, np.newaxis] + _NEAR[:, np.newaxis], columns[:, np.newaxis, np.newaxis] + _NEAR]
+    stamps = stamps - stamps[:, _RIM].mean(axis=1)[:, np.newaxis, np.newaxis]
+    apart = np.mean(_moments(stamps, _NEAR - (x - columns)[:, np.newaxis], _NEAR - (y - rows)[:, np.newaxis]), axis=2)
+    apart = apart[:, np.isfinite(apart).all(axis=0)]
+    if apart.shape[1] < _FEWEST_COLOURED:
+        return np.zeros(2), 0.0
+    middle = np.median(apart, axis=1)
+    scatter = _GAUSSIAN_MAD * np.sqrt(np.mean(np.median(np.abs(apart - middle[:, np.newaxis]), axis=1) ** 2))
+    # Of a median of Gaussian values.
+    return middle, float(scatter * np.sqrt(np.pi / 2 / apart.shape[1]))
+
+
+def _moments(stamps, dx, dy):
+    """Centroids of stars in the window, each channel by itself: (x, y), stars by channels; NaN where there is none."""
+    wx, wy = (np.exp(-(d**2) / (2 * _WINDOW**2)).astype(stamps.dtype) for d in (dx, dy))
+    across, down = np.einsum("nijc,ni->njc", stamps, wy), np.einsum("nijc,nj->nic", stamps, wx)
+    flux = np.einsum("njc,nj->nc", across, wx)
+    flux = np.where(flux > 0, flux, np.nan)
+    parts = ((across, wx, dx), (down, wy, dy))
+    spread = sum(np.einsum("njc,nj->nc", part, w * d**2) for part, w, d in parts) / (2 * flux * _WINDOW**2)
+    hidden = _hidden(spread)
+    return np.array([hidden * np.einsum("njc,nj->nc", part, w * d) / flux for part, w, d in parts])

@@ -20,8 +20,13 @@ _HUBER = 2.0
 _RAYLEIGH_MEDIAN = 1.1774
 _ITERATIONS = 30
 _SETTLED = 1e-5
-# Of one coordinate of a star in pixels: what pixels do to a sharp star, however bright.
+# Of one coordinate of a star in pixels: what pixels do to a sharp star, however bright; and the most that is looked
+# for where bright stars lie no better than faint ones, as those that were debayered, and cut by a filter, do.
 _SYSTEMATIC = 0.005
+_MOST_SYSTEMATIC = 0.5
+_HALVINGS = 8
+# So few places do not tell bright from faint.
+_FEWEST_PLACES = 20
 _MOST_LEVERAGE = 0.9
 # How far the errors from the pixels' noise are trusted before the stars speak for themselves.
 _PRIOR_FREEDOM = 10.0
@@ -43,6 +48,10 @@ class Adjustment:
         By how much the variance of the stars' places is more than the noise of the pixels makes it.
     scores : tuple of csr_array, shape (S, N)
         Of x and of y: what each star pulls at each tile where the others have put it.
+    slope : ndarray, shape (m,)
+        Weight of each entry in the normal matrix.
+    pulls : ndarray, shape (m, 2)
+        What each star pulls at its tile where the others have put it, as it is in the solution.
     """
 
     shifts: np.ndarray
@@ -50,6 +59,8 @@ class Adjustment:
     inverse: np.ndarray
     excess: float
     scores: tuple
+    slope: np.ndarray
+    pulls: np.ndarray
 
     def errors(self):
         """Standard error of one coordinate of each tile by the noise of the pixels, shape (N,)."""
@@ -103,20 +114,16 @@ def adjust(places, errors, tiles, numbers, count):
     """
     stars = _SharedStars(tiles, numbers, count)
     if not len(tiles):
-        nothing = csr_array((0, count))
-        return Adjustment(np.zeros((count, 2)), stars.counts, np.zeros((count, count)), 0.0, (nothing, nothing))
+        nothing, left = csr_array((0, count)), np.empty((0, 2))
+        zeros = np.zeros((count, count + 2))
+        return Adjustment(zeros[:, :2], stars.counts, zeros[:, 2:], 0.0, (nothing, nothing), left[:, 0], left)
     inherent = 1 / (errors**2 + _SYSTEMATIC**2)
-    weight, shifts = inherent, np.zeros((count, 2))
-    for _ in range(_ITERATIONS):
-        before, shifts = shifts, stars.inverse(weight) @ stars.pull(places, weight)
-        left = stars.less_mean(places - shifts[tiles], weight)
-        size = np.hypot(*left.T) / np.sqrt(stars.own_variance(inherent, weight))
-        scale = float(np.median(size)) / _RAYLEIGH_MEDIAN
-        limit = max(_HUBER * scale, _LEAST_LIMIT)
-        huber = limit / np.maximum(size, limit)
-        weight = inherent * huber
-        if np.max(np.abs(shifts - before)) < _SETTLED:
-            break
+    shifts, weight, left, size, limit = _fitted(stars, places, inherent)
+    systematic = _systematic(np.hypot(*left.T) / np.sqrt(1 - 1 / stars.total(np.ones(len(tiles)))), errors)
+    if systematic > _SYSTEMATIC:
+        inherent = 1 / (errors**2 + systematic**2)
+        shifts, weight, left, size, limit = _fitted(stars, places, inherent)
+    huber = weight / inherent
     # Slope of Huber's score for a vector: 1 inside; outside 0 along it and limit/size across it.
     slope = np.where(size <= limit, 1.0, huber / 2)
     # Huber 1981, Robust Statistics, section 7.6, for one of the two coordinates.
@@ -130,7 +137,40 @@ def adjust(places, errors, tiles, numbers, count):
     # Left out, a star would lie that much further from where the others have put its tile.
     leverage = np.minimum(slope * (1 - slope / stars.total(slope)) * np.diagonal(inverse)[tiles], _MOST_LEVERAGE)
     scores = tuple(stars.table(weight * axis / np.sqrt(1 - leverage)) for axis in left.T)
-    return Adjustment(shifts, stars.counts, inverse, excess, scores)
+    return Adjustment(shifts, stars.counts, inverse, excess, scores, slope, weight[:, np.newaxis] * left)
+
+
+def _fitted(stars, places, inherent):
+    """(shifts, weights, what is left, its size in errors, limit of Huber's weights) by errors as they are known."""
+    weight, shifts = inherent, np.zeros((len(stars.counts), 2))
+    for _ in range(_ITERATIONS):
+        before, shifts = shifts, stars.inverse(weight) @ stars.pull(places, weight)
+        left = stars.less_mean(places - shifts[stars.tiles], weight)
+        size = np.hypot(*left.T) / np.sqrt(stars.own_variance(inherent, weight))
+        limit = max(_HUBER * float(np.median(size)) / _RAYLEIGH_MEDIAN, _LEAST_LIMIT)
+        weight = inherent * limit / np.maximum(size, limit)
+        if np.max(np.abs(shifts - before)) < _SETTLED:
+            break
+    return shifts, weight, left, size, limit
+
+
+def _systematic(apart, errors):
+    """Error beside that of the noise, with which the brighter half of the places fits as well as the fainter half."""
+    least, most = _SYSTEMATIC**2, _MOST_SYSTEMATIC**2
+    bright = errors <= np.median(errors)
+    if np.count_nonzero(~bright) < _FEWEST_PLACES:
+        return np.sqrt(least)
+
+    def worse(variance):
+        chi2 = apart**2 / (errors**2 + variance)
+        return np.median(chi2[bright]) > np.median(chi2[~bright])
+
+    if not worse(least):
+        return np.sqrt(least)
+    for _ in range(_HALVINGS):
+        middle = np.sqrt(least * most)
+        least, most = (middle, most) if worse(middle) else (least, middle)
+    return np.sqrt(least)
 
 
 def information(covariance):
@@ -153,14 +193,18 @@ class _SharedStars:
     """Which star is in which tile, and the sums that follow from it; arrays of one value an entry."""
 
     def __init__(self, tiles, numbers, count):
-        self._tiles, self._numbers, self._count = tiles, numbers, count
+        self.tiles, self._numbers, self._count = tiles, numbers, count
         self._starts = np.flatnonzero(np.diff(numbers, prepend=-1))
         self.counts = np.bincount(tiles, minlength=count)
+        # Made once, with other values each time; so is what does not depend on these.
+        self._own = self.table(np.ones(len(tiles))), self.table(np.ones(len(tiles)))
+        _, groups = connected_components(self._own[0].T @ self._own[1], directed=False)
+        self._common = (groups[:, np.newaxis] == groups) / np.bincount(groups)[groups]
 
     def table(self, values):
         """Entries as an array of stars by tiles."""
         shape = len(self._starts), self._count
-        return csr_array((values, self._tiles, np.append(self._starts, len(self._tiles))), shape=shape)
+        return csr_array((values, self.tiles, np.append(self._starts, len(self.tiles))), shape=shape)
 
     def total(self, weight):
         """Sum over the star of each entry."""
@@ -180,14 +224,14 @@ class _SharedStars:
     def pull(self, places, weight):
         """Right side of the normal equations, shape (N, 2)."""
         left = weight[:, np.newaxis] * self.less_mean(places, weight)
-        return np.stack([np.bincount(self._tiles, axis, minlength=self._count) for axis in left.T], axis=1)
+        return np.stack([np.bincount(self.tiles, axis, minlength=self._count) for axis in left.T], axis=1)
 
     def inverse(self, weight):
         """Pseudo-inverse of the normal matrix, shape (N, N); 0 for a shift of all tiles that are joined."""
-        normal = np.diag(np.bincount(self._tiles, weight, minlength=self._count))
-        normal -= (self.table(weight).T @ self.table(weight / self.total(weight))).toarray()
+        normal = np.diag(np.bincount(self.tiles, weight, minlength=self._count))
+        first, second = self._own
+        first.data, second.data = weight, weight / self.total(weight)
+        normal -= (first.T @ second).toarray()
         # With what stars do not tell added to it, and taken out again, the matrix has an inverse.
-        _, groups = connected_components(csr_array(normal), directed=False)
-        common = (groups[:, np.newaxis] == groups) / np.bincount(groups)[groups]
         size = np.trace(normal) / self._count
-        return np.linalg.inv(normal + size * common) - common / size
+        return np.linalg.inv(normal + size * self._common) - self._common / size

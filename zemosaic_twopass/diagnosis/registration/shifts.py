@@ -11,6 +11,7 @@ from scipy.special import fdtrc
 from ...tiles.grid import copied
 from .adjustment import adjust, in_errors, information
 from .matching import coarse_places, same_stars
+from .places import Places
 
 # Shifts smaller than this are of no consequence, however sure, in mosaic pixels.
 SHIFT_FLOOR = 0.05
@@ -104,12 +105,18 @@ def register(stars, coarse):
         if not np.any(np.abs(fit.shifts) > _SETTLED):
             break
     found = [None] * len(stars)
+    if not len(use):
+        return found
+    together = Places(places[use], tiles[use], numbers, fit.slope)
+    common = together.variance(fit.pulls, fit.inverse, fit.excess)
     joined = [np.flatnonzero((groups == group) & (fit.counts >= _MIN_STARS)) for group in np.unique(groups)]
     joined = [members for members in joined if len(members) > 1]
     tested = sum(map(len, joined))
     for members in joined:
         for index, (pixels, contrast) in zip(members, _settled(fit, shifts, members), strict=True):
-            found[index] = Shift(pixels, *fit.covariance(contrast), tuple(members.tolist()), tested)
+            covariance, freedom = fit.covariance(contrast)
+            covariance += np.eye(2) * (_by_colours(stars, contrast) + common * together.felt(fit.inverse @ contrast))
+            found[index] = Shift(pixels, covariance, freedom, tuple(members.tolist()), tested)
     return found
 
 
@@ -136,6 +143,17 @@ def moved(tile, wcs, pixels):
     right.wcs.crpix += centre - np.array(pixel_to_pixel(wcs, right, *(seen - pixels)))
     right.wcs.set()
     return right
+
+
+def _by_colours(stars, contrast):
+    """Variance of a coordinate of a combination of shifts by how the colours are weighted, beyond what noise makes.
+
+    In their mean a star lies where its brightest colour has it, and where colours lie beside one another, on tiles that
+    are turned to one another, a red star and a blue one tell two shifts.
+    """
+    beside = contrast @ np.stack([own.beside for own in stars])
+    noise = contrast**2 @ np.array([own.beside_error for own in stars]) ** 2
+    return max(float(beside @ beside) - 2 * float(noise), 0.0)
 
 
 def _settled(fit, shifts, members):
