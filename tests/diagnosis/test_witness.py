@@ -80,7 +80,7 @@ def test_sound_tiles_of_few_or_many_stars(stars):
 def test_what_stars_say_does_not_ask_for_a_common_scale():
     stars = StarScales.none(4, 1)
     stars.logarithm[:3, 0], stars.covariance[0, :3, :3] = (0.0, 0.0, 0.4), 1e-4 * np.eye(3)
-    witness = Witness.of(stars, 0)
+    witness = Witness.of(stars, 0, np.ones(4, bool))
     np.testing.assert_allclose(witness.information @ np.ones(4), 0, atol=1e-6)
     np.testing.assert_allclose(witness.gains(), [0, 0, np.expm1(0.4), 0])
     np.testing.assert_array_equal(witness.told, [True, True, True, False])

@@ -14,6 +14,8 @@ from .unevenness import Unevenness, light_beyond
 
 # Tiles whose light no term explains: so many, and as a part of all, before it is that of all tiles.
 _FEWEST_UNEVEN, _MOST_UNEVEN = 1, 1 / 3
+# As a part of the largest misfit, one that may be the odd tile's as well.
+_ALIKE = 0.4
 # In errors, for a scale that only stars tell.
 _SURE = 5.0
 
@@ -63,17 +65,33 @@ def levelled(looks, scales, shape_out):
     tested = np.count_nonzero([fit is not None for fit in first.solution.fits])
     uneven = []
     while found.solution.misfit.max(initial=0.0) > _usual(found.solution.misfit):
-        uneven.append(int(np.argmax(found.solution.misfit)))
-        if len(uneven) > max(_FEWEST_UNEVEN, _MOST_UNEVEN * tested):
+        if len(uneven) + 1 > max(_FEWEST_UNEVEN, _MOST_UNEVEN * tested):
             return _all_uneven(first)
-        kept = [replace(look, blocks=None) if index in uneven else look for index, look in enumerate(looks)]
-        before, found = found, _with_uneven(_solved(kept, scales, shape_out), looks, uneven)
+        # A neighbour that meets the odd tile in little but its light may look as odd: that is it without which the
+        # rest fits best.
+        tried = [(index, _without(looks, [*uneven, index], scales, shape_out)) for index in _oddest(found)]
+        worst, rest = min(tried, key=lambda one: one[1].solution.misfit.max())
+        uneven.append(worst)
+        before, found = found, _with_uneven(rest, looks, uneven)
         if len(found.uneven) < len(uneven) or not found.uneven[-1].certain:
             found = before
             break
     # What is left may be too little to tell one from the usual.
     unknown = len(uneven) > 1 and not found.solution.misfit.any()
     return _all_uneven(first) if unknown or _usual(found.solution.misfit) > 1 else found
+
+
+def _oddest(found):
+    """The tile of the largest misfit, and the next one where that is not far below."""
+    first, second = np.argsort(-found.solution.misfit)[:2].tolist()
+    misfit = found.solution.misfit
+    return [first, second] if misfit[second] > _ALIKE * misfit[first] else [first]
+
+
+def _without(looks, tiles, scales, shape_out):
+    return _solved(
+        [replace(look, blocks=None) if i in tiles else look for i, look in enumerate(looks)], scales, shape_out
+    )
 
 
 def _usual(misfit):

@@ -117,7 +117,8 @@ def solve(looks, shape_out, stars=None):
     """
     tiles, noise = [tile for tile, _ in looks], np.array([own for _, own in looks])
     stars = StarScales.none(*noise.shape) if stars is None else stars
-    witnesses = [Witness.of(stars, channel) for channel in range(noise.shape[1])]
+    there = np.array([tile is not None for tile in tiles])
+    witnesses = [Witness.of(stars, channel, there) for channel in range(noise.shape[1])]
     shared = shared_blocks(tiles, coarse_shape(shape_out), [witness.units() for witness in witnesses])
     channels = [Channel(*own) for own in zip(shared, noise.T, witnesses, strict=True)]
     partners, groups = _neighbours(channels, len(tiles))

@@ -49,9 +49,12 @@ class Witness:
     groups: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(cls, stars, channel):
-        """What `StarScales` say in a channel."""
-        logarithm, number = stars.logarithm[:, channel].copy(), stars.groups[:, channel]
+    def of(cls, stars, channel, there):
+        """What `StarScales` say in a channel of the tiles that are there, shape (N,): others are no part of it.
+
+        One that the sky is not asked of would keep a scale of 1, and its stars would give theirs to the others.
+        """
+        logarithm, number = np.where(there, stars.logarithm[:, channel], np.nan), stars.groups[:, channel]
         told = np.isfinite(logarithm)
         groups = [np.flatnonzero(told & (number == own)) for own in np.unique(number[told])]
         information = np.zeros((len(logarithm),) * 2)
