@@ -37,6 +37,8 @@ ELSEWHERE = (
     "diagnosis.held_out",
     "diagnosis.photometry.zero_points",
     "diagnosis.seams",
+    "report.seams",
+    "report.seam_picture",
     "console",
     "__main__",
 )

@@ -30,6 +30,7 @@ OUTERMOST = {
     "observe_gains",
     "observe_coadd",
     "observe_caller",
+    "observe_post_stack",
     "Tap.__call__",
 }
 # What every call runs through, with a delta map or without.

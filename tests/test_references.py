@@ -122,6 +122,7 @@ def reached_functions(night, logger, delta_map):
         "observe_gains",
         "observe_coadd",
         "observe_caller",
+        "observe_post_stack",
         "__init__",
         "__call__",
         "close",

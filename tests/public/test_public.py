@@ -94,6 +94,14 @@ def test_reference_is_the_first_pass(sitting, request):
     assert report.delta.reference == ("tiles" if direct else "first_pass")
 
 
+def test_the_seams_of_every_mosaic_are_measured(sitting, request):
+    (report,) = sitting.reports
+    seen = {"second_pass": ["second_pass"], "caller": ["first_pass", "second_pass", "merged"]}
+    way = request.node.callspec.params["sitting"]
+    stages = seen.get(way) or [*seen["caller"], "final"]
+    assert [seams.mosaic for seams in report.seams] == stages
+
+
 def test_the_very_objects_are_there_again(sitting):
     before, after = sitting.functions
     assert [name for name in before.keys() | after.keys() if before.get(name) is not after.get(name)] == []

@@ -4,6 +4,7 @@ import functools
 import importlib
 import json
 import pkgutil
+from types import SimpleNamespace
 
 import bystander
 import numpy as np
@@ -114,6 +115,63 @@ def test_the_json_holds_every_edge(worker, night, debug_log, tmp_path):
             known = [step if np.isfinite(step) else None for step in edge.step]
             assert one["step"] == known
             assert one["expected"] is None
+
+
+def with_steps_after(monkeypatch, worker, change):
+    """Give the worker what newer ones have around the caller."""
+
+    def post_stack(*args, **kwargs):
+        mosaic, coverage = getattr(worker, CALLER)(*args, **kwargs)
+        return change(mosaic), coverage, None
+
+    monkeypatch.setattr(worker, "_apply_phase5_post_stack_pipeline", post_stack, raising=False)
+
+
+def through_steps(worker, night, log, directory, **settings):
+    own = SimpleNamespace(**{CALLER: lambda *args, **kwargs: worker._apply_phase5_post_stack_pipeline(*args, **kwargs)})
+    with TwoPassProbe(worker, directory=directory, **settings) as probe:
+        result = night.merged(own, log)
+    (report,) = probe.reports
+    return report, result
+
+
+def test_what_is_made_of_the_merge_is_the_last_stage(worker, night, debug_log, tmp_path, monkeypatch):
+    inside = outlined(night, 2)
+    with_steps_after(monkeypatch, worker, lambda mosaic: mosaic + np.float32(STEP) * inside[..., np.newaxis])
+    report, _ = through_steps(worker, night, debug_log, tmp_path, strict=True)
+    assert [own.mosaic for own in report.seams] == [*STAGES, "final"]
+    assert [own.picture for own in report.seams] == ["no_seam"] * 3 + ["visible"]
+    assert report.picture == "visible"
+    assert report.merge.share > 0.99
+    assert len(messages(debug_log, "[TwoPassVerdict]")) == 1
+
+
+def test_steps_after_the_merge_that_raise_or_are_cancelled(worker, night, debug_log, tmp_path, monkeypatch):
+    def fail(mosaic):
+        raise error
+
+    with_steps_after(monkeypatch, worker, fail)
+    for error, said in ((OSError("disk"), 1), (KeyboardInterrupt(), 0)):
+        debug_log.handlers[0].messages.clear()
+        with (
+            TwoPassProbe(worker, directory=tmp_path, strict=True) as probe,
+            pytest.raises(type(error)) as caught,
+        ):
+            own = SimpleNamespace(**{CALLER: worker._apply_phase5_post_stack_pipeline})
+            night.merged(own, debug_log)
+        assert caught.value is error
+        assert [[one.mosaic for one in report.seams] for report in probe.reports] == [STAGES] * said
+        assert len(messages(debug_log, "[TwoPassVerdict]")) == said
+
+
+def test_the_last_stage_that_fails_leaves_the_others(worker, night, debug_log, tmp_path, monkeypatch):
+    with_steps_after(monkeypatch, worker, lambda mosaic: mosaic)
+    with failing(stages.see_final, error=ValueError) as count:
+        report, _ = through_steps(worker, night, debug_log, tmp_path)
+    assert count() == 1
+    assert [own.mosaic for own in report.seams] == STAGES
+    assert len(messages(debug_log, "[TwoPassProbe] diagnostics failed: ", "WARNING")) == 1
+    assert len(messages(debug_log, "[TwoPassVerdict]")) == 1
 
 
 def test_a_part_that_ends_within_a_tile_is_an_edge_of_no_tile(worker, night, debug_log, tmp_path, monkeypatch):

@@ -146,7 +146,7 @@ def _write_json(report, path):
 
 
 def _has_seams(report):
-    return len(report.seams) > 0
+    return any(seams.edges for seams in report.seams)
 
 
 def _draw_seams(report, path):

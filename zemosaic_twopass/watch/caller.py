@@ -7,8 +7,9 @@ import contextvars
 from ..guard import quietly
 from ..parallel import apart
 
-# The one that is under way in this thread.
+# The one that is under way in this thread, and the steps around it that go on with what it returns.
 under_way = contextvars.ContextVar("zemosaic_caller", default=None)
+finishing = contextvars.ContextVar("zemosaic_finish", default=None)
 
 
 class Caller:
@@ -68,11 +69,40 @@ class Caller:
             if returned is not None:
                 with run.guard():
                     apart(_see_merged, drafts, passes, result, merge)
-            errors.append(quietly(run.publish, drafts, merge))
+            if finish := finishing.get():
+                finish.hold(run, drafts, merge)
+            else:
+                errors.append(quietly(run.publish, drafts, merge))
         return next(filter(None, errors), None)
 
     def drop(self):
         """After an interrupt: of a pass that was cancelled with its caller there is no verdict."""
+        self._waiting.clear()
+
+
+class Finish:
+    """A call of the steps that come after the merge: passes whose caller has returned wait here until these have."""
+
+    def __init__(self):
+        self._waiting = []
+
+    def hold(self, run, drafts, merge):
+        """Keep the drafts of a pass, with what its caller made of it."""
+        self._waiting.append((run, drafts, merge))
+
+    def close(self, result):
+        """After the steps: publish what waits; as `Caller.close`."""
+        errors = []
+        while self._waiting:
+            run, drafts, merge = self._waiting.pop(0)
+            if isinstance(result, tuple) and result and result[0] is not None:
+                with run.guard():
+                    apart(_see_final, drafts, result)
+            errors.append(quietly(run.publish, drafts, merge))
+        return next(filter(None, errors), None)
+
+    def drop(self):
+        """After an interrupt."""
         self._waiting.clear()
 
 
@@ -87,3 +117,9 @@ def _see_merged(*args):
     from .seams import see_merged
 
     see_merged(*args)
+
+
+def _see_final(*args):
+    from .seams import see_final
+
+    see_final(*args)

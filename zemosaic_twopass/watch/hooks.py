@@ -12,7 +12,7 @@ import numpy as np
 
 from ..guard import quietly, text_of
 from ..settings import in_ascii
-from .caller import Caller, under_way
+from .caller import Caller, Finish, finishing, under_way
 from .calls import arguments_of
 from .host import OBSERVERS
 from .run import noted, observed_run
@@ -21,6 +21,7 @@ SECOND_PASS = "run_second_pass_coverage_renorm"
 GAINS = "compute_per_tile_gains_from_coverage"
 COADD = "reproject_and_coadd_wrapper"
 CALLER = "_apply_two_pass_coverage_renorm_if_requested"
+POST_STACK = "_apply_phase5_post_stack_pipeline"
 UTILS = "zemosaic_utils"
 
 # What of a pass each of the inner functions shows.
@@ -88,6 +89,32 @@ def observe_caller(wrapped, instance, args, kwargs):
         raise error
     finally:
         # It leads to this frame, and so to the mosaics, as long as this frame leads to it.
+        error = None
+
+
+def observe_post_stack(wrapped, instance, args, kwargs):
+    """Note what the steps after the merge make of it: what is said of the pass waits for them."""
+    finish = quietly(Finish)
+    if finish is None:
+        return wrapped(*args, **kwargs)
+    token = finishing.set(finish)
+    try:
+        result = wrapped(*args, **kwargs)
+    except Exception:
+        quietly(finish.close, None)
+        raise
+    except BaseException:
+        quietly(finish.drop)
+        raise
+    finally:
+        finishing.reset(token)
+    error = quietly(finish.close, result)
+    if error is None:
+        return result
+    try:
+        raise error
+    finally:
+        # As in `observe_caller`.
         error = None
 
 
@@ -200,6 +227,7 @@ def sorted_out(shown):
 def hooks_of(home):
     """(owner, name, observer) of each inner function that a home module has."""
     owners = [(home, GAINS, observe_gains), (home, COADD, observe_coadd), (home, CALLER, observe_caller)]
+    owners.append((home, POST_STACK, observe_post_stack))
     # Public ZeMosaic calls the coadd as an attribute of its utilities module.
     owners.append((getattr(home, UTILS, None), COADD, observe_coadd))
     owners += [(home, name, observer) for name, observer in OBSERVERS.items()]

@@ -111,7 +111,7 @@ def see_merged(drafts, passes, result, merge):
         Of the caller: the mosaic, and what else it gives.
     merge : Merge or None
     """
-    stages = [draft.stages for draft in drafts if draft.stages is not None]
+    stages = _stages(drafts)
     mosaic, coverage = result[0], result[1] if len(result) > 1 else None
     if stages and np.array_equal(mosaic, passes[1][0], equal_nan=True):
         for own in stages:
@@ -121,3 +121,13 @@ def see_merged(drafts, passes, result, merge):
     part = part_of(passes[0][0], passes[1][0], mosaic) if mixed else None
     for own in stages:
         own.see("merged", mosaic, coverage, part)
+
+
+def see_final(drafts, result):
+    """Take in what the steps after the merge returned; parameters as of `see_merged`."""
+    for own in _stages(drafts):
+        own.see("final", result[0], result[1] if len(result) > 1 else None)
+
+
+def _stages(drafts):
+    return [draft.stages for draft in drafts if draft.stages is not None]
