@@ -85,7 +85,11 @@ def test_disk_full_when_a_file_is_opened(watch, folder, monkeypatch):
     assert files_in(folder) == []
 
 
-@pytest.mark.parametrize("name", [name for name in ARTEFACTS if not name.endswith(".png")])
+# The small night of these tests has no edge of a tile that is long enough for a seam.
+WRITTEN = [name for name in ARTEFACTS if not name.endswith(".png") and name != "twopass_seams.ecsv"]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
 def test_disk_full_in_the_middle_of_a_file(name, watch, folder, monkeypatch):
     """The other files come out whole; of this one nothing is left."""
     has, write = ARTEFACTS[name]
@@ -98,7 +102,7 @@ def test_disk_full_in_the_middle_of_a_file(name, watch, folder, monkeypatch):
     monkeypatch.setitem(ARTEFACTS, name, (has, half))
     warned_once(watch, f"files not written: {name}: OSError: No space left on device")
     left = {path.name for path in files_in(folder)}
-    assert left == {entry for entry in ARTEFACTS if not entry.endswith(".png")} - {name}
+    assert left == set(WRITTEN) - {name}
 
 
 def test_folder_gone_between_two_calls(watch, folder):

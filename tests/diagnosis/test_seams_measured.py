@@ -231,3 +231,8 @@ def test_scores():
     np.testing.assert_allclose(found.rms, np.sqrt(expected), rtol=1e-6)
     assert SeamMap.of("m", [edge(0.6, 0.1, 0.6)], 1).picture == "faint"
     assert SeamMap.of("m", [edge(0.6, 0.9, 0.6)], 1).picture == "unknown", "a step of the noise would not be told"
+
+
+@pytest.mark.parametrize("shape", [(16, 2), (2, 16), (3, 3)])
+def test_a_mosaic_narrower_than_a_block_has_none(shape):
+    assert Picture.of("merged", np.ones(shape)).value.size == 0

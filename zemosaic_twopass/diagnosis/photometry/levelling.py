@@ -77,7 +77,7 @@ def levelled(looks, scales, shape_out):
             found = before
             break
     # What is left may be too little to tell one from the usual.
-    unknown = len(uneven) > 1 and not found.solution.misfit.any()
+    unknown = len(uneven) > 1 and not found.solution.misfit.any() and _usual(first.solution.misfit) > 1
     return _all_uneven(first) if unknown or _usual(found.solution.misfit) > 1 else found
 
 
@@ -115,7 +115,8 @@ def _all_uneven(found):
         return found
     names = "value", "error", "plane", "plane_error"
     usual = (np.median([getattr(one, name) for one in own], axis=0) for name in names)
-    return replace(found, uneven=(Unevenness(None, *usual),))
+    usual = Unevenness(None, *usual)
+    return replace(found, uneven=(usual,)) if usual.certain else found
 
 
 def _with_uneven(found, looks, uneven):

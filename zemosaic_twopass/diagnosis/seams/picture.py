@@ -77,7 +77,8 @@ def _noise(plane):
     """Noise of each block of a plane, from the mean difference of pixels half a block apart."""
     down, across = (n // BLOCK for n in plane.shape)
     found = np.full((down, across), np.nan)
-    for top in range(0, down * BLOCK, _BAND):
+    # In a mosaic that is narrower than a block there is none.
+    for top in range(0, down * BLOCK if across else 0, _BAND):
         band = np.asarray(plane[top : min(top + _BAND, down * BLOCK) : _EVERY, : across * BLOCK], dtype=np.float32)
         band = band.reshape(-1, BLOCK // _EVERY, across, BLOCK)
         with np.errstate(invalid="ignore"):
