@@ -35,7 +35,8 @@ def light(kind, size, rng):
     left, top = rng.integers(0, 2, 2)
     x, y = (x if left else 1 - x), (y if top else 1 - y)
     if kind == "flat field":
-        return 1 - size * ((x - 0.5) ** 2 + (y - 0.5) ** 2) * 2, 0.0
+        square = (COLUMNS - (SHAPE[1] - 1) / 2) ** 2 + (ROWS - (SHAPE[0] - 1) / 2) ** 2
+        return 1 - size * square / square.max(), 0.0
     if kind == "cloud":
         smooth = gaussian_filter(rng.normal(size=SHAPE), rng.uniform(30, 70))
         return 1 - size * (smooth - smooth.min()) / np.ptp(smooth), 0.0
