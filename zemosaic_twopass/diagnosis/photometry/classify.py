@@ -15,6 +15,7 @@ OFFSET_FLOOR = 0.05
 GRADIENT_FLOOR = 0.1
 # Of two faults in one tile the lesser is only told where it is not a leftover of the greater.
 _LESSER = 0.1
+_ROUNDING = 1e-12
 _OFFSET, _GAIN, _GRADIENT = range(len(KINDS))
 _FLOORS = OFFSET_FLOOR, OFFSET_FLOOR, GRADIENT_FLOOR
 
@@ -71,7 +72,9 @@ def _finding(solution, index, kind):
     if not np.isfinite(error).any():
         return None
     fall, channel = brings(solution, index, kind), int(np.nanargmax(np.abs(value) / error))
-    if not (fall >= solution.price[index, kind] and effect[channel] > _FLOORS[kind]):
+    # Of a tile in units of its own the deviance is so large that its last digits are no evidence.
+    least = max(solution.price[index, kind], _ROUNDING * np.max(solution.brought[index]))
+    if not (fall >= least and effect[channel] > _FLOORS[kind]):
         return None
     runner_up, told_apart = _runner_up(solution, index, kind)
     number = float(value[channel]), _in_errors(solution, fall)
