@@ -135,14 +135,10 @@ def uneven_findings(found, solution):
     where = f" in channel {channel}" if len(noise) > 1 else ""
     who = "All tiles have" if found.tile is None else f"Tile {found.tile} has"
     said = {"who": who, "size": float(found.value[channel]), "where": where, "effect": in_digits(effect[channel])}
-    sigma, error = float(found.value[channel] / found.error[channel]), float(found.error[channel])
+    error = float(found.error[channel])
     fields = {"error": error, "channel": channel}
-    told = [
-        (
-            float(effect[channel]),
-            Finding.of("uneven_background", found.tile, said["size"], _SURE + sigma, said, **fields),
-        )
-    ]
+    finding = Finding.of("uneven_background", found.tile, said["size"], said["size"] / error, said, **fields)
+    told = [(float(effect[channel]), finding)]
     if found.tile is None:
         return told
     for kind, columns in (("offset", [0]), ("gradient", [1, 2])):
