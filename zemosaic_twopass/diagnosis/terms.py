@@ -111,7 +111,7 @@ def size_of(values, errors, columns):
 
     Parameters
     ----------
-    values, errors : ndarray, shape (C, 4)
+    values, errors : ndarray, shape (C, n)
     columns : tuple of int
         One or two.
 

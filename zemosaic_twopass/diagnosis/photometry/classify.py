@@ -98,7 +98,7 @@ def _doubt(solution, index, kind, channel):
     count = solution.stars.counts[index, channel]
     if count < FEWEST_STARS:
         return f", by the sky alone: it shares too few stars ({count}) to bear it out"
-    left, error = (layer[index, channel] for layer in solution.stars.against_others(np.ones_like(solution.noise)))
+    left, error = (layer[index, channel] for layer in solution.stars.against_others(1.0))
     return f", by {count} stars that it shares {np.exp(left):.4g} +/- {error * np.exp(left):.2g}"
 
 

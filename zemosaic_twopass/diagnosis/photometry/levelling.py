@@ -142,6 +142,6 @@ def _beyond(found, index):
             total[here] += np.where(known, mended, 0.0)
             weight[here] += known
     mean = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
-    left, error = (layer[index] for layer in solution.stars.against_others(np.ones_like(solution.noise)))
+    left, error = (layer[index] for layer in solution.stars.against_others(1.0))
     factor = np.where(np.abs(left) > _SURE * error, np.exp(left), 1.0)
     return light_beyond(index, look, mean, factor)

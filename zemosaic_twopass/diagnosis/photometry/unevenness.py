@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..finding import Finding, in_digits
+from ..terms import size_of
 from .zero_points import FEWEST_STARS
 
 # Blocks, each way, over which the field is smoothed, and of which so many must be known.
@@ -141,9 +142,8 @@ def uneven_findings(found, solution):
     told = [(float(effect[channel]), finding)]
     if found.tile is None:
         return told
-    for kind, columns in (("offset", [0]), ("gradient", [1, 2])):
-        size = np.hypot.reduce(found.plane[:, columns], axis=1) if len(columns) > 1 else found.plane[:, 0]
-        error = np.hypot.reduce(found.plane_error[:, columns], axis=1)
+    for kind, columns in (("offset", (0,)), ("gradient", (1, 2))):
+        size, error = size_of(found.plane, found.plane_error, columns)
         sure = np.abs(size) / error
         own = int(np.nanargmax(sure))
         if sure[own] > _SURE and np.abs(size[own]) > max(found.value[own], _FLOOR * noise[own]):
@@ -152,7 +152,7 @@ def uneven_findings(found, solution):
 
 
 def _by_stars(tile, solution):
-    left, error = (layer[tile] for layer in solution.stars.against_others(np.ones_like(solution.noise)))
+    left, error = (layer[tile] for layer in solution.stars.against_others(1.0))
     sure = np.abs(left) / error
     if not np.any(sure > _SURE) or solution.stars.counts[tile].max() < FEWEST_STARS:
         return []

@@ -64,7 +64,7 @@ class Witness:
             along = inverse.sum(axis=1)
             information[inner] = inverse - np.outer(along, along) / along.sum()
             logarithm[group] -= np.median(logarithm[group])
-        error = stars.against_others(np.ones_like(stars.logarithm))[1][:, channel]
+        error = stars.against_others(1.0)[1][:, channel]
         return cls(logarithm, error, information, tuple(groups))
 
     @property

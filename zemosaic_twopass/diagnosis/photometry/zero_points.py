@@ -72,7 +72,7 @@ class StarScales:
 
         Parameters
         ----------
-        factor : ndarray, shape (N, C)
+        factor : ndarray, shape (N, C), or float
             Positive; 1 for a tile that stays as it is.
 
         Returns
