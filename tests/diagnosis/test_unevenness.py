@@ -8,7 +8,10 @@ from flat_skies import NOISE, SHAPE, SIZE, flat_tiles, found, surveyed
 from scipy.ndimage import gaussian_filter
 
 from zemosaic_twopass.diagnosis.acceptance import accept
-from zemosaic_twopass.diagnosis.comparison import corrections
+from zemosaic_twopass.diagnosis.comparison import Mended, corrections, residual_findings
+from zemosaic_twopass.diagnosis.evidence import gather
+from zemosaic_twopass.diagnosis.examination import Examination, ordered
+from zemosaic_twopass.diagnosis.gains import Gains
 
 ODD = 4
 ROWS, COLUMNS = np.indices(SHAPE)
@@ -88,3 +91,15 @@ def test_sound_tiles_fit(nebula):
         survey = surveyed(flat_tiles(60 + seed, nebula=nebula, channels=2))
         assert survey.uneven == ()
         assert survey.solution.misfit.max() < 0.8
+
+
+def test_nothing_is_drawn_before_and_after():
+    """It is in nobody's mean, and nothing is taken out: a picture of both would be empty, or the same twice."""
+    survey = surveyed(with_light(flat_tiles(32), banding(10) + 150.0))
+    nothing = np.full(6, np.nan)
+    gains = Gains(nothing, nothing, nothing)
+    findings = ordered(residual_findings(survey))
+    assert {finding.kind for finding in findings} >= {"uneven_background", "offset"}
+    seen = gather(Examination(findings, survey.fits, Mended.of(survey, gains)), None)
+    assert len(seen) == len(findings)
+    assert not any(one.layers or one.chart for one in seen)

@@ -187,8 +187,7 @@ _ALL = (
         "see cloud, moonlight, amplifier glow, banding and flat field",
         "adu",
         "residual",
-        "level",
-        Fault("tile", 30.0, "adu"),
+        fault=Fault("tile", 30.0, "adu"),
     ),
     Kind(
         "vignetting",

@@ -57,6 +57,9 @@ def _evidence(finding, examination, sample, second_pass):
     if mended is None or (tile is None and sort != "bow"):
         return Evidence(finding)
     match sort:
+        case "level" if any(one.tile == tile for one in mended.surveyed.uneven):
+            # Nothing is taken out of it, and it is in nobody's mean: there is no before and after to draw.
+            return Evidence(finding)
         case "level":
             return level_evidence(finding, mended, mended.corrections[tile])
         case "bow":
