@@ -67,7 +67,7 @@ class Finding:
     tiles : tuple of int
         The two that a step is between, where the finding is about one step; else empty.
     what_if : WhatIf or None
-        None where it is about no tile, or makes no step.
+        None where it is about no tile, or makes no step, as a slope whose ends cancel.
     """
 
     kind: str
