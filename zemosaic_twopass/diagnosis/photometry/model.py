@@ -20,6 +20,7 @@ from scipy.sparse import csr_array
 from ...measure.coarse import FACTOR
 from .overlaps import sums_of_products
 from .scatter import Residuals
+from .sharing import noise_in_common
 
 TERMS = 7
 _HUBER = 1.345
@@ -42,10 +43,6 @@ _LEAST_OWN = 0.03
 _BRIGHTEST = 99.0
 # In blocks.
 _LEAST_CELL = 3
-# Tiles whose difference scatters by less than this part of what their noise lets expect share their pixels, as crops of
-# one stack do: then the scatter that is seen counts, but never less than so much of the noise.
-_SHARED = 0.3
-_LEAST_SHARED = 0.05
 
 
 class Channel:
@@ -100,7 +97,7 @@ class Channel:
         self.noise = np.array(noise, dtype=float) / FACTOR
         self._scale = self.noise.copy()
         self._doubt, self._huber = np.ones((2, len(shared.value)))
-        self._common, self.sharing = self._noise_in_common()
+        self._common, self.sharing = noise_in_common(self._layout, shared.value, self.noise)
         self.freedom = np.zeros(self.count)
         self.level, terms = np.zeros(self.count), np.zeros((self.count, TERMS))
         terms[:, 1] = witness.gains()
@@ -241,33 +238,6 @@ class Channel:
     def _errors(self):
         """Of each block by itself."""
         return self._layout.each(self._scale) * self._common * self._doubt
-
-    def _noise_in_common(self):
-        """What part of its noise each block does not have in common with all that it meets, and which tiles have it.
-
-        Returns
-        -------
-        part : ndarray, shape (E,)
-        sharing : ndarray of bool, shape (N, N)
-        """
-        meet, value = self._layout.meetings, self._shared.value
-        sharing = np.zeros((self.count, self.count), dtype=bool)
-        alike = np.ones(len(meet.tiles.T))
-        for number, (begin, end) in enumerate(zip(meet.starts, meet.starts[1:], strict=False)):
-            first = meet.first[begin:end]
-            step = np.diff(value[first] - value[meet.second[begin:end]])[np.diff(self._layout.place[first]) == 1]
-            if len(step) >= _FEWEST_STEPS:
-                expected = np.sqrt(2) * np.hypot(*self.noise[meet.tiles[:, number]])
-                alike[number] = _GAUSSIAN_MAD * np.median(np.abs(step)) / max(expected, _TINY)
-        sharing[tuple(meet.tiles[:, alike < _SHARED])] = True
-        if not sharing.any():
-            return np.ones(len(value)), sharing
-        # Where a third tile is another exposure, no weight of a block says what two of the three have in common.
-        own = np.repeat(np.where(alike < _SHARED, np.maximum(alike, _LEAST_SHARED), 1.0), np.diff(meet.starts))
-        largest = np.zeros(len(self._layout.seen))
-        np.maximum.at(largest, self._spot[meet.first], own)
-        # Where all are one exposure there is nothing else to measure noise by.
-        return (largest if (largest == 1).any() else np.ones_like(largest))[self._spot], sharing
 
     def _sum(self, values):
         """Sums over the tiles at each place."""
