@@ -2,8 +2,9 @@
 
 Run: python benchmarks/unmodelled.py [--runs N] [--seed N] [--small]
 
-Synthetic skies of nine RGB tiles of 300 × 400 pixels, or, small, of six of 220 × 240, that overlap by 30 to 55 %; kind, size, tile and place of the
-light are drawn anew for each run, and in every third run an offset, a scale or a slope lies on the same tile.
+Synthetic skies of nine RGB tiles of 300 × 400 pixels, or, small, of six of 220 × 240, that overlap by 30 to 55 %; kind,
+size, tile and place of the light are drawn anew for each run, and in every third run an offset, a scale or a slope lies
+on the same tile.
 """
 
 from __future__ import annotations
