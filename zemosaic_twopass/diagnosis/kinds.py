@@ -246,11 +246,11 @@ _ALL = (
     Kind(
         "clip_saturated",
         "note",
-        "The gain of tile {tile}, {value:.6g}, is at the clip: it would go further; {advice}.",
-        "widen the clip or look at the coverage there",
+        "The gain of tile {tile}, {value:.6g}, is held at the clip, as most sets have it; {advice}.",
+        "nothing is to be done",
         "gain",
         fault=Fault("pass", 1.0, "clip"),
-        of_many="have gains at the clip: they would go further; {advice}.",
+        of_many="have gains held at the clip, as most sets have it; {advice}.",
     ),
     Kind(
         "gain_guard",
