@@ -58,7 +58,8 @@ def _write(directory, found, backdrops):
         if error.name != "matplotlib":
             raise
         logging.getLogger(LOGGER_NAME).warning(
-            "[TwoPassReport] left out: %s; to have it: pip install 'zemosaic-instrument[plot]'", SEAMS_PICTURE
+            "[TwoPassReport] left out: %s; to have it, install the extra plot of zemosaic-instrument (see its README)",
+            SEAMS_PICTURE,
         )
         return [table]
     return [table, picture]

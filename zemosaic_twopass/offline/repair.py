@@ -198,7 +198,8 @@ def _refuse(paths, out):
         raise TileError(*gone)
     names, tiles = {}, {}
     for path in paths:
-        name = os.path.normcase(unpacked_name(path))
+        # Windows and macOS tell no capitals apart.
+        name = unpacked_name(path).casefold()
         if name in names:
             raise TileError(f"{names[name]} and {path}: the copies of both would be called {unpacked_name(path)}")
         names[name] = path
