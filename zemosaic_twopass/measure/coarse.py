@@ -110,7 +110,7 @@ def project_blocks(tile, place):
     )
     if any(part.stop <= part.start for part in coarse):
         return None
-    images = _interpolated(_flat_planes(tile), place, coarse)
+    images = _interpolated(flat_planes(tile), place, coarse)
     maps = np.swapaxes([_block_maps(image) for image in images], 0, 1)
     return CoarseTile(coarse, *maps)
 
@@ -155,7 +155,7 @@ def _median(values):
     return values[half] if len(values) % 2 else (values[:half].max() + values[half]) / 2
 
 
-def _flat_planes(tile):
+def flat_planes(tile):
     """Channels of a tile as flat float32 arrays, as the coadd has them; NaN where not good."""
     planes = channels_last(tile.pixels)
     bad = None if tile.coverage is None else (np.asarray(tile.coverage) <= 0).ravel()

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from ..tiles.grid import pixels_between
-from ..tiles.planes import channels_last
+from .coarse import flat_planes
 
 # Of the surest stars so many are measured, and the width of all is that of so many.
 _MOST = 60
@@ -42,6 +42,8 @@ _UNUSUAL, _UNUSUAL_ERRORS = 0.06, 3.0
 # Pixels within this part of the brightest, and how many of a star may be before it is flat at the top.
 _TOP, _FLAT = 0.02, 3
 _BRIGHT = 0.3
+# In pixels from a star: how far that is looked for.
+_MIDDLE = 4.5
 # In errors, far below what stars are asked for in the mean of several tiles.
 _LEAST_SIGNAL = 5.0
 # Error with which a star tells what lies outside; and of that, where none does.
@@ -95,10 +97,9 @@ def measure_fluxes(tile, wcs, stars):
     """
     if len(stars) < _FEWEST:
         return ()
-    planes = channels_last(tile.pixels)
     places = stars.places[:_MOST]
     x, y = pixels_between(wcs, tile.wcs, *places.T)
-    images = planes, None if tile.coverage is None else np.asarray(tile.coverage) > 0
+    images = np.stack(flat_planes(tile)).reshape(-1, *tile.shape)
     width = _half_light(_Stamps.of(images, x[:_FOR_WIDTH], y[:_FOR_WIDTH], (_TRIAL[-1], *_TRIAL_RING)))
     if not np.isfinite(width):
         return ()
@@ -138,9 +139,9 @@ def _in_aperture(step, stamps, width, area, count):
     usable = (flux > _LEAST_SIGNAL * error) & ~stamps.flat()
     usable &= _usual(core / flux, np.hypot(core_error / core, error / flux), usable)
     growth = _growth(whole / flux, np.hypot(whole_error, error) / flux, usable)
-    scale = np.where(usable, area[:, np.newaxis], np.nan)
-    rest = ((0, count - len(flux)), (0, 0))
-    flux, error = (np.pad(own * scale, rest, constant_values=np.nan) for own in (flux, error))
+    scale = np.where(usable, area, np.nan)
+    rest = ((0, count - len(area)), (0, 0))
+    flux, error = (np.pad((own * scale).T, rest, constant_values=np.nan) for own in (flux, error))
     return Fluxes(step, flux, error, *growth)
 
 
@@ -148,24 +149,31 @@ def _in_aperture(step, stamps, width, area, count):
 class _Stamps:
     """Pixels around stars less their background.
 
+    The pixels of a star lie side by side, for medians and sums over them are most of what is done.
+
     Attributes
     ----------
-    value : ndarray, shape (n, P, C)
+    value : ndarray, shape (C, n, P)
         Of all that are near enough for an aperture; NaN where not known.
     away : ndarray, shape (n, P)
         How far from the star, in pixels.
-    around : ndarray, shape (n, R, C)
+    middle : ndarray, shape (P,)
+        Which of them may lie where a star is brightest.
+    around : ndarray, shape (C, n, R)
         Of the background; NaN where not known.
     """
 
     value: np.ndarray
     away: np.ndarray
+    middle: np.ndarray
     around: np.ndarray
 
     @classmethod
     def of(cls, images, x, y, radii):
-        """Around places (x, y), shape (n,), to a largest aperture; the background lies between two radii."""
-        planes, good = images
+        """Around places (x, y), shape (n,), to a largest aperture; the background lies between two radii.
+
+        The images, shape (C, H, W), hold NaN where nothing is known.
+        """
         largest, inner, outer = radii
         span = np.arange(-int(np.ceil(outer)), int(np.ceil(outer)) + 1)
         down, across = (axis.ravel() for axis in np.meshgrid(span, span, indexing="ij"))
@@ -173,26 +181,28 @@ class _Stamps:
         # A star lies within half a pixel of the middle of its pixel, both ways.
         near, ring = distance <= largest + 1.5, (distance >= inner) & (distance <= outer)
         column, row = (np.nan_to_num(np.rint(axis)).astype(int)[:, np.newaxis] for axis in (x, y))
-        around = _values(planes, good, row + down[ring], column + across[ring])
-        number = np.count_nonzero(np.isfinite(around), axis=1)
-        level = np.where(number > _RING_KNOWN * np.count_nonzero(ring), _median(around), np.nan)[:, np.newaxis]
+        around = _values(images, row + down[ring], column + across[ring])
+        level = _median(around)
+        level[np.count_nonzero(~np.isnan(around), axis=2) <= _RING_KNOWN * np.count_nonzero(ring)] = np.nan
         rows, columns = row + down[near], column + across[near]
         away = np.hypot(rows - y[:, np.newaxis], columns - x[:, np.newaxis])
-        return cls(_values(planes, good, rows, columns) - level, away, around - level)
+        middle = distance[near] <= _MIDDLE + 1.0
+        value, around = (own - level[..., np.newaxis] for own in (_values(images, rows, columns), around))
+        return cls(value, away, middle, around)
 
     @cached_property
     def errors(self):
-        """Noise of a pixel and standard error of the background, shape (n, C) each."""
+        """Noise of a pixel and standard error of the background, shape (C, n) each."""
         noise = _GAUSSIAN_MAD * _median(np.abs(self.around))
-        number = np.count_nonzero(np.isfinite(self.around), axis=1)
+        number = np.count_nonzero(np.isfinite(self.around), axis=2)
         return noise, _MEDIAN_COST * noise / np.sqrt(np.maximum(number, 1))
 
     def sums(self, part):
-        """Sums of pixels by parts of them, shape (n, P); shape (n, C), NaN where one is not known."""
+        """Sums of pixels by parts of them, shape (n, P); shape (C, n), NaN where one is not known."""
         filled, unknown = self._filled
-        total = np.einsum("np,npc->nc", part, filled)
+        total = np.einsum("np,cnp->cn", part, filled)
         # One that lies outside is not asked for, known or not.
-        return total if unknown is None else np.where(np.einsum("np,npc->nc", part, unknown) > 0, np.nan, total)
+        return total if unknown is None else np.where(np.einsum("np,cnp->cn", part, unknown) > 0, np.nan, total)
 
     @cached_property
     def _filled(self):
@@ -205,40 +215,37 @@ class _Stamps:
         return np.clip(radius + 0.5 - self.away, 0.0, 1.0)
 
     def fluxes(self, radius):
-        """Sums within a radius and their errors, shape (n, C); NaN where a pixel is not known."""
+        """Sums within a radius and their errors, shape (C, n); NaN where a pixel is not known."""
         part, (noise, background) = self.parts(radius), self.errors
         size, square = part.sum(axis=1), (part**2).sum(axis=1)
-        variance = square[:, np.newaxis] * noise**2 + (size[:, np.newaxis] * background) ** 2
-        return self.sums(part), np.sqrt(variance)
+        return self.sums(part), np.sqrt(square * noise**2 + (size * background) ** 2)
 
     def flat(self):
-        """Which stars are bright and flat at the top in a channel, shape (n, C): they were cut off."""
+        """Which stars are bright and flat at the top in a channel, shape (C, n): they were cut off."""
         # A whole stamp may hold a brighter neighbour.
-        value = np.where((self.away < _TRIAL_RING[0] / 2)[..., np.newaxis], np.nan_to_num(self.value), 0.0)
-        peak = np.maximum(value.max(axis=1), 0.0)
-        alike = np.count_nonzero(value > (1 - _TOP) * peak[:, np.newaxis], axis=1)
-        return (alike >= _FLAT) & (peak > _BRIGHT * peak.max(axis=0, initial=0.0))
+        value = np.nan_to_num(self.value[..., self.middle])
+        value[:, self.away[:, self.middle] >= _MIDDLE] = 0.0
+        peak = np.maximum(value.max(axis=2), 0.0)
+        alike = np.count_nonzero(value > (1 - _TOP) * peak[..., np.newaxis], axis=2)
+        return (alike >= _FLAT) & (peak > _BRIGHT * peak.max(axis=1, initial=0.0, keepdims=True))
 
 
-def _values(planes, good, rows, columns):
-    """Pixels, shape (n, P, C); NaN beyond the image and where they are not known or not good."""
-    height, width = planes.shape[:2]
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    index = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
-    if good is not None:
-        inside &= good[index]
-    value = planes[index].astype(float)
-    value[~(inside[..., np.newaxis] & np.isfinite(value))] = np.nan
+def _values(images, rows, columns):
+    """Pixels at rows and columns, shape (n, P), of images, shape (C, H, W): shape (C, n, P), NaN beyond the images."""
+    height, width = images.shape[1:]
+    outside = (rows < 0) | (rows >= height) | (columns < 0) | (columns >= width)
+    value = images.reshape(len(images), -1).take(rows * width + columns, axis=1, mode="clip").astype(float)
+    value[:, outside] = np.nan
     return value
 
 
 def _half_light(stamps):
     """Radius within which the stars of a tile have half of their light, in pixels; NaN where it cannot be told."""
     # Of the sum of the channels of which anything is known.
-    stamps = replace(stamps, value=stamps.value[..., np.isfinite(stamps.around).any(axis=(0, 1))])
-    stamps = replace(stamps, value=stamps.value.sum(axis=-1, keepdims=True))
-    growth = np.stack([stamps.sums(stamps.parts(radius))[:, 0] for radius in _TRIAL])
-    growth = growth[:, ~stamps.flat().any(axis=1) & (growth[-1] > 0)]
+    value = stamps.value[np.isfinite(stamps.around).any(axis=(1, 2))].sum(axis=0, keepdims=True)
+    stamps = replace(stamps, value=value)
+    growth = np.stack([stamps.sums(stamps.parts(radius))[0] for radius in _TRIAL])
+    growth = growth[:, ~stamps.flat().any(axis=0) & (growth[-1] > 0)]
     if growth.shape[1] < _FEWEST:
         return np.nan
     bright = np.argsort(-growth[-1])[: max(growth.shape[1] // _BRIGHTEST, _FEWEST_BRIGHT)]
@@ -247,16 +254,16 @@ def _half_light(stamps):
 
 
 def _usual(part, error, usable):
-    """Which stars have the usual part of their light in the core, shape (n, C)."""
-    usual = _median(np.where(usable, part, np.nan)[np.newaxis])[0]
+    """Which stars have the usual part of their light in the core, shape (C, n)."""
+    usual = _median(np.where(usable, part, np.nan))[:, np.newaxis]
     return np.abs(part / usual - 1) <= _UNUSUAL + _UNUSUAL_ERRORS * error
 
 
 def _growth(growth, error, usable):
     """What all of a star is over what lies in the aperture, and its error, by channel; shape (2, C)."""
-    factor, doubt = np.ones(growth.shape[1]), np.full(growth.shape[1], _GROWTH_UNKNOWN)
-    for channel in range(growth.shape[1]):
-        told = growth[usable[:, channel] & (error[:, channel] < _TELLS_GROWTH), channel]
+    factor, doubt = np.ones(len(growth)), np.full(len(growth), _GROWTH_UNKNOWN)
+    for channel in range(len(growth)):
+        told = growth[channel, usable[channel] & (error[channel] < _TELLS_GROWTH)]
         told = told[np.isfinite(told)]
         if len(told) >= _FEWEST:
             factor[channel] = np.median(told)
@@ -268,19 +275,21 @@ def _growth(growth, error, usable):
 
 
 def _median(values):
-    """Median along the second axis of what is known; NaN where nothing is."""
+    """Median along the last axis of what is known; NaN where nothing is."""
     # As `nanmedian`, which warns where all are NaN, and whose warnings only filters of all threads would stop.
-    count = np.count_nonzero(~np.isnan(values), axis=1, keepdims=True)
-    if np.all(count == values.shape[1]):
-        return np.median(values, axis=1)
-    ordered = np.sort(values, axis=1)
+    count = np.count_nonzero(~np.isnan(values), axis=-1, keepdims=True)
+    size = values.shape[-1]
+    if np.all(count == size):
+        ordered, count = np.partition(values, ((size - 1) // 2, size // 2), axis=-1), np.full_like(count, size)
+    else:
+        ordered = np.sort(values, axis=-1)
     middle = (np.maximum(count - 1, 0) // 2, count // 2)
-    low, high = (np.take_along_axis(ordered, np.minimum(k, values.shape[1] - 1), axis=1)[:, 0] for k in middle)
+    low, high = (np.take_along_axis(ordered, np.minimum(k, size - 1), axis=-1)[..., 0] for k in middle)
     return (low + high) / 2
 
 
 def _area(wcs, wcs_out, x, y):
     """Areas of the pixels at places of one WCS in pixels of another, shape (n,)."""
-    right, up, here = (np.stack(pixels_between(wcs, wcs_out, x + dx, y + dy)) for dx, dy in ((1, 0), (0, 1), (0, 0)))
+    right, up, here = np.moveaxis(pixels_between(wcs, wcs_out, [x + 1, x, x], [y, y + 1, y]), 1, 0)
     (a, b), (c, d) = right - here, up - here
     return np.abs(a * d - b * c)
