@@ -65,6 +65,15 @@ def test_without_stars_the_sky_alone_speaks_and_says_so():
     assert "by the sky alone" in seen["gain_residual", ODD].message
 
 
+@pytest.mark.parametrize("stars", [0, 2])
+def test_without_stars_on_a_flat_sky_an_offset_may_be_a_factor_and_that_is_said(stars):
+    seen = found(surveyed(with_odd(flat_tiles(8, stars=stars), lambda pixels: 1.2 * pixels)))
+    assert list(seen) == [("offset", ODD)]
+    message = seen["offset", ODD].message
+    assert "a factor of 1.2 would look the same" in message
+    assert "too few stars (0) to tell" in message
+
+
 def test_one_channel_tells_what_two_do_not():
     tiles = flat_tiles(9, stars=0, channels=3, nebula=60.0, colours=(0.0, 1.0, 0.0))
     seen = found(surveyed(with_odd(tiles, lambda pixels: 1.3 * pixels)))

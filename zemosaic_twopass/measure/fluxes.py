@@ -1,13 +1,14 @@
 """How bright the stars of a tile are, channel by channel, in apertures that tiles have in common.
 
 An aperture of so many pixels holds less of a star the worse the seeing was, and more of its neighbours and of the sky
-the wider it is. So all tiles that are compared have the same, that of the one with the widest stars; what lies outside
-is read off a curve of growth (Stetson 1990, PASP 102, 932). Which tile that is, is not known of one alone: each is
-measured in the least of a few standard apertures that holds its stars, and in the next one.
+the wider it is. So all tiles that are compared have the same, which holds the stars of most; what lies outside is read
+off a curve of growth (Stetson 1990, PASP 102, 932). Which that is, is not known of one tile alone: each is measured in
+the least of a few standard apertures that holds its stars, and in the next one.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,9 +21,11 @@ from .coarse import flat_planes
 _MOST = 60
 _FOR_WIDTH = 30
 _FEWEST = 3
-# The width is that of the brightest part of these, for faint stars look as wide as what lies under them.
+# The width is that of the brightest part of these, for faint stars look as wide as what lies under them, and of the
+# smaller ones of them, for pairs and the knots of a galaxy are wider than a star.
 _BRIGHTEST = 4
-_FEWEST_BRIGHT = 5
+_FEWEST_BRIGHT = 8
+_SMALLER = 65
 _GAUSSIAN_MAD = 1.4826
 _MEDIAN_COST = 1.2533
 # In pixels: what the half-light radius is read in.
@@ -30,12 +33,12 @@ _TRIAL = np.arange(0.5, 8.25, 0.5)
 _TRIAL_RING = 9.0, 13.0
 _WIDTHS = 0.7, 4.0
 # Standard half-light radii in pixels of the mosaic, and what part of the tile's own the least of them must be.
-_STANDARD = 0.7 * 1.4 ** np.arange(8)
+_STANDARD = 0.7 * 1.6 ** np.arange(6)
 _LEAST_PART = 0.9
 # In these: to know a star's shape, to measure it, to know what lies outside, and its background.
 _CORE, _APERTURE, _WHOLE, _RING = 1.2, 2.0, 4.0, (5.0, 7.5)
-# Share of the background that must be known.
-_RING_KNOWN = 0.5
+# Share of the background that must be known, and how many of its pixels are enough.
+_RING_KNOWN, _RING_ENOUGH = 0.5, 300
 # A star whose core holds another part of it than the usual one, by so much and by so many errors, has a companion or
 # is saturated.
 _UNUSUAL, _UNUSUAL_ERRORS = 0.06, 3.0
@@ -114,7 +117,7 @@ def measure_fluxes(tile, wcs, stars):
 
 
 def in_common(tiles):
-    """Fluxes in the same aperture, that of the tile with the widest stars.
+    """Fluxes in the same aperture, the one that holds the stars of most tiles.
 
     Parameters
     ----------
@@ -124,9 +127,10 @@ def in_common(tiles):
     Returns
     -------
     list of Fluxes
-        One a tile; none measured for one whose stars are far smaller than the widest.
+        One a tile; none measured for one whose stars are far smaller than the usual ones, or wider.
     """
-    step = max((own[0].step for own, _, _ in tiles if own), default=-1)
+    often = Counter(one.step for own, _, _ in tiles for one in own)
+    step = max(often, key=lambda step: (often[step], step), default=-1)
     return [
         next((one for one in own if one.step == step), Fluxes.none(channels, stars)) for own, channels, stars in tiles
     ]
@@ -179,11 +183,12 @@ class _Stamps:
         down, across = (axis.ravel() for axis in np.meshgrid(span, span, indexing="ij"))
         distance = np.hypot(down, across)
         # A star lies within half a pixel of the middle of its pixel, both ways.
-        near, ring = distance <= largest + 1.5, (distance >= inner) & (distance <= outer)
+        near, ring = distance <= largest + 1.5, np.flatnonzero((distance >= inner) & (distance <= outer))
+        ring = ring[:: max(1, round(len(ring) / _RING_ENOUGH))]
         column, row = (np.nan_to_num(np.rint(axis)).astype(int)[:, np.newaxis] for axis in (x, y))
         around = _values(images, row + down[ring], column + across[ring])
         level = _median(around)
-        level[np.count_nonzero(~np.isnan(around), axis=2) <= _RING_KNOWN * np.count_nonzero(ring)] = np.nan
+        level[np.count_nonzero(~np.isnan(around), axis=2) <= _RING_KNOWN * len(ring)] = np.nan
         rows, columns = row + down[near], column + across[near]
         away = np.hypot(rows - y[:, np.newaxis], columns - x[:, np.newaxis])
         middle = distance[near] <= _MIDDLE + 1.0
@@ -249,7 +254,7 @@ def _half_light(stamps):
     if growth.shape[1] < _FEWEST:
         return np.nan
     bright = np.argsort(-growth[-1])[: max(growth.shape[1] // _BRIGHTEST, _FEWEST_BRIGHT)]
-    curve = np.median(growth[:, bright] / growth[-1, bright], axis=1)
+    curve = np.percentile(growth[:, bright] / growth[-1, bright], _SMALLER, axis=1)
     return float(np.clip(np.interp(0.5, np.maximum.accumulate(curve), _TRIAL), *_WIDTHS))
 
 

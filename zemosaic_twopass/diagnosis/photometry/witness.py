@@ -20,6 +20,8 @@ _LEAST_APART = 0.03
 # A gain as far from 1 is an exposure or unit of its own: how sharp structure is, is measured in that.
 _OWN_UNIT = 2.0
 _LEAST_FACTOR = 1e-9
+# Errors of a gain below this change nothing.
+_LEAST_ERROR = 1e-5
 # An offset of so much of the level, and of the noise of a block, may be a gain; what then tells it without stars.
 _LARGE_PART = 0.1
 _LARGE_OFFSET = 80.0
@@ -139,6 +141,7 @@ def witnessed(channel, skies=True):
     """Equations in which the sky speaks of a gain where it has structure and the stars do not contradict it."""
     matrix, score, flat = channel.normal()
     asked = _structured(channel, matrix, flat) & ~channel.doubted if skies else np.zeros(channel.count, dtype=bool)
+    matrix, score = _with_doubt(matrix, score, channel.blurred(), channel.variance)
     while True:
         own, right = matrix.copy(), score.copy()
         own[~asked, 1], own[:, :, ~asked, 1], right[~asked, 1] = 0.0, 0.0, 0.0
@@ -151,6 +154,24 @@ def witnessed(channel, skies=True):
             return Witnessed(equations, change, told, np.where(asked, flat, 0.0))
         # One by one: a tile that is not what it seems draws its neighbours along.
         asked[worst], channel.doubted[worst] = False, True
+
+
+def _with_doubt(matrix, score, error, variance):
+    """Equations of the sky in which each gain has an error of its own, shape (N,), beside what the noise makes.
+
+    As if each tile had one more gain, of that error and of nothing that the stars see, solved for and left out.
+    """
+    unsure = np.flatnonzero(error > _LEAST_ERROR)
+    if not unsure.size:
+        return matrix, score
+    size = score.size
+    across = matrix[unsure, 1].reshape(len(unsure), size)
+    inner = matrix[unsure, 1][:, unsure, 1] + np.diag(variance / error[unsure] ** 2)
+    solved = np.linalg.solve(inner, np.column_stack([across, score[unsure, 1]]))
+    return (
+        matrix - (across.T @ solved[:, :-1]).reshape(matrix.shape),
+        score - (across.T @ solved[:, -1]).reshape(score.shape),
+    )
 
 
 def _structured(channel, matrix, flat):
