@@ -25,6 +25,9 @@ ARROWS = {
     "evidence": (*TESTS, "comparison"),
     "examination": (*TESTS, "comparison", "evidence"),
     "examine": (*TESTS, "comparison", "evidence", "examination"),
+    "causes": ("seams", "comparison"),
+    "seen": (),
+    "explained": ("seams", "seen"),
     "__init__": ("examine",),
 }
 

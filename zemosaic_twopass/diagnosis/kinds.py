@@ -150,6 +150,16 @@ _ALL = (
         Fault("pass", 1.02, "factor"),
     ),
     Kind(
+        "seam",
+        "pipeline",
+        "A {look} seam that no tile accounts for, made in {stage}: {value:+.3g} adu, {effect} times the noise, "
+        "{where}{more}; {advice}.",
+        "the tiles are not at fault: report it with this page, or do without that step",
+        "adu",
+        "seam",
+        fault=Fault("caller", 25.0, "adu"),
+    ),
+    Kind(
         "offset",
         "residual",
         "Tile {tile} as given lies {value:+.4g} adu" + _AGAINST,

@@ -115,10 +115,13 @@ def publish(run, draft, merge):
         If a file cannot be written, after all were tried; the report is among the probe's by then.
     """
     probe, logger = draft.probe, draft.logger
-    seams = {}
-    with run.guard():
-        seams = draft.stages.measured() if draft.stages is not None else {}
-    report = TwoPassReport.of(draft.found.after(merge), **draft.parts, **seams, merge=merge)
+    found, seams = draft.found.after(merge), {}
+    if draft.stages is not None:
+        with run.guard():
+            seams = draft.stages.measured()
+        with run.guard():
+            found = draft.stages.explained(found)
+    report = TwoPassReport.of(found, **draft.parts, **seams, merge=merge)
     probe.reports.append(report)
     try:
         files = apart(_write, report, probe.directory, logger)
