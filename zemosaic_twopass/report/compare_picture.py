@@ -12,7 +12,7 @@ from .style import MEDIUM, TEXT, WIDTH, new_figure, write_picture
 
 COMPARE_PICTURE = "twopass_compare.png"
 # In inches.
-_LEFT, _GAP, _TOP, _TITLE, _BOTTOM = 0.12, 0.12, 0.5, 0.26, 0.75
+_LEFT, _GAP, _TOP, _TITLE, _BOTTOM = 0.12, 0.12, 0.4, 0.26, 0.75
 _NUMBERED = 5
 
 

@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
 from .records import Edge, SeamMap
 
-# A step has changed where its size is more than so many errors of the difference off: of 100 edges of two mosaics that
-# differ in nothing but their errors, Gaussian ones, less than one.
-BEYOND = 3.0
+# Of so many comparisons of two mosaics that differ in nothing but their errors, Gaussian ones, one has an edge that is
+# said to have changed.
+_ONE_IN = 100
 # Of one side: directions within this angle, and edges no further apart across, in pixels; along, they must overlap.
 _TURN = np.cos(np.deg2rad(25))
 _ACROSS = 24.0
@@ -33,6 +34,8 @@ class Change:
         In adu in that channel, inside − outside; NaN where not known.
     error : float
         Standard error of the change of the size of the step, |second| − |first|.
+    beyond : float
+        So many of these it must be for a change.
     """
 
     first: Edge
@@ -40,17 +43,18 @@ class Change:
     channel: int | None
     step: tuple[float, float]
     error: float
+    beyond: float
 
     @classmethod
-    def of(cls, first, second):
+    def of(cls, first, second, beyond):
         """Of an edge in both mosaics."""
         pairs = list(zip(first.step, second.step, first.error, second.error, strict=False))
         known = [channel for channel, pair in enumerate(pairs) if np.isfinite(pair).all()]
         if not known:
-            return cls(first, second, None, (math.nan, math.nan), math.nan)
+            return cls(first, second, None, (math.nan, math.nan), math.nan, beyond)
         channel = max(known, key=lambda index: max(map(abs, pairs[index][:2])))
         before, after, *errors = pairs[channel]
-        return cls(first, second, channel, (before, after), math.hypot(*errors))
+        return cls(first, second, channel, (before, after), math.hypot(*errors), beyond)
 
     @property
     def growth(self):
@@ -62,7 +66,7 @@ class Change:
         """`better`, `worse` or `same` within the errors; `unknown` where one of the steps is."""
         if self.channel is None:
             return "unknown"
-        if abs(self.growth) <= BEYOND * self.error:
+        if abs(self.growth) <= self.beyond * self.error:
             return "same"
         return "worse" if self.growth > 0 else "better"
 
@@ -80,7 +84,8 @@ class Comparison:
         Root mean square of the steps at the edges that are known in both, in adu, the errors taken out, all channels
         together, by length; and its standard error. NaN where there are none.
     result : {"better", "worse", "same", "unknown"}
-        Whether that is smaller or larger in the second beyond `BEYOND` errors of the mean squares.
+        Whether that is smaller or larger in the second beyond its error; where it is not, whether the edges that
+        changed make it so.
     """
 
     maps: tuple[SeamMap, SeamMap]
@@ -119,13 +124,12 @@ def compare_seams(first, second, place=None, tiles=None):
     -------
     Comparison
     """
-    changes = [
-        Change.of(first.edges[one], second.edges[other])
-        for one, other in _paired(first.edges, second.edges, place, tiles)
-    ]
+    pairs = _paired(first.edges, second.edges, place, tiles)
+    beyond = _beyond(len(pairs) * len(first.rms))
+    changes = [Change.of(first.edges[one], second.edges[other], beyond) for one, other in pairs]
     squares = _mean_squares(changes)
     rms, error = zip(*map(_rooted, squares), strict=True)
-    return Comparison((first, second), tuple(changes), rms, error, _result(*squares))
+    return Comparison((first, second), tuple(changes), rms, error, _result(changes, squares))
 
 
 def _paired(first, second, place, tiles):
@@ -214,10 +218,23 @@ def _rooted(square):
     return root, math.sqrt(max(value, 0.0) + error) - root
 
 
-def _result(first, second):
-    growth, error = second[0] - first[0], math.hypot(first[1], second[1])
-    if math.isnan(growth):
+def _beyond(tests):
+    """Errors that a change must have, so that of `_ONE_IN` sets of so many tests of nothing one has a change."""
+    return -float(ndtri(0.5 / _ONE_IN / max(tests, 1)))
+
+
+def _result(changes, squares):
+    """As `Comparison.result`."""
+    (before, *first), (after, *second) = squares
+    if math.isnan(before):
         return "unknown"
-    if abs(growth) <= BEYOND * error:
+    if abs(after - before) > _beyond(1) * math.hypot(*first, *second):
+        return "worse" if after > before else "better"
+    changed = [change for change in changes if change.verdict in ("better", "worse")]
+    # What each edge adds to the mean square, and with what error.
+    sizes = np.array([change.first.length * sum(map(abs, change.step)) for change in changed])
+    net = float(np.sum(sizes * [change.growth for change in changed]))
+    error = float(np.linalg.norm(sizes * [change.error for change in changed]))
+    if not changed or abs(net) <= changed[0].beyond * error:
         return "same"
-    return "worse" if growth > 0 else "better"
+    return "worse" if net > 0 else "better"
