@@ -191,7 +191,7 @@ def _interpolated(planes, place, coarse):
         corners = scratch[:, : first.size].reshape(4, *first.shape)
         for plane, image in zip(planes, images, strict=True):
             for ahead, corner in zip((0, 1, width, width + 1), corners, strict=True):
-                plane[ahead:].take(first, mode="wrap", out=corner)
+                plane[ahead:].take(first, mode="clip", out=corner)
             # By differences: what is the same all around a position is the same at it, to the bit.
             for near, far in (corners[:2], corners[2:]):
                 far -= near
