@@ -16,6 +16,7 @@ import numpy as np
 
 from ..tiles.grid import pixels_between
 from .coarse import flat_planes
+from .median import median_of_known
 
 # Of the surest stars so many are measured, and the width of all is that of so many.
 _MOST = 60
@@ -187,7 +188,7 @@ class _Stamps:
         ring = ring[:: max(1, round(len(ring) / _RING_ENOUGH))]
         column, row = (np.nan_to_num(np.rint(axis)).astype(int)[:, np.newaxis] for axis in (x, y))
         around = _values(images, row + down[ring], column + across[ring])
-        level = _median(around)
+        level = median_of_known(around)
         level[np.count_nonzero(~np.isnan(around), axis=2) <= _RING_KNOWN * len(ring)] = np.nan
         rows, columns = row + down[near], column + across[near]
         away = np.hypot(rows - y[:, np.newaxis], columns - x[:, np.newaxis])
@@ -198,7 +199,7 @@ class _Stamps:
     @cached_property
     def errors(self):
         """Noise of a pixel and standard error of the background, shape (C, n) each."""
-        noise = _GAUSSIAN_MAD * _median(np.abs(self.around))
+        noise = _GAUSSIAN_MAD * median_of_known(np.abs(self.around))
         number = np.count_nonzero(np.isfinite(self.around), axis=2)
         return noise, _MEDIAN_COST * noise / np.sqrt(np.maximum(number, 1))
 
@@ -260,7 +261,7 @@ def _half_light(stamps):
 
 def _usual(part, error, usable):
     """Which stars have the usual part of their light in the core, shape (C, n)."""
-    usual = _median(np.where(usable, part, np.nan))[:, np.newaxis]
+    usual = median_of_known(np.where(usable, part, np.nan))[:, np.newaxis]
     return np.abs(part / usual - 1) <= _UNUSUAL + _UNUSUAL_ERRORS * error
 
 
@@ -277,20 +278,6 @@ def _growth(growth, error, usable):
             scatter = np.sqrt((len(told) * scatter**2 + _FEWEST * _TELLS_GROWTH**2) / (len(told) + _FEWEST))
             doubt[channel] = _MEDIAN_COST * scatter / np.sqrt(len(told))
     return np.stack([factor, doubt])
-
-
-def _median(values):
-    """Median along the last axis of what is known; NaN where nothing is."""
-    # As `nanmedian`, which warns where all are NaN, and whose warnings only filters of all threads would stop.
-    count = np.count_nonzero(~np.isnan(values), axis=-1, keepdims=True)
-    size = values.shape[-1]
-    if np.all(count == size):
-        ordered, count = np.partition(values, ((size - 1) // 2, size // 2), axis=-1), np.full_like(count, size)
-    else:
-        ordered = np.sort(values, axis=-1)
-    middle = (np.maximum(count - 1, 0) // 2, count // 2)
-    low, high = (np.take_along_axis(ordered, np.minimum(k, size - 1), axis=-1)[..., 0] for k in middle)
-    return (low + high) / 2
 
 
 def _area(wcs, wcs_out, x, y):

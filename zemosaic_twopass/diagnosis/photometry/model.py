@@ -212,7 +212,7 @@ class Channel:
         return float(np.median(self.level))
 
     def weigh(self, left, without_gain):
-        """Noise of the tiles, doubt of rough blocks and Huber's weights.
+        """Noise of the tiles, doubt of rough blocks and Huber's weights; they count from the next `move` on.
 
         Parameters
         ----------
@@ -228,7 +228,6 @@ class Channel:
         size = np.abs(self.in_errors(left))
         limit = _HUBER * max(1.0, _GAUSSIAN_MAD * np.median(size))
         self._huber = limit / np.maximum(size, limit)
-        self._observe()
 
     def residuals(self, left):
         """What terms leave, from `left`, along with what is to be expected of it."""
