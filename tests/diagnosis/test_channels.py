@@ -8,6 +8,7 @@ from flat_skies import LEVEL, NOISE, flat_tiles, found, surveyed
 
 from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.diagnosis.photometry.model import Channel
+from zemosaic_twopass.diagnosis.photometry.normal_equations import Equations
 
 ODD = 4
 
@@ -84,3 +85,16 @@ def test_a_solution_that_fails_is_said_with_tile_and_channel(monkeypatch, thrown
     assert words in note.message
     assert not any("too few places" in one.message for one in findings)
     assert {one.kind for one in findings} == {"undetermined"}
+
+
+def test_a_gain_that_a_channel_knows_nothing_of_is_not_in_beside_an_offset():
+    """What rounding leaves of it there is nothing, though another channel tells it: else all terms run away."""
+    rng, level = np.random.default_rng(7), np.array([900.0, 1000.0, 1100.0])
+    design = rng.normal(size=(40, 21))
+    matrix, score = (design.T @ design).reshape(3, 7, 3, 7), (design.T @ rng.normal(size=40)).reshape(3, 7)
+    matrix[1, 1], matrix[:, :, 1, 1], score[1, 1] = 0.0, 0.0, 0.0
+    own = Equations(matrix, score, np.zeros((3, 7)), level).scaled(1.0)
+    rounding = np.finfo(float).eps * level**2 * own.alone[:, 0]
+    assert (own.least[:, 1] > 100 * rounding).all()
+    own.enter(np.array([[False] * 3, [True, True, False], [True, True, False]]))
+    assert own.inside[1:, :2].tolist() == [[True, False], [True, True]]

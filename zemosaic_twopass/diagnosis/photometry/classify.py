@@ -105,10 +105,13 @@ def _else(solution, index, kind, channel, value):
 
 
 def _by_stars(solution, index, kind, channel):
-    """What the stars say of a gain, or that they say nothing."""
+    """What the stars say of a gain, or that they say nothing; beside an offset, where nothing tells a gain."""
+    count = solution.stars.counts[index, channel]
+    if kind == _OFFSET and not np.isfinite(solution.price[index, _GAIN]):
+        few = f"the sky has too little structure, and it shares too few stars ({count})"
+        return f"; nothing tells whether it is scaled too: {few}"
     if kind != _GAIN:
         return ""
-    count = solution.stars.counts[index, channel]
     if count < FEWEST_STARS:
         return f", by the sky alone: it shares too few stars ({count}) to bear it out"
     left, error = (layer[index, channel] for layer in solution.stars.against_others(1.0))

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from .normal_equations import Equations
+from .normal_equations import Equations, solved
 from .tile_fit import STRUCTURE
 
 # In errors of the stars, and as a part of a scale: where sky and stars are further apart, the sky's gain is none.
@@ -21,7 +22,7 @@ _LEAST_APART = 0.03
 _OWN_UNIT = 2.0
 _LEAST_FACTOR = 1e-9
 # Errors of a gain below this change nothing.
-_LEAST_ERROR = 1e-5
+_LEAST_ERROR = 1e-4
 # An offset of so much of the level, and of the noise of a block, may be a gain; what then tells it without stars.
 _LARGE_PART = 0.1
 _LARGE_OFFSET = 80.0
@@ -141,7 +142,7 @@ def witnessed(channel, skies=True):
     """Equations in which the sky speaks of a gain where it has structure and the stars do not contradict it."""
     matrix, score, flat = channel.normal()
     asked = _structured(channel, matrix, flat) & ~channel.doubted if skies else np.zeros(channel.count, dtype=bool)
-    matrix, score = _with_doubt(matrix, score, channel.blurred(), channel.variance)
+    matrix, score = with_doubt(matrix, score, channel.blurred(), channel.variance)
     while True:
         own, right = matrix.copy(), score.copy()
         own[~asked, 1], own[:, :, ~asked, 1], right[~asked, 1] = 0.0, 0.0, 0.0
@@ -156,7 +157,7 @@ def witnessed(channel, skies=True):
         asked[worst], channel.doubted[worst] = False, True
 
 
-def _with_doubt(matrix, score, error, variance):
+def with_doubt(matrix, score, error, variance):
     """Equations of the sky in which each gain has an error of its own, shape (N,), beside what the noise makes.
 
     As if each tile had one more gain, of that error and of nothing that the stars see, solved for and left out.
@@ -164,13 +165,14 @@ def _with_doubt(matrix, score, error, variance):
     unsure = np.flatnonzero(error > _LEAST_ERROR)
     if not unsure.size:
         return matrix, score
-    size = score.size
-    across = matrix[unsure, 1].reshape(len(unsure), size)
+    across = matrix[unsure, 1].reshape(len(unsure), score.size)
     inner = matrix[unsure, 1][:, unsure, 1] + np.diag(variance / error[unsure] ** 2)
-    solved = np.linalg.solve(inner, np.column_stack([across, score[unsure, 1]]))
+    known = solved(inner, np.column_stack([across, score[unsure, 1]]))
+    # Most tiles do not meet; and BLAS would wake threads.
+    across = csr_array(across.T)
     return (
-        matrix - (across.T @ solved[:, :-1]).reshape(matrix.shape),
-        score - (across.T @ solved[:, -1]).reshape(score.shape),
+        matrix - (across @ known[:, :-1]).reshape(matrix.shape),
+        score - (across @ known[:, -1]).reshape(score.shape),
     )
 
 
