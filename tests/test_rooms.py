@@ -28,6 +28,7 @@ ARROWS = {
     "causes": ("seams", "comparison"),
     "seen": (),
     "explained": ("seams", "seen"),
+    "foreseen": ("seams", "causes"),
     "__init__": ("examine",),
 }
 

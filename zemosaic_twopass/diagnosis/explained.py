@@ -163,7 +163,8 @@ def _shown(finding, share, edges):
     """A finding with its edge, and what is left there without it."""
     if share is None:
         return finding
-    own = np.where(edges.own(finding.tile), np.abs(np.nan_to_num(share.made)), -1.0)
+    known = edges.own(finding.tile) & np.isfinite(share.made) & np.isfinite(edges.of(edges.steps))
+    own = np.where(known, np.abs(share.made), -1.0)
     own += np.where(share.accounts & (own >= 0), np.fmax.reduce(np.abs(edges.steps), axis=None), 0.0)
     index = int(np.argmax(own))
     if own[index] < 0 or share.guessed and not share.accounts.any():

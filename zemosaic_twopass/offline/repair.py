@@ -18,6 +18,7 @@ from ..diagnosis.acceptance import accept
 from ..diagnosis.closure import median_steps
 from ..diagnosis.examination import Examination
 from ..diagnosis.examine import examine
+from ..diagnosis.foreseen import foreseen, foreseen_sentence
 from ..diagnosis.photometry import Correction, StarScales
 from ..diagnosis.registration import moved
 from ..files import by_reason, reason_of, whole_file
@@ -73,7 +74,7 @@ class Repair:
     noise: float
 
 
-def repair(paths, out, *, run=map, tell=lambda: None):
+def repair(paths, out, *, run=map, tell=lambda: None, foretell=lambda picture, after, sentence: None):
     """Write corrected copies of tiles, and compare the copies; what would harm a tile is not done.
 
     Parameters
@@ -87,6 +88,9 @@ def repair(paths, out, *, run=map, tell=lambda: None):
         As `map`: where the work on each tile is done, results in the tiles' order.
     tell : callable, optional
         Called twice a tile: when it was looked at, and when its copy is done.
+    foretell : callable, optional
+        Called before anything is written with what a coadd of the tiles looks like and one of the copies will, as
+        `SeamMap.picture`, and a sentence on it.
 
     Returns
     -------
@@ -109,6 +113,8 @@ def repair(paths, out, *, run=map, tell=lambda: None):
     accepted = accept(before.mended.surveyed, grid.shape)
     found = accepted.corrections
     noise = float(np.nanmedian([look.noise for look in looks]))
+    seams = foreseen(looks, before.mended, accepted.refused, grid.shape)
+    foretell(*(one.picture for one in seams), foreseen_sentence(*seams))
     # The looks at the tiles as given go one by one: those at the copies are as large.
     before, steps = replace(before, mended=None), median_steps([look.blocks for look in looks])
     files = [out / (path.name if _sound(own) else unpacked_name(path)) for path, own in zip(paths, found, strict=True)]

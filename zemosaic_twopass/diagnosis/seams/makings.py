@@ -132,6 +132,22 @@ class Makings:
         taken = self._balance(fields) if self._is_matched(predicted) else 0 * self._balance({})
         return self._sum(fields, taken, self._shares(self.weights))
 
+    def matched(self):
+        """Blocks of a mean of the tiles before any gain, backgrounds matched, shape (C, h, w)."""
+        given = {i: own for i, own in enumerate(self.given) if own is not None}
+        return self._sum(given, self._balance(given), self._shares(self.weights))
+
+    def noise(self, tiles):
+        """Noise of a pixel of that mean, by that of each tile, sequence of ndarray of shape (C,): (C, h, w)."""
+        total = np.zeros((len(tiles[0]), *self.shape))
+        for own, noise in zip(self._shares(self.weights), tiles, strict=True):
+            if own is not None:
+                box, share = own
+                total[:, box[0], box[1]] = np.nan_to_num(total[:, box[0], box[1]]) + np.multiply.outer(
+                    noise**2, share**2
+                )
+        return np.sqrt(total)
+
     def _mean(self, picture, gains):
         """`Predicted` of a mean of all tiles after their gains."""
         if not np.isfinite(gains).all():

@@ -21,9 +21,8 @@ _FEWEST_BESIDE = 12
 # By how much the scatter of the columns is too small on a night without seams, where nothing nearer is known.
 _USUAL = 1.8
 _NEAR = 20.0
-# Of the noise of a pixel: so far beside the truth are steps read where tiles and mosaic have their noise in common and
-# none of it is left in their difference (68 of 100; benchmarks/seams.py, matched).
-_LEAST = 0.01
+# Of the level: where a mosaic is a mean of the very tiles nothing but the rounding of its pixels is left of it.
+_ROUNDING = np.finfo(np.float32).eps
 # Of the columns of a strip, for what need not be known to a few per cent.
 _ENOUGH = 3
 
@@ -174,7 +173,7 @@ class _ByTiles:
             filters.append((chosen, Filters.of(self.strips.at(chosen), False, RAMPS[number])))
         step, error = _read(off, filters)
         noise = _noise(self.strips, picture.noise / scale[:, np.newaxis, np.newaxis])
-        least = _LEAST * np.nan_to_num(np.sqrt(np.mean(noise**2, axis=0)))
+        least = _ROUNDING * middle(np.abs(value).reshape(len(value), -1))
         error = np.sqrt(error**2 + self.floor**2 + least**2)
         left = None
         if predicted is not None:
