@@ -86,18 +86,18 @@ def _process(options, tiles, directory, faults=()):
     names = [tile.name for tile in tiles]
     probe = TwoPassProbe(worker, downsample=options.downsample, directory=directory, logger=logger, names=names)
     np.random.seed(SEED)
-    with progress(2 * channels + 1, "coadd "):
+    with progress(channels, "coadd ", "first pass"):
         first = first_pass_of(ours, tiles, options.cpu_workers)
-        with faulty_pass(worker, faults), probe:
-            mosaic, coverage = run_second_pass(
-                worker,
-                first,
-                tiles,
-                sigma=options.sigma,
-                clip=options.clip,
-                cpu_workers=options.cpu_workers,
-                logger=logger,
-            )
+    with progress(channels, "coadd ", "second pass, diagnostics"), faulty_pass(worker, faults), probe:
+        mosaic, coverage = run_second_pass(
+            worker,
+            first,
+            tiles,
+            sigma=options.sigma,
+            clip=options.clip,
+            cpu_workers=options.cpu_workers,
+            logger=logger,
+        )
     if probe.failures or not probe.reports:
         raise TileError(f"{options.worker}: {next(iter(probe.failures), 'its second pass was not called')}")
     report = probe.reports[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
-from ..console import say
+from ..console import say, stage
 from ..offline.sides import compare_sides, is_report, mosaic_sides, report_side
 from ..report.compare import compare, comparison_lines
 from ..report.compare_picture import COMPARE_PICTURE, comparison_sentence, write_compare_picture
@@ -30,7 +30,9 @@ def compare_command(options):
     if all(reports):
         tables, sides = compare(*options.sides), [report_side(path) for path in options.sides]
     else:
-        tables, sides = None, mosaic_sides(options.sides, options.tiles or (), options.coverage, options.science_suffix)
+        tables = None
+        own = options.tiles or (), options.coverage, options.science_suffix
+        sides = mosaic_sides(options.sides, *own, stage)
     found = compare_sides(*sides)
     for path, side in zip(options.sides, sides, strict=True):
         for remark in side.remarks:

@@ -6,7 +6,7 @@ import json
 import logging
 from pathlib import Path
 
-from ..console import progress, say
+from ..console import say, stage
 from ..files import by_reason
 from ..offline.gains import gains_from_report
 from ..offline.output_folder import OutputFolder
@@ -39,15 +39,15 @@ def replay_command(options):
         for line in tile_lines(record):
             logger.debug("%s", in_ascii(line))
 
-    with progress(len(options.tiles), "pre_gain "), runner(options) as run:
-        report, left_out = replay(
-            options.mosaic, options.tiles, gains, downsample=options.downsample, run=run, tell=tell
-        )
+    settings = {"downsample": options.downsample, "tell": tell, "stage": stage}
+    with runner(options) as run:
+        report, left_out = replay(options.mosaic, options.tiles, gains, run=run, **settings)
     if "mosaic_scale" in report.settings:
         logger.info("%s", in_ascii(_scale_line(report.settings)))
     for reason in left_out:
         logger.warning("[TwoPassReplay] left out: %s", in_ascii(reason))
-    files = report.write(options.out, logger)
+    with stage("files"):
+        files = report.write(options.out, logger)
     if options.json:
         found = {**report.to_dict(), "left_out": left_out, "files": [str(path) for path in files]}
         print(json.dumps(found, allow_nan=False))

@@ -6,7 +6,7 @@ import json
 import logging
 from pathlib import Path
 
-from ..console import progress, say
+from ..console import say, stage
 from ..offline.output_folder import OutputFolder
 from ..offline.seams import seams_by_coverage, seams_by_tiles, seams_of_run
 from ..report.lines import label
@@ -50,13 +50,12 @@ def _measured(options):
         if not Path(path).is_file():
             raise TileError(f"{path}: no such file")
     if options.coverage:
-        return seams_by_coverage(mosaics, options.coverage)
+        return seams_by_coverage(mosaics, options.coverage, stage)
     if options.tiles:
-        with progress(len(options.tiles), "seams "):
-            return seams_by_tiles(mosaics, options.tiles)
+        return seams_by_tiles(mosaics, options.tiles, stage=stage)
     if run is None:
         raise TileError(f"{mosaics[0]}: where footprints end is not known: give --coverage or --tiles")
-    *found, remarks = seams_of_run(run)
+    *found, remarks = seams_of_run(run, stage)
     tell_of_run(run, remarks)
     return found
 

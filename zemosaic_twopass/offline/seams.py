@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..console import silent
 from ..diagnosis.comparison import Mended, compare
 from ..diagnosis.gains import Gains
 from ..diagnosis.seams import Picture, Regions, seams_alone, seams_with_tiles
@@ -15,7 +16,7 @@ from ..report.seam_picture import Backdrop
 from ..tiles.grid import block_mean
 from ..tiles.images import TileError, open_image
 from ..tiles.planes import channels_last
-from ..tiles.tile_set import TileSet, results
+from ..tiles.tile_set import TileSet, results, told
 from .replay import Target
 
 # A coverage that is 0 on more of what the mosaic holds counts from 0 what is covered once.
@@ -31,7 +32,7 @@ class OtherTiles(TileError):
     """Tiles that are not what a mosaic was made of, or not all of what they were then."""
 
 
-def seams_by_coverage(mosaics, coverage):
+def seams_by_coverage(mosaics, coverage, stage=silent):
     """The seams of mosaics by themselves, at the edges that their coverage map has.
 
     Parameters
@@ -41,6 +42,8 @@ def seams_by_coverage(mosaics, coverage):
     coverage : path-like
         FITS image of two axes: count of tiles, or sum of weights, of every pixel of the mosaics. One that is 0 where
         the first mosaic holds something is read as if all of that were covered once more.
+    stage : callable, optional
+        As `console.stage`: is told what is being done.
 
     Returns
     -------
@@ -65,7 +68,8 @@ def seams_by_coverage(mosaics, coverage):
                 if data.shape[:2] != level.shape:
                     raise TileError(f"shape {data.shape[:2]} != {level.shape} of the coverage {coverage}")
                 backdrops.append(Backdrop.of(data))
-                yield Picture.of(Path(path).name, data), channels_last(data)
+                with stage(f"seams of {Path(path).name}"):
+                    yield Picture.of(Path(path).name, data), channels_last(data)
 
     return seams_alone(pictures(), Regions.of_coverage(_from_one(level, mosaics[0]))), backdrops
 
@@ -81,12 +85,14 @@ def _from_one(level, mosaic):
     return np.where(held, level + 1, level) if lost.sum() > _UNCOVERED * held.sum() else level
 
 
-def seams_of_run(found):
+def seams_of_run(found, stage=silent):
     """The seams of the mosaic of a run by what its folder has: by the tiles, or where they cannot be used by coverage.
 
     Parameters
     ----------
     found : OutputFolder
+    stage : callable, optional
+        As `console.stage`: is told what is being done.
 
     Returns
     -------
@@ -104,15 +110,15 @@ def seams_of_run(found):
     remarks = []
     if found.tiles:
         try:
-            return *seams_by_tiles([found.mosaic], found.tiles, found.coverage), remarks
+            return *seams_by_tiles([found.mosaic], found.tiles, found.coverage, stage), remarks
         except OtherTiles as error:
             remarks.append(f"by the coverage alone: {error}")
     if found.coverage is None:
         raise TileError(f"{found.mosaic}: where footprints end is not known: neither coverage nor tiles are there")
-    return *seams_by_coverage([found.mosaic], found.coverage), remarks
+    return *seams_by_coverage([found.mosaic], found.coverage, stage), remarks
 
 
-def seams_by_tiles(mosaics, tiles, coverage=None):
+def seams_by_tiles(mosaics, tiles, coverage=None, stage=silent):
     """The seams of mosaics against the sky that their tiles show together.
 
     Parameters
@@ -123,6 +129,8 @@ def seams_by_tiles(mosaics, tiles, coverage=None):
         Master tiles; read one at a time.
     coverage : path-like, optional
         Of the mosaics, to hold the tiles against.
+    stage : callable, optional
+        As `console.stage`: is told what is being done.
 
     Returns
     -------
@@ -145,17 +153,19 @@ def seams_by_tiles(mosaics, tiles, coverage=None):
             if data.shape[:2] != target.shape or len(pictures[-1].value) != len(pictures[0].value):
                 raise TileError(f"shape {data.shape} does not go with {target.shape} of {mosaics[0]}")
     placed = TileSet.on_disk(tiles, target, map)
-    looks = results(placed.each(measure_tile))
+    with stage("tiles", len(tiles)) as step:
+        looks = results(told(placed.each(measure_tile), step))
     for path, look in zip(tiles, looks, strict=True):
         if len(look.noise) != len(pictures[0].value):
             raise TileError(f"{path}: {len(look.noise)} channels != {len(pictures[0].value)} of {mosaics[0]}")
     if coverage is not None:
         _check_coverage([look.footprint for look in looks], coverage, target.shape)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), stage("tiles against one another"):
         surveyed = compare(looks, placed)
     unknown = np.full(len(looks), np.nan)
     corrected = Mended.of(surveyed, Gains(unknown, unknown, unknown)).in_boxes_of(looks)
-    return seams_with_tiles(pictures, [look.footprint for look in looks], corrected), backdrops
+    with stage("seams"):
+        return seams_with_tiles(pictures, [look.footprint for look in looks], corrected), backdrops
 
 
 def _check_coverage(footprints, coverage, shape):

@@ -9,6 +9,7 @@ import numpy as np
 from astropy.wcs import WCS
 from scipy.ndimage import map_coordinates
 
+from ..console import silent
 from ..diagnosis.seams import SeamMap, compare_seams, matched
 from ..measure.coarse import FACTOR
 from ..report.artefacts import FITS_NAME, JSON_NAME
@@ -18,7 +19,7 @@ from ..report.show import read_report
 from ..tiles.grid import pixels_between
 from ..tiles.headers import celestial_wcs
 from ..tiles.images import TileError, open_image
-from .output_folder import OutputFolder
+from .output_folder import SCIENCE, OutputFolder
 from .reference import channel_means
 from .seams import seams_of_run
 
@@ -111,7 +112,7 @@ def report_side(directory):
     return Side(mosaic, seams, None if mosaic is None else _backdrop(mosaic), tiles, wcs, step)
 
 
-def mosaic_sides(paths, tiles=(), coverages=(), science=None):
+def mosaic_sides(paths, tiles=(), coverages=(), science=SCIENCE, stage=silent):
     """The sides of mosaics, or of folders of runs.
 
     Parameters
@@ -122,8 +123,10 @@ def mosaic_sides(paths, tiles=(), coverages=(), science=None):
         What both were made of; by default those that were kept in the folders.
     coverages : sequence of path-like, optional
         One for both, or one each.
-    science : str
+    science : str, optional
         As of `OutputFolder.of`.
+    stage : callable, optional
+        As `console.stage`: is told what is being done.
 
     Returns
     -------
@@ -145,10 +148,10 @@ def mosaic_sides(paths, tiles=(), coverages=(), science=None):
         # The sky of the other is the same: whose tiles they are matters to none of the steps.
         kept = next(run for run in runs if run.tiles)
         runs = [run if run.tiles else replace(run, tiles=kept.tiles, remarks=(_lent(kept),)) for run in runs]
-    sides = [_measured(run) for run in runs]
+    sides = [_measured(run, stage) for run in runs]
     if len({side.in_tiles for side in sides}) > 1:
         sides = [
-            side if not side.in_tiles else _measured(replace(run, tiles=()))
+            side if not side.in_tiles else _measured(replace(run, tiles=()), stage)
             for run, side in zip(runs, sides, strict=True)
         ]
     if not sides[0].in_tiles:
@@ -185,9 +188,9 @@ def _lent(kept):
     return f"its master tiles were not kept: measured by those of {kept.folder}"
 
 
-def _measured(run):
+def _measured(run, stage):
     """The side of a run."""
-    seams, backdrops, remarks = seams_of_run(run)
+    seams, backdrops, remarks = seams_of_run(run, stage)
     with open_image(run.mosaic) as (data, header, _):
         wcs = celestial_wcs(header, data.shape[:2])
     in_tiles = bool(run.tiles) and not remarks
