@@ -79,7 +79,7 @@ class Finding:
     tiles : tuple of int
         The two that a step is between, where the finding is about one step; else empty.
     what_if : WhatIf or None
-        None where it is about no tile, or makes no step.
+        None where it is about no tile, or makes no step, as a slope whose ends cancel.
     seam : Edge or None
         In the last mosaic, that of this tile with the largest step that the finding accounts for; None where that is
         not known.

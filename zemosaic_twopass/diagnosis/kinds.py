@@ -246,7 +246,7 @@ _ALL = (
         "residual",
         "The second pass made the step between tiles {tiles[0]} and {tiles[1]} worse, {before:+.4g} adu before and "
         "{after:+.4g} after ({deepened} times the noise of a pixel more): gains {gains[0]:.4g} and {gains[1]:.4g} "
-        "on the pedestal put in {added:+.4g}; {pairs} pairs like it. {advice}.",
+        "on the pedestal put in {added:+.4g}{matched}; {pairs} pairs like it. {advice}.",
         "Subtract the pedestal before Phase 5, or narrow the gain clip",
         "adu",
         "seam",

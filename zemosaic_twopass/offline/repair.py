@@ -179,7 +179,7 @@ def _write_corrected(path, copy, correction, grid):
         good = None if coverage is None else coverage > 0
         height, width = data.shape[:2]
         positions = None
-        if correction.slope.any() or correction.curvature is not None:
+        if correction.slope.any() or correction.bends or correction.curvature is not None:
             # Where the tile's pixels lie in the mosaic: the place of the mosaic on the tile's grid.
             place = Place.of(grid.shape, wcs, (height, width), right)
             positions = place.positions(np.arange(height), np.arange(width))

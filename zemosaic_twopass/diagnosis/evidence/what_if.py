@@ -38,6 +38,9 @@ def _asked(finding, mended):
         return finding
     if sort == "gains" or not np.isfinite([found.given, found.taken_out]).all():
         return replace(finding, what_if=found)
+    if not found.taken_out < found.given:
+        # The ends of a slope may cancel in the step to a neighbour: then that says nothing of it.
+        return finding
     text = f"; {in_digits(found.taken_out)} {found.unit} with that taken out"
     if found.unit == "adu":
         text = found.between_tiles()

@@ -168,7 +168,7 @@ def brings(solution, index, kind):
 
 
 def _runner_up(solution, index, kind):
-    """The next best explanation, and whether it is ruled out."""
+    """The next best explanation with what speaks for or against it, and whether it is ruled out."""
     there = set(np.flatnonzero(solution.inside[index]).tolist())
     own = solution.brought[index]
     if kind == _GRADIENT:
@@ -179,8 +179,8 @@ def _runner_up(solution, index, kind):
     if other in there:
         return f"{KINDS[other]} {_in_errors(solution, brings(solution, index, other)):.1f} sigma", True
     against = float(own[subset_number(there)] - own[subset_number(there - {kind} | {other})])
-    text = f"{KINDS[other]}, ruled out by {_in_errors(solution, against):.1f} sigma"
-    return text, against > solution.price[index, kind]
+    ruled_out, apart = against > solution.price[index, kind], f"{_in_errors(solution, against):.1f} sigma"
+    return f"{KINDS[other]}, " + (f"ruled out by {apart}" if ruled_out else f"no more than {apart} apart"), ruled_out
 
 
 def _in_errors(solution, deviance):

@@ -130,29 +130,35 @@ class Witnessed:
         Tiles whose gain sky or stars tell.
     flat : ndarray, shape (N,)
         What noise in the sky says of the gains; 0 where the sky is not asked.
+    asked : ndarray of bool, shape (N,)
+        Tiles whose gain the sky is asked of.
+    matrix, score : ndarray, shapes (N, 7, N, 7) and (N, 7)
+        What the sky alone says.
     """
 
     equations: Equations
     change: np.ndarray
     told: np.ndarray
     flat: np.ndarray
+    asked: np.ndarray
+    matrix: np.ndarray
+    score: np.ndarray
 
 
 def witnessed(channel, skies=True):
     """Equations in which the sky speaks of a gain where it has structure and the stars do not contradict it."""
     matrix, score, flat = channel.normal()
     asked = _structured(channel, matrix, flat) & ~channel.doubted if skies else np.zeros(channel.count, dtype=bool)
-    matrix, score = with_doubt(matrix, score, channel.blurred(), channel.variance)
+    # The halves that a finding is tried on are made of what is not lessened by a doubt, for that is of all blocks.
+    unsure = with_doubt(matrix, score, channel.blurred(), channel.variance)
     while True:
-        own, right = matrix.copy(), score.copy()
-        own[~asked, 1], own[:, :, ~asked, 1], right[~asked, 1] = 0.0, 0.0, 0.0
-        channel.witness.enter(own, right, channel.terms[:, 1], channel.variance)
+        own, right = with_stars(channel, *unsure, asked)
         equations, told = Equations(own, right, channel.terms, channel.level), asked | channel.witness.told
         change = equations.full(told, channel.witness.gains())
         apart = channel.witness.contradicted(channel.terms[:, 1] + change[:, 1]) * asked
         worst = int(np.argmax(apart))
         if apart[worst] <= 1:
-            return Witnessed(equations, change, told, np.where(asked, flat, 0.0))
+            return Witnessed(equations, change, told, np.where(asked, flat, 0.0), asked, matrix, score)
         # One by one: a tile that is not what it seems draws its neighbours along.
         asked[worst], channel.doubted[worst] = False, True
 
@@ -174,6 +180,14 @@ def with_doubt(matrix, score, error, variance):
         matrix - (across @ known[:, :-1]).reshape(matrix.shape),
         score - (across @ known[:, -1]).reshape(score.shape),
     )
+
+
+def with_stars(channel, matrix, score, asked):
+    """Normal equations of some or all blocks, the sky asked of the gains of some tiles, and what all stars say."""
+    own, right = matrix.copy(), score.copy()
+    own[~asked, 1], own[:, :, ~asked, 1], right[~asked, 1] = 0.0, 0.0, 0.0
+    channel.witness.enter(own, right, channel.terms[:, 1], channel.variance)
+    return own, right
 
 
 def _structured(channel, matrix, flat):
