@@ -114,7 +114,7 @@ def judged(kind, everywhere, rng, layout):
 
 
 def _further(correction, blocks, true):
-    """Whether a tile lies further from what it would be without a fault than as given, by more than its noise tells."""
+    """Whether a tile lies further from what it would be without any fault than as given, beyond its noise."""
     off = [np.nanmedian(np.abs(own - true.value), axis=(1, 2)) for own in (blocks.value, correction.of_blocks(blocks))]
     return bool(np.any(off[1] > off[0] + 3 * NOISE / 8))
 

@@ -24,6 +24,10 @@ ARROWS = {
     "evidence": (*TESTS, "comparison"),
     "examination": (*TESTS, "comparison", "evidence"),
     "examine": (*TESTS, "comparison", "evidence", "examination"),
+    "causes": ("seams", "comparison"),
+    "seen": (),
+    "explained": ("seams", "seen"),
+    "foreseen": ("seams", "causes"),
     "__init__": ("examine",),
 }
 

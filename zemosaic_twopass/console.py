@@ -90,10 +90,25 @@ def counter(total, what):
 
 
 @contextmanager
-def progress(total, word):
-    """A bar on a terminal that moves on with each of the worker's lines that holds `word`."""
+def stage(what, total=1):
+    """A bar on a terminal for a stage of so many steps; lends a function that moves it on by one."""
+    with counter(total, what) as bar:
+        yield bar.update
+        # What had one step only, or left some out, is done too.
+        bar.update(total - bar.n)
+
+
+@contextmanager
+def silent(what, total=1):
+    """In place of `stage` where nobody looks."""
+    yield lambda: None
+
+
+@contextmanager
+def progress(total, word, what=None):
+    """A bar on a terminal that moves on with each of the worker's lines that holds `word`; `what` is its name."""
     logger = logging.getLogger(LOGGER_NAME)
-    with counter(total, word.strip()) as bar:
+    with counter(total, what or word.strip()) as bar:
         ticker = logging.Handler()
         ticker.emit = lambda record: bar.update(word in record.getMessage())
         logger.addHandler(ticker)

@@ -1,4 +1,4 @@
-"""What helps where it was not fitted is claimed, what does not is not; tiles that share their pixels are one."""
+"""What helps where it was not fitted is claimed, what does not is not; tiles that share pixels are one exposure."""
 
 from dataclasses import replace
 

@@ -15,15 +15,14 @@ from zemosaic_instrument import TwoPassProbe
 from ..console import complain, console, progress, say
 from ..files import whole_file
 from ..offline.workers import run_second_pass
-from ..report.compare import compare, comparison_lines
 from ..report.lines import finding_lines
-from ..report.report import plain
 from ..report.show import show
 from ..settings import LOGGER_NAME, Settings
 from ..synthetic.faults import PIPELINE_FAULTS, faulty_pass
 from ..synthetic.sky import synthetic_tiles
 from ..tiles.images import TileError
 from ..tiles.reading import write_master_tile
+from .compare import compare_command
 from .execute import environment_for, execute
 from .options import read_options
 from .passes import SEED, first_pass_of, load_tiles, workers_of
@@ -87,18 +86,18 @@ def _process(options, tiles, directory, faults=()):
     names = [tile.name for tile in tiles]
     probe = TwoPassProbe(worker, downsample=options.downsample, directory=directory, logger=logger, names=names)
     np.random.seed(SEED)
-    with progress(2 * channels + 1, "coadd "):
+    with progress(channels, "coadd ", "first pass"):
         first = first_pass_of(ours, tiles, options.cpu_workers)
-        with faulty_pass(worker, faults), probe:
-            mosaic, coverage = run_second_pass(
-                worker,
-                first,
-                tiles,
-                sigma=options.sigma,
-                clip=options.clip,
-                cpu_workers=options.cpu_workers,
-                logger=logger,
-            )
+    with progress(channels, "coadd ", "second pass, diagnostics"), faulty_pass(worker, faults), probe:
+        mosaic, coverage = run_second_pass(
+            worker,
+            first,
+            tiles,
+            sigma=options.sigma,
+            clip=options.clip,
+            cpu_workers=options.cpu_workers,
+            logger=logger,
+        )
     if probe.failures or not probe.reports:
         raise TileError(f"{options.worker}: {next(iter(probe.failures), 'its second pass was not called')}")
     report = probe.reports[-1]
@@ -111,7 +110,7 @@ def _process(options, tiles, directory, faults=()):
         for line in finding_lines(report.findings):
             say(line)
         say(report.verdict_line())
-    return int(report.verdict == options.fail_on)
+    return int(options.fail_on in (report.verdict, report.picture))
 
 
 def _exec(options):
@@ -121,20 +120,7 @@ def _exec(options):
 
 def _show(options):
     report = show(options.directory, options.json)
-    return int(report["verdict"] == options.fail_on)
-
-
-def _compare(options):
-    """Two reports side by side."""
-    found = compare(*options.directories)
-    if options.json:
-        rows = () if found["tiles"] is None else found["tiles"].iterrows()
-        tiles = [dict(zip(found["tiles"].colnames, row, strict=True)) for row in rows]
-        print(json.dumps(plain({**found, "tiles": tiles}), allow_nan=False))
-    else:
-        for line in comparison_lines(found):
-            say(line)
-    return 0
+    return int(options.fail_on in (report["verdict"], report.get("picture")))
 
 
 def _write_mosaic(directory, mosaic, coverage, wcs):
@@ -155,7 +141,7 @@ _COMMANDS = {
     "verify": verify_command,
     "exec": _exec,
     "show": _show,
-    "compare": _compare,
+    "compare": compare_command,
     "replay": replay_command,
     "repair": repair_command,
     "seams": seams_command,

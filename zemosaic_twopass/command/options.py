@@ -8,6 +8,7 @@ from pathlib import Path
 from .. import __version__
 from ..diagnosis.kinds import VERDICTS
 from ..diagnosis.seams import PICTURES
+from ..offline.output_folder import SCIENCE
 from ..offline.workers import OURS
 from ..synthetic.faults import FAULTS, PIPELINE_FAULTS, Fault
 from .execute import split_command
@@ -44,7 +45,7 @@ def _parser():
     run = _second_pass(commands, "run", "the same on master tiles from disk")
     verify = _second_pass(commands, "verify", "bare and instrumented: is the mosaic the same to the byte?")
     show = _command(commands, "show", "a report on disk: verdict, findings and tiles")
-    compare = _command(commands, "compare", "two reports on disk side by side: gains, medians, delta")
+    compare = _command(commands, "compare", "two runs side by side: whose seams are smaller, edge by edge")
     _add_demo(demo)
     run.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits", help=_TILES)
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="where files go")
@@ -52,9 +53,9 @@ def _parser():
         "tiles", nargs="*", type=Path, metavar="TILE.fits", help=f"{_TILES} (default: the demo's tiles)"
     )
     show.add_argument("directory", type=Path, metavar="DIR", help="where the report was written")
-    compare.add_argument("directories", nargs=2, type=Path, metavar="DIR", help="where the reports were written")
+    _add_compare(compare)
     for command in (demo, run, show):
-        command.add_argument("--fail-on", choices=VERDICTS, metavar="VERDICT", help="exit 1 if this is the verdict")
+        _add_fail_on(command)
     for command in (demo, run):
         command.add_argument("--downsample", type=int, default=8, metavar="N", help="delta map reduction (default: 8)")
         command.add_argument("--cpu-workers", type=int, default=1, metavar="N", help="channels at a time (default: 1)")
@@ -97,11 +98,12 @@ def _add_demo(demo):
 
 def _add_replay(commands):
     command = _command(commands, "replay", "tiles on disk against a finished first-pass mosaic, without a second pass")
-    command.add_argument("mosaic", type=Path, metavar="MOSAIC.fits", help="the first-pass mosaic")
-    command.add_argument("tiles", nargs="+", type=Path, metavar="TILE.fits", help=_TILES)
+    command.add_argument("mosaic", type=Path, metavar="MOSAIC.fits|OUT", help="a finished mosaic, or a run's folder")
+    command.add_argument("tiles", nargs="*", type=Path, metavar="TILE.fits", help=f"{_TILES} (default: those in OUT)")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where files go")
+    _add_suffix(command)
     command.add_argument("--downsample", type=int, default=8, metavar="N", help="delta map reduction (default: 8)")
-    command.add_argument("--fail-on", choices=VERDICTS, metavar="VERDICT", help="exit 1 if this is the verdict")
+    _add_fail_on(command)
     command.add_argument("--report", type=Path, metavar="FILE", help="the JSON of a run: gains by the tiles' names")
     _add_dask(command)
 
@@ -115,12 +117,50 @@ def _add_repair(commands):
 
 def _add_seams(commands):
     command = _command(commands, "seams", "the steps in finished mosaics where footprints end")
-    command.add_argument("mosaics", nargs="+", type=Path, metavar="MOSAIC.fits", help="linear, of any program")
+    command.add_argument(
+        "mosaics", nargs="+", type=Path, metavar="MOSAIC.fits|OUT", help="linear, of any program; or a run's folder"
+    )
+    _add_suffix(command)
     where = command.add_mutually_exclusive_group()
     where.add_argument("--coverage", type=Path, metavar="MAP.fits", help="how many tiles cover each pixel")
     where.add_argument("--tiles", nargs="+", type=Path, metavar="TILE.fits", help="what the mosaics were made of")
     command.add_argument("--out", type=Path, metavar="DIR", help="where table and picture go")
     command.add_argument("--fail-on", choices=PICTURES, metavar="PICTURE", help="exit 1 if a mosaic looks so")
+
+
+def _add_compare(command):
+    command.add_argument(
+        "sides", nargs=2, type=Path, metavar="DIR|MOSAIC.fits|OUT", help="two reports, mosaics, or folders of runs"
+    )
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--coverage", nargs="+", type=Path, default=(), metavar="MAP.fits", help="of both, or one each")
+    where.add_argument("--tiles", nargs="+", type=Path, metavar="TILE.fits", help="what the mosaics were made of")
+    command.add_argument("--out", type=Path, metavar="DIR", help="where table and picture go")
+    command.add_argument(
+        "--fail-on",
+        choices=("worse", *PICTURES),
+        metavar="worse|PICTURE",
+        help="exit 1 if the second has the larger seams, or looks so",
+    )
+    _add_suffix(command)
+
+
+def _add_fail_on(command):
+    command.add_argument(
+        "--fail-on",
+        choices=(*VERDICTS, "visible"),
+        metavar="VERDICT|visible",
+        help="exit 1 if this is the verdict, or if a seam is visible",
+    )
+
+
+def _add_suffix(command):
+    command.add_argument(
+        "--science-suffix",
+        default=SCIENCE,
+        metavar="TEXT",
+        help=f"in a run's folder, what follows the name of the mosaic to be measured (default: {SCIENCE})",
+    )
 
 
 def _add_dask(command):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
-from ..console import counter, say
+from ..console import say, stage
 from ..files import by_reason
 from ..offline.corrections import repair_lines, to_dict
 from ..offline.repair import repair
@@ -18,8 +18,8 @@ def repair_command(options):
 
     1 if a file could not be written, else 0; where no copy could be written it raises too.
     """
-    with counter(2 * len(options.tiles), "tiles") as bar, runner(options) as run:
-        done = repair(options.tiles, options.out, run=run, tell=bar.update)
+    with runner(options) as run:
+        done = repair(options.tiles, options.out, run=run, stage=stage, foretell=_foretell)
     if done.failed:
         text = "; ".join(by_reason(done.failed.items()))
         logging.getLogger(LOGGER_NAME).warning("[TwoPassRepair] not written: %s", text)
@@ -29,3 +29,8 @@ def repair_command(options):
         for line in repair_lines(done):
             say(line)
     return int(bool(done.failed))
+
+
+def _foretell(picture, after, sentence):
+    """Beforehand, whatever the copies are for."""
+    logging.getLogger(LOGGER_NAME).info("[TwoPassRepair] picture=%s repaired=%s %s", picture, after, sentence)

@@ -6,14 +6,16 @@ import json
 import logging
 from pathlib import Path
 
-from ..console import progress, say
+from ..console import say, stage
 from ..files import by_reason
 from ..offline.gains import gains_from_report
+from ..offline.output_folder import OutputFolder
 from ..offline.replay import replay
 from ..report.lines import label, log_lines, tile_lines
 from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
 from .runner import runner
+from .seams import tell_of_run
 
 
 def replay_command(options):
@@ -22,6 +24,10 @@ def replay_command(options):
     1 if a tile was left out or the verdict is the one of ``--fail-on``, else 0.
     """
     logger = logging.getLogger(LOGGER_NAME)
+    if options.mosaic.is_dir():
+        _take_run(options)
+    if not options.tiles:
+        raise TileError(f"{options.mosaic}: no tiles are given; a run's folder is asked for its own")
     gone = by_reason((path, "no such file") for path in (options.mosaic, *options.tiles) if not Path(path).is_file())
     if gone:
         raise TileError(*gone)
@@ -33,22 +39,31 @@ def replay_command(options):
         for line in tile_lines(record):
             logger.debug("%s", in_ascii(line))
 
-    with progress(len(options.tiles), "pre_gain "), runner(options) as run:
-        report, left_out = replay(
-            options.mosaic, options.tiles, gains, downsample=options.downsample, run=run, tell=tell
-        )
+    settings = {"downsample": options.downsample, "tell": tell, "stage": stage}
+    with runner(options) as run:
+        report, left_out = replay(options.mosaic, options.tiles, gains, run=run, **settings)
     if "mosaic_scale" in report.settings:
         logger.info("%s", in_ascii(_scale_line(report.settings)))
     for reason in left_out:
         logger.warning("[TwoPassReplay] left out: %s", in_ascii(reason))
-    files = report.write(options.out, logger)
+    with stage("files"):
+        files = report.write(options.out, logger)
     if options.json:
         found = {**report.to_dict(), "left_out": left_out, "files": [str(path) for path in files]}
         print(json.dumps(found, allow_nan=False))
     else:
         for _, line in log_lines(report, files):
             say(line)
-    return int(bool(left_out) or report.verdict == options.fail_on)
+    return int(bool(left_out) or options.fail_on in (report.verdict, report.picture))
+
+
+def _take_run(options):
+    """Put mosaic and tiles of a run's folder in its place; tiles that were given stay."""
+    run = OutputFolder.of(options.mosaic, options.science_suffix)
+    if not (options.tiles or run.tiles):
+        raise TileError(f"{run.folder}: {run.remarks[-1]}; `seams` can do without them")
+    tell_of_run(run)
+    options.mosaic, options.tiles = run.mosaic, options.tiles or list(run.tiles)
 
 
 def _scale_line(settings):

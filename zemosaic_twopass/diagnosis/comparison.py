@@ -271,7 +271,10 @@ def residual_findings(surveyed):
         # Of a tile with light of its own it is told apart; where nearly all have some, that of single ones is not told.
         if finding.tile is None or not (finding.tile in odd or all_odd and finding.about.group == "residual")
     ]
-    shifted = [*stranger_findings(surveyed.strangers), *shift_findings(surveyed.shifts)]
+    shifted = [
+        *stranger_findings(surveyed.strangers),
+        *shift_findings(surveyed.shifts, [look.axes for look in surveyed.looks]),
+    ]
     for effect, finding in [*shifted, *uneven, *levels]:
         key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
         if finding.kind != "undetermined" or finding.tile not in surveyed.unfit:

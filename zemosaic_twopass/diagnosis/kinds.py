@@ -150,6 +150,16 @@ _ALL = (
         Fault("pass", 1.02, "factor"),
     ),
     Kind(
+        "seam",
+        "pipeline",
+        "A {look} seam that no tile accounts for, made in {stage}: {value:+.3g} adu, {effect} times the noise, "
+        "{where}{more}; {advice}.",
+        "the tiles are not at fault: report it with this page, or do without that step",
+        "adu",
+        "seam",
+        fault=Fault("caller", 25.0, "adu"),
+    ),
+    Kind(
         "offset",
         "residual",
         "Tile {tile} as given lies {value:+.4g} adu" + _AGAINST,
@@ -246,11 +256,11 @@ _ALL = (
     Kind(
         "clip_saturated",
         "note",
-        "The gain of tile {tile}, {value:.6g}, is at the clip: it would go further; {advice}.",
-        "widen the clip or look at the coverage there",
+        "The gain of tile {tile}, {value:.6g}, is held at the clip, as most sets have it; {advice}.",
+        "nothing is to be done",
         "gain",
         fault=Fault("pass", 1.0, "clip"),
-        of_many="have gains at the clip: they would go further; {advice}.",
+        of_many="have gains held at the clip, as most sets have it; {advice}.",
     ),
     Kind(
         "gain_guard",

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..console import silent
 from ..diagnosis.acceptance import accept
 from ..diagnosis.closure import median_steps
 from ..diagnosis.examination import Examination
 from ..diagnosis.examine import examine
+from ..diagnosis.foreseen import foreseen, foreseen_sentence
 from ..diagnosis.photometry import Correction, StarScales
 from ..diagnosis.registration import moved
 from ..files import by_reason, reason_of, whole_file
@@ -29,7 +31,7 @@ from ..tiles.mosaic import MosaicGrid
 from ..tiles.place import Place
 from ..tiles.reading import try_head, usable, usable_heads, warn_of
 from ..tiles.records import Tile
-from ..tiles.tile_set import TileSet
+from ..tiles.tile_set import TileSet, told
 from .corrections import TABLE_NAME, history_of, write_corrections
 
 
@@ -73,7 +75,7 @@ class Repair:
     noise: float
 
 
-def repair(paths, out, *, run=map, tell=lambda: None):
+def repair(paths, out, *, run=map, stage=silent, foretell=lambda picture, after, sentence: None):
     """Write corrected copies of tiles, and compare the copies; what would harm a tile is not done.
 
     Parameters
@@ -85,8 +87,11 @@ def repair(paths, out, *, run=map, tell=lambda: None):
         without harm, is copied byte for byte.
     run : callable, optional
         As `map`: where the work on each tile is done, results in the tiles' order.
-    tell : callable, optional
-        Called twice a tile: when it was looked at, and when its copy is done.
+    stage : callable, optional
+        As `console.stage`: is told what is being done.
+    foretell : callable, optional
+        Called before anything is written with what a coadd of the tiles looks like and one of the copies will, as
+        `SeamMap.picture`, and a sentence on it.
 
     Returns
     -------
@@ -102,23 +107,30 @@ def repair(paths, out, *, run=map, tell=lambda: None):
     _refuse(paths, out)
     grid = _grid(paths, run)
     tiles = TileSet.on_disk(paths, grid, run)
-    looks = usable(paths, _told(tiles.each(measure_tile), tell))
-    before = examine(looks, tiles)
+    with stage("tiles", len(paths)) as step:
+        looks = usable(paths, told(tiles.each(measure_tile), step))
+    with stage("tiles against one another"):
+        before = examine(looks, tiles)
     if not any(before.fits):
         raise TileError(f"none of {len(paths)} tiles meets another in enough places to be compared with it")
-    accepted = accept(before.mended.surveyed, grid.shape)
+    with stage("what is to be taken out"):
+        accepted = accept(before.mended.surveyed, grid.shape)
     found = accepted.corrections
     noise = float(np.nanmedian([look.noise for look in looks]))
+    seams = foreseen(looks, before.mended, accepted.refused, grid.shape)
+    foretell(*(one.picture for one in seams), foreseen_sentence(*seams))
     # The looks at the tiles as given go one by one: those at the copies are as large.
     before, steps = replace(before, mended=None), median_steps([look.blocks for look in looks])
     files = [out / (path.name if _sound(own) else unpacked_name(path)) for path, own in zip(paths, found, strict=True)]
-    outcomes = _told(run(partial(try_repaired, grid=grid), paths, files, found), tell)
-    changed, failed = _taken_over(outcomes, looks, files)
+    with stage("copies", len(paths)) as step:
+        outcomes = told(run(partial(try_repaired, grid=grid), paths, files, found), step)
+        changed, failed = _taken_over(outcomes, looks, files)
     if not any(files):
         raise TileError(f"{out}: no copy could be written: {next(iter(failed.values()))}")
     after = before
     if changed:
-        after = _of_copies(examine(looks, TileSet.on_disk(files, grid, run)), files)
+        with stage("copies against one another"):
+            after = _of_copies(examine(looks, TileSet.on_disk(files, grid, run)), files)
     steps = _rms_of_steps(steps, median_steps([look.blocks for look in looks]))
     names = tuple(path.name for path in paths)
     done = Repair(names, found, accepted.refused, accepted.stars, tuple(files), failed, before, after, steps, noise)
@@ -198,7 +210,8 @@ def _refuse(paths, out):
         raise TileError(*gone)
     names, tiles = {}, {}
     for path in paths:
-        name = os.path.normcase(unpacked_name(path))
+        # Windows and macOS tell no capitals apart.
+        name = unpacked_name(path).casefold()
         if name in names:
             raise TileError(f"{names[name]} and {path}: the copies of both would be called {unpacked_name(path)}")
         names[name] = path
@@ -221,12 +234,6 @@ def _grid(paths, run):
     heads = usable_heads(paths, run(try_head, paths))
     warn_of((path, remark) for path, head in zip(paths, heads, strict=True) for remark in head.remarks())
     return MosaicGrid.holding([head.shape for head in heads], [head.wcs() for head in heads])
-
-
-def _told(results, tell):
-    for result in results:
-        tell()
-        yield result
 
 
 def _taken_over(outcomes, looks, files):

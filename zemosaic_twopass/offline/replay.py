@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..console import silent
 from ..diagnosis.evidence import gather
 from ..diagnosis.examine import examine
 from ..diagnosis.seams import Picture, seams_with_tiles
@@ -26,7 +27,7 @@ from ..settings import LOGGER_NAME
 from ..tiles.headers import celestial_wcs
 from ..tiles.images import TileError, open_image
 from ..tiles.reading import warn_of
-from ..tiles.tile_set import TileSet
+from ..tiles.tile_set import TileSet, told
 from .reference import channel_means, fit_mosaic
 
 
@@ -65,7 +66,7 @@ def measure_given(placed, gain, target):
     return measure_all(placed, gain, corrected, target.grid())
 
 
-def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda record: None):
+def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda record: None, stage=silent):
     """Report on tiles against a first-pass mosaic.
 
     Parameters
@@ -82,6 +83,8 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
         As `map`: where the work on each tile is done, results in the tiles' order.
     tell : callable, optional
         Called with each TileRecord, in order, as soon as it is there.
+    stage : callable, optional
+        As `console.stage`: is told what is being done.
 
     Returns
     -------
@@ -104,33 +107,40 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
     known = gains is not None
     if known and len(gains) != len(paths):
         raise TileError(f"{len(gains)} gains != {len(paths)} tiles")
-    target, grid, base, means = _reference(mosaic, downsample)
+    with stage("mosaic"):
+        target, grid, base, means = _reference(mosaic, downsample)
     measured, used, records, left_out = [], [], [], []
     found = TileSet.on_disk(paths, target, run).each(
         partial(measure_given, target=target), gains if known else [np.nan] * len(paths)
     )
-    for path, one in zip(paths, found, strict=True):
-        reason = str(one) if isinstance(one, TileError) else _unlike(path, one, len(means), target)
-        if reason:
-            left_out.append(reason)
-            continue
-        measured.append(one)
-        used.append(path)
-        records.append(TileRecord(len(records), one.name, one.gain, one.pre, one.post, one.source))
-        tell(records[-1])
+    with stage("tiles", len(paths)) as step:
+        for path, one in zip(paths, told(found, step), strict=True):
+            reason = str(one) if isinstance(one, TileError) else _unlike(path, one, len(means), target)
+            if reason:
+                left_out.append(reason)
+                continue
+            measured.append(one)
+            used.append(path)
+            records.append(TileRecord(len(records), one.name, one.gain, one.pre, one.post, one.source))
+            tell(records[-1])
     if not records:
         raise TileError(left_out[0] if left_out else "no tiles: 0 files were given, at least 1 is needed")
     warn_of((path, remark) for path, one in zip(used, measured, strict=True) for remark in one.remarks)
     base, settings = _in_adu(base, means, measured, target)
     maps = _maps(measured, base, grid, known)
     tiles = TileSet.on_disk(used, target, run)
-    found = examine(measured, tiles)
+    with stage("tiles against one another"):
+        found = examine(measured, tiles)
+    with stage("evidence"):
+        evidence = _evidence(found, tiles)
+    with stage("seams"):
+        seams = _seams(target, measured, found.mended)
     report = TwoPassReport.of(
         found,
         records,
         maps,
-        evidence=_evidence(found, tiles),
-        **_seams(target, measured, found.mended),
+        evidence=evidence,
+        **seams,
         outlines=tuple(one.outline for one in measured),
         settings={
             "mosaic": Path(mosaic).name,

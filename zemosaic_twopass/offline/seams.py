@@ -1,4 +1,4 @@
-"""The seams of finished mosaics on disk: by the tiles that they were made of, or by a coverage map."""
+"""The seams of finished mosaics on disk: by the tiles that they are of, by a coverage map, or by a folder of a run."""
 
 from __future__ import annotations
 
@@ -6,18 +6,33 @@ from pathlib import Path
 
 import numpy as np
 
+from ..console import silent
 from ..diagnosis.comparison import Mended, compare
 from ..diagnosis.gains import Gains
 from ..diagnosis.seams import Picture, Regions, seams_alone, seams_with_tiles
+from ..measure.coarse import FACTOR
 from ..measure.measurement import measure_tile
 from ..report.seam_picture import Backdrop
+from ..tiles.grid import block_mean
 from ..tiles.images import TileError, open_image
 from ..tiles.planes import channels_last
-from ..tiles.tile_set import TileSet, results
+from ..tiles.tile_set import TileSet, results, told
 from .replay import Target
 
+# A coverage that is 0 on more of what the mosaic holds counts from 0 what is covered once.
+_UNCOVERED = 0.01
+# Of the blocks that tiles cover, so many may be covered otherwise than the coverage has it.
+_OTHERWISE = 0.02
+# In units of what one tile adds.
+_ALIKE = 0.3
+_PURE, _MOST = 0.02, 20_000
 
-def seams_by_coverage(mosaics, coverage):
+
+class OtherTiles(TileError):
+    """Tiles that are not what a mosaic was made of, or not all of what they were then."""
+
+
+def seams_by_coverage(mosaics, coverage, stage=silent):
     """The seams of mosaics by themselves, at the edges that their coverage map has.
 
     Parameters
@@ -25,7 +40,10 @@ def seams_by_coverage(mosaics, coverage):
     mosaics : sequence of path-like
         FITS images; read in parts where the file allows it.
     coverage : path-like
-        FITS image of two axes: count of tiles, or sum of weights, of every pixel of the mosaics.
+        FITS image of two axes: count of tiles, or sum of weights, of every pixel of the mosaics. One that is 0 where
+        the first mosaic holds something is read as if all of that were covered once more.
+    stage : callable, optional
+        As `console.stage`: is told what is being done.
 
     Returns
     -------
@@ -50,12 +68,57 @@ def seams_by_coverage(mosaics, coverage):
                 if data.shape[:2] != level.shape:
                     raise TileError(f"shape {data.shape[:2]} != {level.shape} of the coverage {coverage}")
                 backdrops.append(Backdrop.of(data))
-                yield Picture.of(Path(path).name, data), channels_last(data)
+                with stage(f"seams of {Path(path).name}"):
+                    yield Picture.of(Path(path).name, data), channels_last(data)
 
-    return seams_alone(pictures(), Regions.of_coverage(level)), backdrops
+    return seams_alone(pictures(), Regions.of_coverage(_from_one(level, mosaics[0]))), backdrops
 
 
-def seams_by_tiles(mosaics, tiles):
+def _from_one(level, mosaic):
+    """A coverage map as it was before its smallest value was taken from it, as some programs do to all they write."""
+    with open_image(mosaic) as (data, _, _):
+        first = channels_last(data)[..., 0]
+        if first.shape != level.shape:
+            return level
+        held = np.isfinite(first) & (first != 0)
+    lost = held & ~(level > 0)
+    return np.where(held, level + 1, level) if lost.sum() > _UNCOVERED * held.sum() else level
+
+
+def seams_of_run(found, stage=silent):
+    """The seams of the mosaic of a run by what its folder has: by the tiles, or where they cannot be used by coverage.
+
+    Parameters
+    ----------
+    found : OutputFolder
+    stage : callable, optional
+        As `console.stage`: is told what is being done.
+
+    Returns
+    -------
+    seams : Seams
+    backdrops : list of Backdrop
+        One.
+    remarks : list of str
+        Why the tiles were not used; empty where they were.
+
+    Raises
+    ------
+    TileError
+        As `seams_by_tiles` and `seams_by_coverage`, and where neither tiles nor coverage are there.
+    """
+    remarks = []
+    if found.tiles:
+        try:
+            return *seams_by_tiles([found.mosaic], found.tiles, found.coverage, stage), remarks
+        except OtherTiles as error:
+            remarks.append(f"by the coverage alone: {error}")
+    if found.coverage is None:
+        raise TileError(f"{found.mosaic}: where footprints end is not known: neither coverage nor tiles are there")
+    return *seams_by_coverage([found.mosaic], found.coverage, stage), remarks
+
+
+def seams_by_tiles(mosaics, tiles, coverage=None, stage=silent):
     """The seams of mosaics against the sky that their tiles show together.
 
     Parameters
@@ -64,6 +127,10 @@ def seams_by_tiles(mosaics, tiles):
         FITS images on one grid; the first must have a celestial WCS.
     tiles : sequence of path-like
         Master tiles; read one at a time.
+    coverage : path-like, optional
+        Of the mosaics, to hold the tiles against.
+    stage : callable, optional
+        As `console.stage`: is told what is being done.
 
     Returns
     -------
@@ -74,23 +141,57 @@ def seams_by_tiles(mosaics, tiles):
     Raises
     ------
     TileError
-        If a file cannot be used, or mosaics or channels do not go together; names both values.
+        If a file cannot be used, or mosaics or channels do not go together; names both values. `OtherTiles` where the
+        coverage is not that of such tiles.
     """
     pictures, backdrops, target = [], [], None
     for path in mosaics:
-        with open_image(path) as (data, header, coverage):
+        with open_image(path) as (data, header, alpha):
             target = target or Target(str(Path(path).absolute()), header, data.shape[:2], 1)
-            pictures.append(Picture.of(Path(path).name, data, coverage))
+            pictures.append(Picture.of(Path(path).name, data, alpha))
             backdrops.append(Backdrop.of(data))
             if data.shape[:2] != target.shape or len(pictures[-1].value) != len(pictures[0].value):
                 raise TileError(f"shape {data.shape} does not go with {target.shape} of {mosaics[0]}")
     placed = TileSet.on_disk(tiles, target, map)
-    looks = results(placed.each(measure_tile))
+    with stage("tiles", len(tiles)) as step:
+        looks = results(told(placed.each(measure_tile), step))
     for path, look in zip(tiles, looks, strict=True):
         if len(look.noise) != len(pictures[0].value):
             raise TileError(f"{path}: {len(look.noise)} channels != {len(pictures[0].value)} of {mosaics[0]}")
-    with np.errstate(all="ignore"):
+    if coverage is not None:
+        _check_coverage([look.footprint for look in looks], coverage, target.shape)
+    with np.errstate(all="ignore"), stage("tiles against one another"):
         surveyed = compare(looks, placed)
     unknown = np.full(len(looks), np.nan)
     corrected = Mended.of(surveyed, Gains(unknown, unknown, unknown)).in_boxes_of(looks)
-    return seams_with_tiles(pictures, [look.footprint for look in looks], corrected), backdrops
+    with stage("seams"):
+        return seams_with_tiles(pictures, [look.footprint for look in looks], corrected), backdrops
+
+
+def _check_coverage(footprints, coverage, shape):
+    """Refuse tiles whose footprints, each with a weight of its own, do not add up to a coverage map."""
+    with open_image(coverage) as (data, _, _):
+        if data.shape != shape:
+            raise TileError(f"coverage of shape {data.shape} != {shape} of the mosaic")
+        level = block_mean(np.nan_to_num(np.asarray(data, dtype=np.float32)), FACTOR)
+    layers = [_layer(footprint, level.shape) for footprint in footprints]
+    # Where a tile ends in a block nobody knows to the pixel.
+    pure = np.logical_and.reduce([(layer < _PURE) | (layer > 1 - _PURE) for layer in layers])
+    known = np.flatnonzero(pure & np.logical_or.reduce([layer > 0.5 for layer in layers]))
+    known = known[:: max(1, len(known) // _MOST)]
+    shares, level = np.stack([layer.ravel()[known] for layer in layers], axis=1), level.ravel()[known]
+    weights, *_ = np.linalg.lstsq(shares, level, rcond=None)
+    off = np.mean(np.abs(shares @ weights - level) > _ALIKE * np.median(weights)) if len(known) else 1.0
+    if off > _OTHERWISE:
+        raise OtherTiles(
+            f"the tiles do not add up to {Path(coverage).name} in {off:.0%} of what they cover: "
+            "cropped before they were coadded, or others"
+        )
+
+
+def _layer(footprint, shape):
+    """How much of each block of a mosaic a tile covers, shape (h, w)."""
+    layer = np.zeros(shape, dtype=np.float32)
+    if footprint is not None:
+        layer[footprint[0]] = footprint[1]
+    return layer

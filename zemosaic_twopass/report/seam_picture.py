@@ -19,7 +19,7 @@ _SHOWN = 720
 _PANEL, _LEFT, _TITLE, _TOP, _BOTTOM, _GAP = 5.3, 0.12, 0.24, 0.5, 0.62, 0.1
 _PROFILE = 1.05
 _COLOURS = "RdBu_r"
-_RANGE = 2.0
+COLOURS_UP_TO = 2.0
 _WIDTHS = {"visible": 2.8, "faint": 1.8, "noise": 0.9, "none": 0.7, "unknown": 0.6}
 # Of that, where there are so many edges.
 _MANY, _THINNER = 150, 0.6
@@ -98,17 +98,17 @@ def draw_seams(maps, profiles, backdrops):
     rows = _rows(backdrops)
     below = _PROFILE + _TITLE + 0.5 if worst else 0.0
     height = _TOP + sum(row[0][3] + _TITLE + _GAP for row in rows) + _BOTTOM + below
-    figure, limits = new_figure(height), Normalize(-_RANGE, _RANGE)
+    figure, limits = new_figure(height), Normalize(-COLOURS_UP_TO, COLOURS_UP_TO)
     figure.text(0, 1, _heading(maps), va="top", fontsize=MEDIUM, **TEXT)
     low = height - _TOP
     for row in rows:
         low -= row[0][3] + _TITLE
         for place, left, width, panel in row:
             axes = figure.add_axes((left / WIDTH, low / height, width / WIDTH, panel / height))
-            _draw_mosaic(axes, maps[place], backdrops[place])
-            _draw_edges(axes, maps[place], limits, worst if place == len(maps) - 1 else {})
+            draw_mosaic(axes, maps[place], backdrops[place])
+            draw_edges(axes, maps[place], limits, worst if place == len(maps) - 1 else {})
         low -= _GAP
-    _draw_bar(figure, limits, (low - 0.27) / height, 0.1 / height)
+    draw_bar(figure, limits, (low - 0.27) / height, 0.1 / height)
     if worst:
         _draw_profiles(figure, maps, profiles, worst, height)
     return figure
@@ -131,7 +131,7 @@ def _heading(maps):
     return textwrap.fill(f"{seam_sentence(maps[-1])} {len(maps[-1].edges)} edges of footprints.", 78)
 
 
-def _draw_mosaic(axes, seams, backdrop):
+def draw_mosaic(axes, seams, backdrop):
     rows, columns = backdrop.grey.shape
     extent = (-0.5, columns * backdrop.step - 0.5, -0.5, rows * backdrop.step - 0.5)
     axes.imshow(backdrop.grey, cmap="gray", vmin=0, vmax=255, origin="lower", extent=extent, aspect="auto")
@@ -161,7 +161,7 @@ def stretched(grey):
     return np.where(np.isfinite(grey), np.nan_to_num(shown), 1.0)
 
 
-def _draw_edges(axes, seams, limits, worst):
+def draw_edges(axes, seams, limits, worst):
     from matplotlib import colormaps
     from matplotlib.collections import LineCollection
 
@@ -210,7 +210,7 @@ def _free(edge, taken, axes):
     return x, y
 
 
-def _draw_bar(figure, limits, low, height):
+def draw_bar(figure, limits, low, height):
     from matplotlib.cm import ScalarMappable
     from matplotlib.lines import Line2D
 

@@ -121,6 +121,13 @@ def results(outcomes):
     return found
 
 
+def told(outcomes, step):
+    """What `TileSet.each` gives, a call of `step` with each."""
+    for outcome in outcomes:
+        step()
+        yield outcome
+
+
 def _outcome(function, get, key, *own):
     try:
         return function(get(key), *own)

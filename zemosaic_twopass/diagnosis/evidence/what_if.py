@@ -41,13 +41,9 @@ def _asked(finding, mended):
     if not found.taken_out < found.given:
         # The ends of a slope may cancel in the step to a neighbour: then that says nothing of it.
         return finding
-    size = f"{in_digits(found.taken_out)} {found.unit}"
-    text = f"; {size} with that taken out"
+    text = f"; {in_digits(found.taken_out)} {found.unit} with that taken out"
     if found.unit == "adu":
-        text = (
-            f"; its largest step to a neighbour, {found.given:.4g} adu, is {size} with that taken out "
-            f"({in_digits(found.taken_out / found.noise)} times the noise)"
-        )
+        text = found.between_tiles()
     # What to do stays last.
     what, _, advice = finding.message.rpartition(": ")
     return replace(finding, what_if=found, message=f"{what}{text}: {advice}")

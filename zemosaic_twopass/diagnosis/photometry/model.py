@@ -35,6 +35,8 @@ _LEAST_CUT = 0.01
 _LEAST_NOISE = 1e-3
 # From a median, n values tell as much of their standard deviation as so many fewer from a mean square.
 _MEDIAN_COST = 2.7
+# Of what a blur changes in a gain, were it not in the model, so much is left where it is: a block is cut out of a star.
+_BLUR_UNTOLD = 0.7
 # In units of the range of all values.
 _FAR = 3.0
 _FEWEST_STEPS = 10
@@ -99,6 +101,8 @@ class Channel:
         self._doubt, self._huber = np.ones((2, len(shared.value)))
         self._common, self.sharing = noise_in_common(self._layout, shared.value, self.noise)
         self.freedom = np.zeros(self.count)
+        # Tiles whose terms were the first that were no numbers any more: soon none are.
+        self._lost = ()
         self.level, terms = np.zeros(self.count), np.zeros((self.count, TERMS))
         terms[:, 1] = witness.gains()
         self.move(terms)
@@ -106,6 +110,7 @@ class Channel:
     def move(self, terms):
         """Take other terms, offsets at the present levels, and see the sky with them."""
         self.terms = terms
+        self._lost = self._lost or tuple(np.flatnonzero(~np.isfinite(terms).all(axis=1)).tolist())
         self._observe()
         level = self.level.copy()
         for index in self._there:
@@ -116,11 +121,17 @@ class Channel:
         self.level, self._above = level, self._sky - self._layout.each(level)
 
     def astray(self):
-        """The tile whose offset is furthest beyond what these values can have, if any is; else None."""
+        """The tile whose offset is furthest beyond what these values can have, as a tuple; empty where none is.
+
+        Where no tile has a number any more, that which lost it first; (None,) where all did at once.
+        """
         spread = np.ptp(self._shared.value) if self._shared.value.size else 0.0
         size = np.where(np.isfinite(self.terms).all(axis=1), np.abs(self.terms[:, 0]), np.inf)
-        worst = int(np.argmax(size))
-        return None if size[worst] <= _FAR * spread else worst
+        if np.all(size <= _FAR * spread):
+            return ()
+        if np.isinf(size[self._there]).all():
+            return self._lost if len(self._lost) == 1 else (None,)
+        return (int(np.argmax(size)),)
 
     def signal(self):
         """What a gain multiplies in each tile: its level, or how far the brightest that it shares rises above it."""
@@ -177,6 +188,16 @@ class Channel:
         flat = np.bincount(self._tile, weight * (1 - self._share) / self._total, minlength=self.count)
         return matrix, score, flat
 
+    def blurred(self):
+        """How far, relatively, the gain of each tile may be off by its blur, shape (N,).
+
+        A Laplacian tells a blur to first order, and of a star in a block that is not all of it.
+        """
+        weight = self._weight * self._above
+        light = np.bincount(self._tile, weight * self._above, minlength=self.count)
+        spread = np.bincount(self._tile, weight * self._layers[-1], minlength=self.count)
+        return _BLUR_UNTOLD * np.abs(self.terms[:, -1] * spread) / np.maximum(light, _TINY)
+
     def left(self, step):
         """Residuals once the terms have changed by `step`, shape (N, 7), and the sky has followed."""
         offset, gain, *rest = map(self._layout.each, step.T)
@@ -211,7 +232,7 @@ class Channel:
         return float(np.median(self.level))
 
     def weigh(self, left, without_gain):
-        """Noise of the tiles, doubt of rough blocks and Huber's weights.
+        """Noise of the tiles, doubt of rough blocks and Huber's weights; they count from the next `move` on.
 
         Parameters
         ----------
@@ -227,7 +248,6 @@ class Channel:
         size = np.abs(self.in_errors(left))
         limit = _HUBER * max(1.0, _GAUSSIAN_MAD * np.median(size))
         self._huber = limit / np.maximum(size, limit)
-        self._observe()
 
     def residuals(self, left):
         """What terms leave, from `left`, along with what is to be expected of it."""

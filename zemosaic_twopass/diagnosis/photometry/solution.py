@@ -70,8 +70,9 @@ class Solution:
         What a gain multiplies, in adu: the level, or how far the brightest of what a tile shares rises above it.
     stars : StarScales
         What the gains were held against.
-    astray : tuple of (int, int)
-        Tile and channel whose terms grew beyond all values there are; empty where there is a solution.
+    astray : tuple of (int or None, int)
+        Tile and channel whose terms grew beyond all values there are, None for those of all tiles; empty where there is
+        a solution.
     misfit : ndarray, shape (N,)
         How much that is smooth is left of each tile, as `scatter.misfit` has it.
     helps : Helps
@@ -93,7 +94,7 @@ class Solution:
     equations: tuple[Equations, ...]
     signal: np.ndarray
     stars: StarScales
-    astray: tuple[int, ...]
+    astray: tuple[int | None, ...]
     misfit: np.ndarray
     helps: Helps
     sharing: np.ndarray
@@ -288,7 +289,7 @@ def with_kinds_of(solution, inside):
 def _solution(channels, states, inside, stars, partners):
     equations = [state.equations for state in states]
     price = price_of(channels, states, inside)
-    astray = next(((tile, index) for index, own in enumerate(channels) if (tile := own.astray()) is not None), ())
+    astray = next(((*tile, index) for index, own in enumerate(channels) if (tile := own.astray())), ())
     if astray:
         # As where tiles hold next to no noise: better nothing than that.
         price[:], inside = np.inf, np.zeros_like(inside)

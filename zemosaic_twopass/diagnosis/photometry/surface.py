@@ -1,4 +1,4 @@
-"""Light on one tile that a surface of second order takes out, as moonlight: told where the tile's overlaps hold it.
+"""Light on one tile that a surface of second order takes out, as moonlight: told only where its overlaps hold it.
 
 What lies between the overlaps nobody sees. So three sides must hold the surface, what it leaves must be noise, half of
 it must foretell the other half, and it must be sure all over the tile.
@@ -93,7 +93,7 @@ def _solved(design, squares):
 
 
 def _foretold(design, squares):
-    """Whether each half of the tile, quarters that meet at corners, is foretold better by the other than by a plane."""
+    """Whether each half of the tile, in quarters that meet at corners, is foretold better so than by a plane."""
     u, v = squares.places
     half = (np.floor(2 * u) + np.floor(2 * v)) % 2 == 0
     saved = error = 0.0

@@ -1,0 +1,91 @@
+"""Two mosaics side by side: as people stretch them, and with their edges, those that changed numbered."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+
+from ..files import whole_file
+from .seam_picture import COLOURS_UP_TO, draw_bar, draw_edges, draw_mosaic
+from .style import MEDIUM, TEXT, WIDTH, new_figure, write_picture
+
+COMPARE_PICTURE = "twopass_compare.png"
+# In inches.
+_LEFT, _GAP, _TOP, _TITLE, _BOTTOM = 0.12, 0.12, 0.4, 0.26, 0.75
+_NUMBERED = 5
+
+
+def write_compare_picture(found, backdrops, names, path):
+    """Draw two mosaics side by side, and below them their edges, and write the picture as PNG, whole or not at all.
+
+    Parameters
+    ----------
+    found : Comparison
+    backdrops : (Backdrop, Backdrop)
+    names : (str, str)
+        What they were given as.
+    path : path-like
+        Overwritten.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    ModuleNotFoundError
+        Without matplotlib.
+    """
+    with whole_file(path) as temporary:
+        write_picture(lambda shown: draw_comparison(*shown), (found, backdrops, names), temporary)
+
+
+def draw_comparison(found, backdrops, names):
+    """The figure of `write_compare_picture`."""
+    from matplotlib.colors import Normalize
+
+    width = (WIDTH - 2 * _LEFT - _GAP) / 2
+    ratio = max(float(np.clip(own.shape[0] / own.shape[1], 0.15, 2.0)) for own in backdrops)
+    panel = ratio * width
+    height = _TOP + 2 * (panel + _TITLE) + _BOTTOM
+    figure, limits = new_figure(height), Normalize(-COLOURS_UP_TO, COLOURS_UP_TO)
+    figure.text(0, 1, textwrap.fill(comparison_sentence(found), 78), va="top", fontsize=MEDIUM, **TEXT)
+    numbered = _numbered(found)
+    for row in range(2):
+        low = height - _TOP - (row + 1) * (panel + _TITLE)
+        for side, (seams, backdrop, name) in enumerate(zip(found.maps, backdrops, names, strict=True)):
+            left = _LEFT + side * (width + _GAP)
+            axes = figure.add_axes((left / WIDTH, low / height, width / WIDTH, panel / height))
+            draw_mosaic(axes, seams, backdrop)
+            title = f"{'ab'[side]}: {name}" if row == 0 else f"{seams.picture.replace('_', ' ')}"
+            axes.set_title(_short(title), fontsize=MEDIUM, loc="left", pad=4, **TEXT)
+            if row:
+                draw_edges(axes, seams, limits, numbered[side])
+    draw_bar(figure, limits, 0.36 / height, 0.1 / height)
+    return figure
+
+
+def comparison_sentence(found):
+    """What two mosaics come to side by side, for people: two sentences."""
+    before, after = (f"{rms:.3g} ± {error:.2g}" for rms, error in zip(found.rms, found.error, strict=True))
+    counts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in ("better", "worse", "same"))
+    text = {
+        "better": "The second has the smaller seams",
+        "worse": "The second has the larger seams",
+        "same": "Within the errors the seams are as large in both",
+        "unknown": "Whose seams are smaller cannot be told",
+    }[found.result]
+    return f"{text}: {before} → {after} adu. Edge by edge, from first to second: {counts}."
+
+
+def _numbered(found):
+    """Of both maps, the index of each of the edges that changed most: its number, from 1."""
+    places = [{id(edge): index for index, edge in enumerate(seams.edges)} for seams in found.maps]
+    largest = found.largest_first()[:_NUMBERED]
+    return [
+        {places[side][id(getattr(change, name))]: number for number, change in enumerate(largest, start=1)}
+        for side, name in enumerate(("first", "second"))
+    ]
+
+
+def _short(text, most=44):
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 + 1 :]}"
