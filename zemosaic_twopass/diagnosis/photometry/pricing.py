@@ -16,6 +16,10 @@ _FEWEST = 4.0
 _CLIPPED = 3.0
 # What speaks for a gain must be more than this, in units of the deviance, than for an offset.
 _RATHER_AN_OFFSET = 4.0
+# Logarithm of a factor that is large, and as a part of what it makes of the level, of a level that stays.
+_LARGE = np.log(2.0)
+_SAME_LEVEL = 0.1
+_LEAST_GAIN = 1e-3
 
 
 def price_of(channels, states, inside):
@@ -57,3 +61,16 @@ def independent_of(channels, states):
     alike = product / np.outer(scale, scale)
     np.fill_diagonal(alike, 1.0)
     return len(channels) ** 2 / float(np.sum(alike**2))
+
+
+def unborne(channel, state):
+    """Tiles with a large factor that leaves their level as it is and that no star bears out, shape (N,).
+
+    It is light on another tile, which these have not got.
+    """
+    offset, gain = state.equations.by_kind()[:, :2].T
+    # Stars that join scaled tiles only with one another know of none.
+    left = np.log(np.maximum(1 + gain, _LEAST_GAIN)) - np.nan_to_num(channel.witness.logarithm)
+    large = (np.abs(left) > _LARGE) & (gain != 0)
+    same = np.abs(offset + gain * channel.level) < _SAME_LEVEL * np.abs(gain * channel.level)
+    return large & same

@@ -16,7 +16,7 @@ from .held_out import Halves, Helps, helps, without_the_refuted
 from .model import Channel
 from .normal_equations import KINDS, Equations
 from .overlaps import shared_blocks
-from .pricing import independent_of, price_of
+from .pricing import independent_of, price_of, unborne
 from .scatter import Residuals, misfit, spread
 from .selection import brought, choose, search, settle
 from .tile_fit import TileFit, terms_inside, tile_fits
@@ -28,9 +28,6 @@ _FURTHEST = 0.5
 _STEPS = 12
 _LEAST_GAIN = 1e-3
 _ROUNDS = 30
-# Logarithm of a factor that is large, and as a part of what it makes of the level, of a level that stays.
-_LARGE = np.log(2.0)
-_SAME_LEVEL = 0.1
 # Times that what does not help is dropped and all solved again.
 _DOUBTS = 4
 # Rounds after which the kinds, and before that the weights, stay as they are: they may go to and fro for ever.
@@ -155,25 +152,12 @@ def _refuted(channels, states, inside, spared):
     """Kinds that do not help where they were not fitted, shape (N, 3)."""
     if not inside.any():
         return inside
-    unborne = np.zeros_like(inside)
-    unborne[:, 1] = np.any([_unborne(channel, state) for channel, state in zip(channels, states, strict=True)], axis=0)
-    if (unborne & inside).any():
-        return unborne & inside
+    alone = np.zeros_like(inside)
+    alone[:, 1] = np.any([unborne(*own) for own in zip(channels, states, strict=True)], axis=0)
+    if (alone & inside).any():
+        return alone & inside
     halves = [Halves(channel, state.found) for channel, state in zip(channels, states, strict=True)]
     return inside & ~without_the_refuted(halves, inside, independent_of(channels, states), spared)
-
-
-def _unborne(channel, state):
-    """Tiles with a large factor that leaves their level as it is and that no star bears out, shape (N,).
-
-    It is light on another tile, which these have not got.
-    """
-    offset, gain = state.equations.by_kind()[:, :2].T
-    # Stars that join scaled tiles only with one another know of none.
-    left = np.log(np.maximum(1 + gain, _LEAST_GAIN)) - np.nan_to_num(channel.witness.logarithm)
-    large = (np.abs(left) > _LARGE) & (gain != 0)
-    same = np.abs(offset + gain * channel.level) < _SAME_LEVEL * np.abs(gain * channel.level)
-    return large & same
 
 
 def _helps(channels, states, inside):
