@@ -171,8 +171,10 @@ def draw_edges(axes, seams, limits, worst):
         edges = [edge for edge in seams.edges if edge.look == look]
         lines, width = [_ends(edge) for edge in edges], _WIDTHS[look] * (_THINNER if many else 1)
         if look in ("faint", "visible"):
-            # Dark around it, so that pale colours show on a bright sky too.
-            axes.add_collection(LineCollection(lines, colors=INK, linewidths=width + 1.2, capstyle="butt"))
+            # Dark around it, so that pale colours show on a bright sky, and light around that: where it is printed in
+            # grey dark colours show on a dark sky.
+            for colour, wider in (("white", 2.4), (INK, 1.0)):
+                axes.add_collection(LineCollection(lines, colors=colour, linewidths=width + wider, capstyle="butt"))
             steps = [colours(limits(_in_noise(edge))) for edge in edges]
             axes.add_collection(LineCollection(lines, colors=steps, linewidths=width, capstyle="butt"))
         elif lines:
