@@ -10,7 +10,7 @@ PEDESTAL = 800.0
 
 _NEBULA_PEAK = 220.0
 _NEBULA_COLOUR = np.array([1.0, 0.6, 0.75], dtype=np.float32)
-_STAR_AREA = 700.0
+STAR_AREA = 700.0
 _STAR_FLUX = 150.0
 _LARGEST_FLUX = 2e6
 _COLOUR_SPREAD = 0.25
@@ -33,9 +33,11 @@ class NightSky:
     rng : numpy.random.Generator
     shape : tuple of int
         (H, W) of the plane.
+    star_area : float
+        In pixels, for each star.
     """
 
-    def __init__(self, rng, shape):
+    def __init__(self, rng, shape, star_area=STAR_AREA):
         size = [fft.next_fast_len(n, real=True) for n in shape]
         wave = np.hypot(np.fft.fftfreq(size[0])[:, np.newaxis], np.fft.rfftfreq(size[1])).astype(np.float32)
         wave[0, 0] = np.inf
@@ -43,7 +45,7 @@ class NightSky:
         field = fft.irfft2(fft.rfft2(rng.standard_normal(size, dtype=np.float32)) / (wave * np.sqrt(wave)), size)
         field *= field
         self.nebula = field * np.float32(_NEBULA_PEAK / field.max())
-        stars = int(size[0] * size[1] / _STAR_AREA)
+        stars = int(size[0] * size[1] / star_area)
         self.star_xy = rng.uniform(0, 1, (2, stars)) * np.array(size[::-1])[:, np.newaxis]
         self.flux = np.minimum(_STAR_FLUX * (rng.pareto(0.9, stars) + 0.2), _LARGEST_FLUX)
         # From red to blue along one line, as the colours of stars lie.

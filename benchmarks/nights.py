@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from camera import stack
 from coadd import homography
-from night_sky import NightSky, SeenSky
+from night_sky import STAR_AREA, NightSky, SeenSky
 
 from zemosaic_twopass.synthetic.sky import tangent_wcs
 from zemosaic_twopass.tiles.records import Tile
@@ -82,7 +82,7 @@ class Night:
     truth: list[TileTruth]
 
 
-def night_tiles(seed, *, grid=(3, 3), shape=SHAPE, frames=10, noise=True, faults=None):
+def night_tiles(seed, *, grid=(3, 3), shape=SHAPE, frames=10, noise=True, faults=None, star_area=STAR_AREA):
     """Take a mosaic of rows × columns tiles.
 
     Neighbours share 0.35 to 0.5 of a side; tiles are turned by up to 4°, their centres scattered by up to 10 px
@@ -101,6 +101,8 @@ def night_tiles(seed, *, grid=(3, 3), shape=SHAPE, frames=10, noise=True, faults
     noise : bool
     faults : dict, optional
         From the index of a tile, row by row, to its `TileFault`.
+    star_area : float
+        Of the sky, in pixels, for each star.
 
     Returns
     -------
@@ -110,7 +112,7 @@ def night_tiles(seed, *, grid=(3, 3), shape=SHAPE, frames=10, noise=True, faults
     step = np.array(shape) * (1 - layout.uniform(*_OVERLAP, 2))
     margin = 2 * (_SCATTER_PX + _DITHERED_PX + _TURNED * max(shape))
     extent = np.ceil(step * (np.array(grid) - 1) + shape + margin).astype(int)
-    plane, sky = tangent_wcs(_CENTRE, 0.0, extent), NightSky(sky_rng, extent)
+    plane, sky = tangent_wcs(_CENTRE, 0.0, extent), NightSky(sky_rng, extent, star_area)
     tiles, truth = [], []
     for index, place in enumerate(np.ndindex(grid)):
         fault = (faults or {}).get(index, TileFault())

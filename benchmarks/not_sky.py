@@ -1,6 +1,6 @@
 """What of a tile is no sky, and tiles whose stars are nobody's: how often it is seen, and what of sound tiles is lost.
 
-Run: python benchmarks/not_sky.py [borders strangers] [--runs N] [--seed S]
+Run: python benchmarks/not_sky.py [borders strangers mosaics] [--runs N] [--seed S]
 
 Borders: a tile of 300 × 400 pixels, three channels, of the synthetic sky, turned by up to 4 degrees, with white noise
 or noise correlated over two pixels of 3 to 15 adu; in adu, in 0 to 1 and less its level; with one border or none.
@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 from measure import machine
+from nights import night_tiles
 from scenes import survey
 from scipy.ndimage import distance_transform_edt, gaussian_filter, rotate
 
@@ -94,11 +95,9 @@ def measure_borders(runs, seed):
         for name, pixels in sound(rng, image):
             lost[name].append(_mask(pixels).mean())
         for name, pixels, bad in borders(rng, image):
-            flat = "fill" in name or "same" in name
-            for unit in ("adu", "0..1", "level 0") if flat and "on a fill" not in name else ("adu", "0..1"):
-                own = {"adu": pixels, "0..1": pixels / 65535, "level 0": np.where(pixels == 0, 0, pixels - level)}[unit]
-                if unit == "level 0" and "same" in name:
-                    continue
+            for unit in ("adu", "0..1") if "same" in name or "rim" in name else ("adu", "0..1", "level 0"):
+                # What is filled stays 0, and of what fades out the level was taken before.
+                own = {"adu": pixels, "0..1": pixels / 65535, "level 0": pixels * (1 - level / image)}[unit]
                 mask = _mask(own)
                 found[name, unit].append((mask.any(), (bad & ~mask).sum() / bad.sum(), (mask & ~bad).mean()))
     for name, shares in lost.items():
@@ -174,6 +173,102 @@ def measure_strangers(runs, seed):
             print(f"{how}, {stars} stars: {right} of {max(runs // 4, 1)} named, {alone} with nothing beside it")
 
 
+def drawn_mosaic(rng):
+    """(sort, stars in a tile, tiles)."""
+    sort, stars = str(rng.choice(["white", "night"])), int(rng.choice([0, 8, 100]))
+    grid = tuple(int(n) for n in rng.choice([(2, 2), (2, 3), (3, 3)]))
+    if sort == "night":
+        area = 240 * 320 / max(10 * stars, 1e-9)
+        return (
+            sort,
+            stars,
+            night_tiles(int(rng.integers(1 << 30)), grid=grid, shape=(240, 320), frames=3, star_area=area).tiles,
+        )
+    shape, step = tuple(int(n) for n in rng.choice([(200, 240), (260, 340), (300, 400)])), 1 - rng.uniform(0.3, 0.5, 2)
+    across = 1.5 * max(grid) * max(shape)
+    sky = SyntheticSky(rng, across / 2, round(stars * across**2 / np.prod(shape)))
+    noise, tiles = rng.uniform(3, 12), []
+    for place in np.ndindex(grid):
+        y, x = step * shape * (place - (np.array(grid) - 1) / 2) + rng.uniform(-8, 8, 2)
+        wcs = tangent_wcs(sky.plane.pixel_to_world_values(x, y), np.deg2rad(rng.uniform(-4, 4)), shape)
+        image = sky.image(wcs, shape)
+        tiles.append(Tile((image + rng.normal(0, noise, image.shape)).astype(np.float32), wcs))
+    return sort, stars, tiles
+
+
+def edged(rng, tile, how):
+    """A tile with a border that nothing masks."""
+    pixels = np.where(np.isfinite(tile.pixels), tile.pixels, 0).astype(float)
+    known = np.isfinite(tile.pixels).all(axis=2)
+    sides = np.stack([own[: known.shape[0], : known.shape[1]] for own in np.indices(known.shape)])
+    sides = np.stack([*sides, *(np.array(known.shape)[:, np.newaxis, np.newaxis] - 1 - sides)])
+    if how == "rim":
+        side = sides[rng.integers(4)] < rng.integers(1, 8)
+        # Where a night has no frames there is no edge of pixels to stand out.
+        return replace(tile, pixels=(tile.pixels + 250 * side[..., np.newaxis]).astype(np.float32))
+    inside = known & (sides.min(axis=0) >= rng.integers(3, 20))
+    if how == "feathered":
+        weight = np.clip(distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1] / rng.uniform(10, 40), 0, 1)
+        pixels *= weight[..., np.newaxis]
+    else:
+        pixels[~inside] = 0
+    if how == "dithered":
+        pixels[~inside] = rng.uniform(-0.2, 0.2, (np.count_nonzero(~inside), pixels.shape[2]))
+    return replace(tile, pixels=pixels.astype(np.float32), coverage=None)
+
+
+def odd_one(rng, tiles, what):
+    """(tiles, expected): one thing put in, and (kind, tile) of what is to be named."""
+    index = int(rng.integers(len(tiles)))
+    tile, put = tiles[index], list(tiles)
+    if what in ("filled", "dithered", "feathered", "rim"):
+        every = range(len(tiles)) if rng.random() < 0.3 else [index]
+        for own in every:
+            put[own] = edged(rng, tiles[own], what)
+        return put, {("unmasked_border", own) for own in every}
+    if what == "twice":
+        return [*tiles, tile], set()
+    if what in ("channel dead", "black"):
+        pixels = tile.pixels.copy()
+        dead = slice(None) if what == "black" else int(rng.integers(3))
+        pixels[..., dead] = rng.choice([0.0, np.nan])
+        put[index] = replace(tile, pixels=pixels)
+        return put, {("no_signal", index)}
+    if what == "0..1":
+        put[index] = replace(tile, pixels=tile.pixels / np.float32(65535))
+        return put, {("gain_residual", index)}
+    put[index] = wrong(rng, tile, what)
+    if what in ("upside down", "mirrored") and tile.coverage is not None:
+        put[index] = replace(put[index], coverage=np.isfinite(put[index].pixels).all(axis=2).astype(np.float32))
+    return put, {("astrometry", index)}
+
+
+KINDS_OF_ODD = (
+    *("nothing", "filled", "dithered", "feathered", "rim", "twice", "channel dead", "black", "0..1"),
+    *("upside down", "off by 3 to 20 arcmin", "matrix of another solution"),
+)
+
+
+def measure_mosaics(runs, seed):
+    print("\n| in the mosaic | runs | right, and nothing else | a sound tile named | else |\n|---|---|---|---|---|")
+    for number, what in enumerate(KINDS_OF_ODD):
+        right, accused, other = 0, 0, defaultdict(int)
+        for run in range(runs):
+            rng = np.random.default_rng([seed, number, run])
+            sort, stars, tiles = drawn_mosaic(rng)
+            tiles, expected = (tiles, set()) if what == "nothing" else odd_one(rng, tiles, what)
+            grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+            with np.errstate(all="ignore"):
+                found = residual_findings(survey(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape)))
+            named = {(one.kind, one.tile) for _, one in found if one.about.group == "residual"}
+            twin = what != "twice" or any(one.kind == "duplicate_tile" for _, one in found)
+            right += named == expected and twin
+            accused += bool({tile for _, tile in named} - {tile for _, tile in expected})
+            if named != expected:
+                other[f"{sort}, {stars} stars: {sorted(named - expected, key=str)} for {sorted(expected - named)}"] += 1
+        print(f"| {what} | {runs} | {right} | {accused} | {dict(other) or ''} |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", default=["borders", "strangers"])
@@ -185,6 +280,8 @@ def main():
         measure_borders(options.runs, options.seed)
     if "strangers" in options.what:
         measure_strangers(options.runs, options.seed)
+    if "mosaics" in options.what:
+        measure_mosaics(options.runs, options.seed)
 
 
 if __name__ == "__main__":

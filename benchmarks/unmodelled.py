@@ -20,9 +20,11 @@ from scipy.ndimage import gaussian_filter
 from zemosaic_twopass.diagnosis.acceptance import accept
 from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.diagnosis.kinds import NOTES
+from zemosaic_twopass.measure.measurement import measure_tile
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.tiles.mosaic import MosaicGrid
 from zemosaic_twopass.tiles.records import SecondPass, TileList
+from zemosaic_twopass.tiles.tile_set import PlacedTile
 
 SHAPE, NOISE = (300, 400), 6.0
 ROWS, COLUMNS = np.indices(SHAPE)
@@ -58,9 +60,10 @@ def beside(rng):
 
 
 def scene(kind, everywhere, rng):
-    """(tiles, index of the odd one, kind of what lies beside, or none)."""
+    """(tiles, index of the odd one, kind of what lies beside, or none, the odd one without any of it)."""
     tiles = synthetic_tiles(shape=SHAPE, overlap=rng.uniform(0.3, 0.55), noise=NOISE, seed=int(rng.integers(1 << 30)))
     odd, more = int(rng.integers(9)), None
+    true = tiles[odd]
     factor, added = light(kind, np.exp(rng.uniform(*np.log(DEPTHS[kind]))), rng)
     for index in range(9) if everywhere else [odd]:
         own = tiles[index].pixels * np.asarray(factor)[..., np.newaxis] + np.asarray(added)[..., np.newaxis]
@@ -68,12 +71,12 @@ def scene(kind, everywhere, rng):
             more, by, plus = beside(rng)
             own = own * by + np.asarray(plus)[..., np.newaxis]
         tiles[index] = replace(tiles[index], pixels=own.astype(np.float32))
-    return tiles, odd, more
+    return tiles, odd, more, true
 
 
 def judged(kind, everywhere, rng):
     """What came of one scene, in words."""
-    tiles, odd, more = scene(kind, everywhere, rng)
+    tiles, odd, more, true = scene(kind, everywhere, rng)
     grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
     found = survey(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
     named = {(one.kind, one.tile) for _, one in residual_findings(found) if one.kind not in NOTES}
@@ -92,9 +95,21 @@ def judged(kind, everywhere, rng):
         )
         words += [f"{more} beside it seen"] if (more, odd) in named else []
         words += [f"with {more}"] if more else []
-    changed = {index for index, own in enumerate(accept(found, grid.shape).corrections) if own and not own.empty}
-    words += ["repair changes a sound tile"] if not everywhere and changed - {odd} else []
+    accepted = accept(found, grid.shape).corrections
+    changed = {index for index, own in enumerate(accepted) if own and not own.empty}
+    if not everywhere:
+        clean = measure_tile(PlacedTile.of(true, grid.wcs(), grid.shape)).blocks
+        sides = accepted[odd], found.looks[odd].blocks, clean
+        words += ["repair changes a sound tile"] if changed - {odd} else []
+        words += ["repair changes the odd tile"] if odd in changed else []
+        words += ["repair takes it further off"] if odd in changed and _further(*sides) else []
     return words
+
+
+def _further(correction, blocks, true):
+    """Whether a tile lies further from what it would be without any fault than as given, beyond its noise."""
+    off = [np.nanmedian(np.abs(own - true.value), axis=(1, 2)) for own in (blocks.value, correction.of_blocks(blocks))]
+    return bool(np.any(off[1] > off[0] + 3 * NOISE / 8))
 
 
 def main():

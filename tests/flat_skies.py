@@ -24,7 +24,7 @@ def wcs_at(row=0, column=0):
     return wcs
 
 
-def flat_tiles(seed, stars=150, channels=1, level=LEVEL, nebula=0.0, colours=None):
+def flat_tiles(seed, stars=150, channels=1, level=LEVEL, nebula=0.0, colours=None, noise=NOISE):
     """Six tiles, each with noise of its own; `colours` is what each channel has of the nebula, by default all."""
     rng = np.random.default_rng(seed)
     xs, ys = rng.uniform(0, SIZE[1], stars), rng.uniform(0, SIZE[0], stars)
@@ -41,7 +41,7 @@ def flat_tiles(seed, stars=150, channels=1, level=LEVEL, nebula=0.0, colours=Non
         top, left = STEP[0] * (number // _COLUMNS), STEP[1] * (number % _COLUMNS)
         part = np.s_[top : top + SHAPE[0], left : left + SHAPE[1]]
         image = level + sky[part][..., np.newaxis] + smooth[part][..., np.newaxis] * colours
-        image = image + rng.normal(0, NOISE, image.shape)
+        image = image + rng.normal(0, noise, image.shape)
         tiles.append(Tile(image.astype(np.float32), wcs_at(top, left)))
     return tiles
 

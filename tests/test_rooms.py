@@ -20,11 +20,14 @@ ARROWS = {
     "seams": (),
     "pixels": (),
     "comparison": ("registration", "photometry", "pixels"),
-    "held_out": ("photometry", "comparison"),
-    "acceptance": ("registration", "photometry", "comparison", "held_out"),
+    "acceptance": ("registration", "photometry", "comparison"),
     "evidence": (*TESTS, "comparison"),
     "examination": (*TESTS, "comparison", "evidence"),
     "examine": (*TESTS, "comparison", "evidence", "examination"),
+    "causes": ("seams", "comparison"),
+    "seen": (),
+    "explained": ("seams", "seen"),
+    "foreseen": ("seams", "causes"),
     "__init__": ("examine",),
 }
 

@@ -277,6 +277,7 @@ def test_equations_are_sums_over_the_blocks_of_every_tile(colour):
     channel.move(rng.normal(0, 0.05, channel.terms.shape))
     left = channel.left(np.zeros_like(channel.terms))
     channel.weigh(left, left)
+    channel.move(channel.terms)
     left = channel.left(np.zeros_like(channel.terms))
     matrix, score, _ = channel.normal()
     layout, count = shared.layout, channel.count

@@ -25,6 +25,13 @@ def banding(height):
     return height * np.sin(2 * np.pi * ROWS / 90)
 
 
+def glow(corner, height, reach=40):
+    """Corners are 0 and 1 in the first row, 2 and 3 in the last."""
+    down, right = divmod(corner, 2)
+    away = np.hypot(ROWS - down * SHAPE[0], COLUMNS - right * SHAPE[1])
+    return height * np.exp(-away / reach)
+
+
 def clouds(height):
     smooth = gaussian_filter(np.random.default_rng(1).normal(size=SHAPE), 30)
     return height * (smooth - smooth.min()) / np.ptp(smooth)
@@ -76,6 +83,59 @@ def test_in_all_tiles_it_is_one_finding_of_no_tile():
     survey = surveyed(with_light(flat_tiles(34), banding(30), range(6)))
     assert {tile for _, tile in found(survey)} == {None}
     assert [one.tile for one in survey.uneven] == [None]
+
+
+@pytest.mark.parametrize("corner", range(4))
+@pytest.mark.parametrize("height", [40, 200])
+def test_a_glow_in_a_corner_accuses_no_sound_tile(corner, height):
+    """Where it meets two others it is told, where it meets one nobody can say whose it is."""
+    survey = surveyed(with_light(flat_tiles(36, nebula=20.0), glow(corner, height)))
+    assert {tile for _, tile in found(survey)} <= {ODD, None}
+    assert all(ODD in one.tiles for one in found(survey).values() if one.tile is None)
+
+
+def test_in_a_corner_that_two_tiles_alone_share_nobody_can_say_whose_it_is():
+    # The last corner of tile 3 is met by tile 4 alone.
+    survey = surveyed(with_light(flat_tiles(37, nebula=20.0), glow(3, 80, 20), [3]))
+    ((kind, tile), finding), *more = found(survey).items()
+    assert not more
+    assert (kind, tile) == ("uneven_background", None)
+    assert finding.tiles == (3, 4)
+    assert "tile 3 or on tile 4" in finding.message
+    assert accept(survey, SIZE).refused == {}
+    assert all(own.empty for own in corrections(survey))
+    # Both are compared with the others all the same.
+    assert all(fit is not None for fit in survey.fits)
+
+
+@pytest.mark.parametrize("height", [20, 120])
+def test_moonlight_in_all_tiles_is_no_slope_of_single_ones(height):
+    survey = surveyed(with_light(flat_tiles(38, nebula=20.0), moon(height), range(6)))
+    assert {tile for _, tile in found(survey)} <= {None}
+    assert ("uneven_background", None) in found(survey)
+    assert all(own.empty for own in corrections(survey))
+
+
+@pytest.mark.parametrize("more", [0.0, 60.0])
+def test_a_surface_that_three_sides_hold_is_taken_out(more):
+    clean = flat_tiles(39, nebula=20.0)
+    survey = surveyed(with_light(clean, moon(120) + more))
+    own, before = corrections(survey)[ODD], surveyed(clean).looks[ODD].blocks.value
+    assert np.nanmax(np.abs(survey.looks[ODD].blocks.value - before)) > 100
+    # Of what is in the pixels nothing but the light: the noise is the same.
+    left = own.of_blocks(survey.looks[ODD].blocks) - before
+    assert np.nanmedian(np.abs(left)) < NOISE / 8
+    assert np.nanpercentile(np.abs(left), 95) < NOISE / 2
+    accepted = accept(survey, SIZE)
+    assert accepted.refused == {}
+    assert [not one.empty for one in accepted.corrections] == [index == ODD for index in range(6)]
+
+
+@pytest.mark.parametrize(("light", "tile"), [("moon", 5), ("glow", ODD), ("clouds", ODD)])
+def test_what_two_sides_hold_or_no_surface_takes_out_stays(light, tile):
+    light = {"moon": moon(120), "glow": glow(0, 200), "clouds": clouds(100)}[light]
+    accepted = accept(surveyed(with_light(flat_tiles(40, nebula=20.0), light, [tile])), SIZE)
+    assert all(own.empty for own in accepted.corrections)
 
 
 def test_it_is_not_repaired():

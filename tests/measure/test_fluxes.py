@@ -67,7 +67,7 @@ def test_seeing_does_not_change_them(kind):
         medians.append(np.nanmedian(ratio, axis=0))
         # The surest are so bright that the noise is little of what they scatter by.
         off = (ratio / medians[-1] - 1) / np.hypot(error, 0.003)
-        assert 0.5 < np.nanstd(off) < 1.6
+        assert 0.4 < np.nanstd(off) < 1.6
         assert (found.growth_error < 0.03).all()
     assert np.ptp(medians, axis=0).max() < 0.02
     np.testing.assert_allclose(medians, 1, atol=0.05)
@@ -78,8 +78,9 @@ def test_the_unit_is_that_of_the_mosaic():
     fine, coarse = wcs_of(), wcs_of(2.0)
     plain = ratios(tile, places, flux, fine)[0]
     # On pixels twice as wide the same tile, in adu a pixel, covers a quarter as many.
-    stars = find_stars(tile, coarse)
-    other = measure_fluxes(tile, coarse, stars)[0].flux / measure_fluxes(tile, fine, find_stars(tile, fine))[0].flux
+    wide, own = (measure_fluxes(tile, wcs, find_stars(tile, wcs))[0] for wcs in (coarse, fine))
+    # The standard apertures are others there.
+    other = wide.flux * wide.growth / (own.flux * own.growth)
     np.testing.assert_allclose(other[np.isfinite(other)], 0.25, rtol=0.01)
     assert np.nanmedian(plain) == pytest.approx(1, abs=0.03)
 

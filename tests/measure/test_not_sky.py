@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from zemosaic_twopass.measure.coarse import pixel_noise, project_blocks
 from zemosaic_twopass.measure.measurement import measure_tile
@@ -73,6 +73,13 @@ SOUND = {
         t - LEVEL * COLOURS + 200 * (1 - np.exp(-((COLUMNS / 40) ** 2)))[..., None]
     ),
     "a slope": lambda t: t + 300 * (ROWS / SHAPE[0])[..., None],
+    "level 0, smoothed": lambda t: gaussian_filter(t - LEVEL * COLOURS, (1.5, 1.5, 0)),
+    "level 0, less noise in the corners": lambda t: (
+        (t - LEVEL * COLOURS) * np.sqrt(1 - ((COLUMNS / SHAPE[1] - 0.5) ** 2 + (ROWS / SHAPE[0] - 0.5) ** 2))[..., None]
+    ),
+    "level 0, less noise along a side": lambda t: (
+        (t - LEVEL * COLOURS) * (0.5 + 0.5 * np.clip(COLUMNS / 80, 0, 1))[..., None]
+    ),
     "turned, NaN": lambda t: np.where(turned(7)[..., None], t, np.nan),
     "one channel": lambda t: t[..., 0],
 }
@@ -157,19 +164,22 @@ def test_of_what_its_own_coverage_leaves_out_nothing_is_said():
     np.testing.assert_allclose(noise, NOISE, rtol=0.15)
 
 
+@pytest.mark.parametrize("level", [LEVEL, 0.0])
 @pytest.mark.parametrize("width", [10, 20, 40, 60])
 @pytest.mark.parametrize("kind", ["fill", "edge", "side", "NaN"])
 @pytest.mark.parametrize("shape", ["straight", "curved"])
-def test_feather(shape, kind, width):
+def test_feather(shape, kind, width, level):
+    """Of a sky whose level is 0 only noise and stars fade."""
     inside = np.ones(SHAPE, dtype=bool) if kind in ("edge", "side") else turned(4, short=8)
     distance = SIDES[1] + 1 if kind == "side" else distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
     weight = np.clip(distance / width, 0, 1)
     weight = weight if shape == "straight" else (1 - np.cos(np.pi * weight)) / 2
-    image = sky(2) * weight[..., np.newaxis]
+    image = (sky(2) + (level - LEVEL) * COLOURS) * weight[..., np.newaxis]
     if kind == "NaN":
         image[~inside] = np.nan
     bad = (weight < 0.99) & (inside | (kind == "fill"))
-    check(found_in(image), bad, "feathered", most=0.05, eaten=0.2)
+    # Where noise has arrived is less sharp than where a level has.
+    check(found_in(image), bad, "feathered", most=0.05 if level else 0.1, eaten=0.2 if level else 0.25)
 
 
 @pytest.mark.parametrize("height", [-150, 300])

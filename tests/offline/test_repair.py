@@ -1,5 +1,6 @@
 """Faults taken out of copies on disk: the copies agree, the tiles stay as they were, and nothing is done by halves."""
 
+import contextlib
 import hashlib
 import os
 import resource
@@ -323,10 +324,14 @@ def test_a_tile_that_vanishes_before_its_copy_is_named(small, tmp_path):
         if len(told) == len(paths):
             paths[2].unlink()
 
-    done = repair(paths, tmp_path / "out", tell=tell)
+    @contextlib.contextmanager
+    def stage(what, total=1):
+        yield tell if total > 1 else lambda: None
+
+    done = repair(paths, tmp_path / "out", stage=stage)
     assert list(done.failed) == ["tile_02.fits"]
     assert "No such file" in done.failed["tile_02.fits"]
-    assert len(told) == 8
+    assert len(told) >= 2 * len(paths)
 
 
 def test_another_call_into_the_same_folder_leaves_no_tile_twice(small, tmp_path, monkeypatch):

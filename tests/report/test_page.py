@@ -44,9 +44,18 @@ def written(report, path):
 def test_verdict_on_top_in_plain_words(tmp_path, verdict):
     page = written(replace(make_report(), verdict=verdict), tmp_path)
     title, meaning = VERDICT_TEXTS[verdict]
-    assert page.text.index(title) < page.text.index(meaning) < page.text.index("Tile 1 stands furthest")
-    assert page.text.index("Tile 1 stands furthest") < page.text.index("Findings")
+    assert page.text.index("Tile 1 stands furthest") < page.text.index(f"{title}. {meaning}")
+    assert page.text.index(meaning) < page.text.index("Findings")
     assert page.all("header") == [{"class": verdict}]
+    heading = (tmp_path / "page.html").read_text(encoding="utf-8").split("<h1>")[1].split("</h1>")[0]
+    assert heading == title
+
+
+@pytest.mark.parametrize("picture", ["no_seam", "faint", "visible"])
+def test_the_picture_has_the_first_word_where_it_is_known(tmp_path, picture):
+    page = written(replace(make_report(), picture=picture), tmp_path)
+    heading = {"no_seam": "No seam", "faint": "A faint seam", "visible": "A seam"}[picture]
+    assert page.text.index(f"{heading} in the picture") < page.text.index("Tile 1 stands furthest")
 
 
 def test_every_finding_in_order(tmp_path):
@@ -55,6 +64,20 @@ def test_every_finding_in_order(tmp_path):
     places = [page.text.index(finding.message) for finding in (*findings, SEAM, NOTE)]
     assert places == sorted(places)
     assert len(page.all("li")) == 11
+
+
+def test_what_is_beyond_six_is_folded_and_notes_come_after_the_tiles(tmp_path):
+    findings = tuple(replace(OFFSET, tile=n, message=f"Word {n}.") for n in range(9))
+    page = written(make_report(findings=(*findings, NOTE)), tmp_path)
+    words = ["Word 5.", "3 more", "Word 6.", " Tiles idx", f"Notes whole mosaic: undetermined {NOTE.message}"]
+    places = [page.text.replace("\N{ZERO WIDTH SPACE}", "").index(word) for word in words]
+    assert places == sorted(places)
+    assert page.all("ol")[1] == {"start": "7"}
+
+
+def test_sizes_and_names_of_findings(tmp_path):
+    findings = tuple(replace(OFFSET, tile=n, value=1.5 + n, sigma=20.0 - n, message=f"Word {n}.") for n in range(9))
+    page = written(make_report(findings=(*findings, SEAM, NOTE), names=list("abcd")), tmp_path)
     assert "tile 3 (d): offset +4.5 adu, 17 standard errors from none Word 3." in page.text
     assert "tile 0 (a): gain seam -31.2 adu, 12 standard errors from none" in page.text
     assert "whole mosaic: undetermined Too little overlap" in page.text
@@ -111,7 +134,8 @@ def test_names_and_messages_are_text_and_not_markup(tmp_path):
 
 def test_table_marks_the_flagged_tiles(tmp_path):
     page = written(make_report(findings=(OFFSET,), channels=1), tmp_path)
-    assert [attributes.get("class") for attributes in page.all("tr")] == [None, None, "flagged", None, None]
+    # The header, then the worst first.
+    assert [attributes.get("class") for attributes in page.all("tr")] == [None, "flagged", None, None, None]
     header = page.text[page.text.index(" Tiles idx") :].replace("\N{ZERO WIDTH SPACE}", "")
     assert header.startswith(
         " Tiles idx finding gain delta_pre adu delta_post adu pre_median_l adu post_median_l adu id"

@@ -36,7 +36,10 @@ def drawn_to(path, write, *shown):
     except ModuleNotFoundError as error:
         if error.name != "matplotlib":
             raise
-        logger.warning("[TwoPassReport] left out: %s; to have it: pip install 'zemosaic-instrument[plot]'", path.name)
+        logger.warning(
+            "[TwoPassReport] left out: %s; to have it, install the extra plot of zemosaic-instrument (see its README)",
+            path.name,
+        )
     else:
         return [path]
     return []

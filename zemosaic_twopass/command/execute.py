@@ -88,7 +88,8 @@ def execute(program, environment):
     Raises
     ------
     TileError
-        If no program is named, or the script is not there or is none for Python.
+        If no program is named, the script is not there or is none for Python, or this Python is an embedded one that
+        reads no environment.
     """
     if not program or program == ["-m"]:
         raise TileError("exec: no program: SCRIPT.py or -m MODULE is needed")
@@ -96,9 +97,20 @@ def execute(program, environment):
         check_program(program[0])
     elif program[1].rpartition(".")[2] == "zemosaic_worker":
         say_aside(f"a worker that -m runs is not watched: give its path, {program[1].replace('.', '/')}.py")
+    _refuse_closed_python()
     with hearing() as journal, watched_main(program[0]) as compiled:
         code = _run([str(compiled or program[0]), *program[1:]], {**environment, **journal})
     return code if code >= 0 else 128 - code
+
+
+def _refuse_closed_python():
+    """Raise where Python is an embedded one, as for Windows: it reads no environment, so nothing can be put into it."""
+    folder = Path(sys.executable).parent
+    for name in sorted(path.name for path in folder.glob("python*._pth")):
+        raise TileError(
+            f"{folder / name}: closes this Python to the environment, and so to exec: use another Python, or attach to "
+            "the worker in code"
+        )
 
 
 def _run(program, environment):

@@ -34,7 +34,8 @@ try:
         __import__("sys").modules["__main__"]
     )
 except Exception:
-    __import__("sys").stderr.write("zemosaic-twopass: the program is a worker and could not be attached to\\n")
+    # A program without a console has no standard error.
+    print("zemosaic-twopass: the program is a worker and could not be attached to", file=__import__("sys").stderr)
 """
 
 
@@ -88,7 +89,8 @@ def watched_main(path):
     if code is None:
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="zemosaic-twopass-") as folder:
+    # On Windows what another program looks into cannot be removed; the exit code is to be the program's all the same.
+    with tempfile.TemporaryDirectory(prefix="zemosaic-twopass-", ignore_cleanup_errors=True) as folder:
         compiled = Path(folder) / f"{Path(path).stem}.pyc"
         # Run in place of a script such a file has no frame above those of the script, unlike any that would run it.
         compiled.write_bytes(importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code))

@@ -19,7 +19,7 @@ def repair_command(options):
     1 if a file could not be written, else 0; where no copy could be written it raises too.
     """
     with runner(options) as run:
-        done = repair(options.tiles, options.out, run=run, stage=stage)
+        done = repair(options.tiles, options.out, run=run, stage=stage, foretell=_foretell)
     if done.failed:
         text = "; ".join(by_reason(done.failed.items()))
         logging.getLogger(LOGGER_NAME).warning("[TwoPassRepair] not written: %s", text)
@@ -29,3 +29,8 @@ def repair_command(options):
         for line in repair_lines(done):
             say(line)
     return int(bool(done.failed))
+
+
+def _foretell(picture, after, sentence):
+    """Beforehand, whatever the copies are for."""
+    logging.getLogger(LOGGER_NAME).info("[TwoPassRepair] picture=%s repaired=%s %s", picture, after, sentence)

@@ -30,5 +30,7 @@ def runner(options):
     try:
         from ..offline.cluster import cluster_map
     except ModuleNotFoundError as error:
-        raise TileError(f"no module {error.name}: pip install 'zemosaic-instrument[dask]' to have it") from None
+        raise TileError(
+            f"no module {error.name}: install the extra dask of zemosaic-instrument (see its README)"
+        ) from None
     return cluster_map(options.scheduler, options.dask_workers)

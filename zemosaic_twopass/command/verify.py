@@ -95,7 +95,8 @@ def verify_command(options):
 
     hashes = {"bare_1": hashed(), "bare_2": hashed()}
     # Tiles are looked at only for a logger at DEBUG, which the command's console makes of it.
-    with tempfile.TemporaryDirectory() as scratch, TwoPassProbe(worker, directory=scratch) as probe:
+    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with folder as scratch, TwoPassProbe(worker, directory=scratch) as probe:
         hashes["instrumented"] = hashed()
     report = probe.reports[-1] if probe.reports else None
     sight = Sight.of(report, len(tiles), since_of(getattr(worker, SECOND_PASS)))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from .comparison import corrections, without
-from .held_out import held_out_steps
 from .photometry import FEWEST_STARS, Correction, StarScales
 
 # In errors: from there stars contradict a factor, and if it takes them further from the others, from there.
@@ -63,12 +62,12 @@ def accept(surveyed, shape_out):
     """
     with np.errstate(all="ignore"):
         stars, current = surveyed.solution.stars, surveyed
-        refused = {one.tile: _UNEVEN for one in surveyed.uneven if one.tile is not None}
+        refused = {one.tile: _UNEVEN for one in surveyed.uneven if one.tile is not None and one.surface is None}
         first = found = corrections(surveyed)
         for turn in range(len(found)):
             objections = [*_by_factor(found), *_by_stars(found, stars)]
-            # Dearer by far, and what is refused by the others need not be asked.
-            objections = objections or _by_steps(current, shape_out)
+            # Whatever contradicts a factor goes first.
+            objections = objections or list(_by_steps(current.solution))
             if not objections:
                 break
             worst = max(objections, key=lambda one: one.weight)
@@ -110,27 +109,19 @@ def _by_stars(found, stars):
         yield _Objection(int(index), float(size[index, channel]), reason)
 
 
-def _by_steps(surveyed, shape_out):
+def _by_steps(solution):
     """Objections to what does not make the steps of its tile smaller on blocks left out of the fit."""
-    found = corrections(surveyed)
-    levels = [index for index, own in enumerate(found) if own is not None and own.changes_pixels]
-    if not levels:
-        return []
-    steps, objections = held_out_steps(surveyed, shape_out), []
-    for index in levels:
-        own = steps[index]
-        if not own.smaller:
+    fall, error = solution.helps.fall[:, -1], solution.helps.error[:, -1]
+    for index in np.flatnonzero(solution.inside.any(axis=1)).tolist():
+        if not error[index] > 0:
+            reason = "whether it helps cannot be judged: too few blocks of its overlaps could be left out of the fit"
+            yield _Objection(index, 0.0, reason)
+        elif not fall[index] > error[index]:
             reason = (
-                f"it does not help where it was not fitted: steps to its neighbours of {own.before:.3g} times the "
-                f"noise before, {own.after:.3g} after"
+                "it does not help where it was not fitted: the squares of its steps to its neighbours fall by "
+                f"{fall[index]:.3g} +/- {error[index]:.2g} times their variance"
             )
-            if not np.isfinite(own.after / own.before):
-                reason = (
-                    f"whether it helps cannot be judged: {own.blocks} blocks of its overlaps were left out of the fit"
-                )
-            # Whatever contradicts a factor goes first; of these, what goes furthest wrong.
-            objections.append(_Objection(index, float(np.nan_to_num(own.after - own.before)), reason))
-    return objections
+            yield _Objection(index, float(-fall[index] / error[index]), reason)
 
 
 def _where(own, channel):

@@ -18,6 +18,7 @@ from .photometry import (
     Solution,
     Unevenness,
     correction_of,
+    correction_of_light,
     level_findings,
     levelled,
     limits,
@@ -58,8 +59,7 @@ class Survey:
     curved : tuple of TileMeasurement
         The looks with the curvature still in them.
     uneven : tuple of Unevenness
-        Of tiles whose light no term explains: they are not in the solution; or one of no tile, where nearly all are
-        such, and all are in it.
+        As `photometry.Levels` has it.
     twins : dict of int to int
         Tiles that have the very pixels of another, which are not compared, and which that is.
     strangers : tuple of Stranger
@@ -150,16 +150,18 @@ def corrections(surveyed):
     Returns
     -------
     list of (Correction or None)
-        None for a tile that could not be compared; of one whose light no term explains, and of all where nearly all
-        are such, nothing is taken out but what all have in common.
+        None for a tile that could not be compared; of one whose light no term explains and no surface takes out, and of
+        all where nearly all are such, nothing is taken out but what all have in common.
     """
     found, solution = [], surveyed.solution
+    light = {one.tile: one for one in surveyed.uneven}
     for index, (fit, shift, look) in enumerate(zip(solution.fits, surveyed.shifts, surveyed.looks, strict=True)):
-        if fit is None and all(one.tile != index for one in surveyed.uneven):
+        if fit is None and index not in light:
             found.append(None)
             continue
-        own = correction_of(solution, index, look, surveyed.curvature)
-        if any(one.tile is None for one in surveyed.uneven):
+        own = index in light and correction_of_light(light[index], look, surveyed.curvature)
+        own = own or correction_of(solution, index, look, surveyed.curvature)
+        if any(one.of_all for one in surveyed.uneven):
             own = replace(own, value=np.zeros_like(own.value), covariance=np.full_like(own.covariance, np.nan))
         if shift is not None and shift.matters:
             own = replace(own, shift=shift.pixels, shift_covariance=shift.covariance)
@@ -261,15 +263,19 @@ def residual_findings(surveyed):
         largest first; what could not be tested, as notes of size 0.
     """
     # Of a pair of tiles each sees the other: one finding is enough.
-    pairs, uneven = {}, {one.tile: uneven_findings(one, surveyed.solution) for one in surveyed.uneven}
+    pairs, uneven = {}, [finding for one in surveyed.uneven for finding in uneven_findings(one, surveyed.solution)]
+    odd, all_odd = {one.tile for one in surveyed.uneven}, any(one.of_all for one in surveyed.uneven)
     levels = [
         (effect, finding)
         for effect, finding in level_findings(surveyed.solution, surveyed.curvature)
         # Of a tile with light of its own it is told apart; where nearly all have some, that of single ones is not told.
-        if finding.tile is None or not (finding.tile in uneven or None in uneven and finding.about.group == "residual")
+        if finding.tile is None or not (finding.tile in odd or all_odd and finding.about.group == "residual")
     ]
-    shifted = [*stranger_findings(surveyed.strangers), *shift_findings(surveyed.shifts)]
-    for effect, finding in [*shifted, *sum(uneven.values(), []), *levels]:
+    shifted = [
+        *stranger_findings(surveyed.strangers),
+        *shift_findings(surveyed.shifts, [look.axes for look in surveyed.looks]),
+    ]
+    for effect, finding in [*shifted, *uneven, *levels]:
         key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
         if finding.kind != "undetermined" or finding.tile not in surveyed.unfit:
             pairs.setdefault(key, (effect, finding))

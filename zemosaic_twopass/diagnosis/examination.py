@@ -32,6 +32,8 @@ class Examination:
         Whether there was a second pass to look into.
     asked : bool
         Whether a diagnosis was asked for; where it was not the verdict is "undetermined".
+    told : str
+        What it comes to, the picture first; empty where that is not known.
     """
 
     findings: tuple[Finding, ...]
@@ -40,6 +42,7 @@ class Examination:
     closure: Closure | None = None
     of_pass: bool = True
     asked: bool = True
+    told: str = ""
 
     @property
     def verdict(self):
@@ -48,7 +51,9 @@ class Examination:
 
     @property
     def sentence(self):
-        """One sentence on what was found."""
+        """One sentence on what was found, or two."""
+        if self.told:
+            return self.told
         if not self.of_pass and self.verdict == "clean":
             return " ".join([_TILES_AGREE, *(finding.message for finding in self.findings[:1])])
         return summary_of(self.findings, self.asked)[0]

@@ -29,6 +29,9 @@ class WhatIf:
     unit : str
     noise : float
         Of one pixel of the tile, in adu.
+    mosaic, mosaic_taken_out : float
+        The step in adu at `Finding.seam` in the last mosaic that was seen, and with what the fault makes there taken
+        out; NaN where that is not known.
     """
 
     given: float
@@ -36,6 +39,15 @@ class WhatIf:
     taken_out: float
     unit: str
     noise: float
+    mosaic: float = math.nan
+    mosaic_taken_out: float = math.nan
+
+    def between_tiles(self):
+        """What it says of steps between tiles, before matching, as a part of a sentence."""
+        return (
+            f"; its largest step to a neighbour, {self.given:.4g} adu, is {in_digits(self.taken_out)} adu with that "
+            f"taken out ({in_digits(self.taken_out / self.noise)} times the noise)"
+        )
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,10 @@ class Finding:
     tiles : tuple of int
         The two that a step is between, where the finding is about one step; else empty.
     what_if : WhatIf or None
-        None where it is about no tile, or makes no step.
+        None where it is about no tile, or makes no step, as a slope whose ends cancel.
+    seam : Edge or None
+        In the last mosaic, that of this tile with the largest step that the finding accounts for; None where that is
+        not known.
     """
 
     kind: str
@@ -82,6 +97,8 @@ class Finding:
     test: str = "contract"
     tiles: tuple[int, ...] = ()
     what_if: WhatIf | None = None
+    # Not by its name: seams know findings, not findings seams.
+    seam: object | None = None
 
     @classmethod
     def of(cls, kind, tile, value, sigma, said=(), **fields):

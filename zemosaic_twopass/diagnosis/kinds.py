@@ -150,6 +150,16 @@ _ALL = (
         Fault("pass", 1.02, "factor"),
     ),
     Kind(
+        "seam",
+        "pipeline",
+        "A {look} seam that no tile accounts for, made in {stage}: {value:+.3g} adu, {effect} times the noise, "
+        "{where}{more}; {advice}.",
+        "the tiles are not at fault: report it with this page, or do without that step",
+        "adu",
+        "seam",
+        fault=Fault("caller", 25.0, "adu"),
+    ),
+    Kind(
         "offset",
         "residual",
         "Tile {tile} as given lies {value:+.4g} adu" + _AGAINST,
@@ -236,7 +246,7 @@ _ALL = (
         "residual",
         "The second pass made the step between tiles {tiles[0]} and {tiles[1]} worse, {before:+.4g} adu before and "
         "{after:+.4g} after ({deepened} times the noise of a pixel more): gains {gains[0]:.4g} and {gains[1]:.4g} "
-        "on the pedestal put in {added:+.4g}; {pairs} pairs like it. {advice}.",
+        "on the pedestal put in {added:+.4g}{matched}; {pairs} pairs like it. {advice}.",
         "Subtract the pedestal before Phase 5, or narrow the gain clip",
         "adu",
         "seam",
@@ -246,11 +256,11 @@ _ALL = (
     Kind(
         "clip_saturated",
         "note",
-        "The gain of tile {tile}, {value:.6g}, is at the clip: it would go further; {advice}.",
-        "widen the clip or look at the coverage there",
+        "The gain of tile {tile}, {value:.6g}, is held at the clip, as most sets have it; {advice}.",
+        "nothing is to be done",
         "gain",
         fault=Fault("pass", 1.0, "clip"),
-        of_many="have gains at the clip: they would go further; {advice}.",
+        of_many="have gains held at the clip, as most sets have it; {advice}.",
     ),
     Kind(
         "gain_guard",

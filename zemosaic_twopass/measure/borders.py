@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import label
 
+from .feathers import FAR, Zone, dimmed, faded, may_be_dimmed, medians
+
 # Views of an image in which each of its sides is on the left.
 TURNS = (lambda a: a, lambda a: a[:, ::-1], lambda a: a.swapaxes(0, 1), lambda a: a[::-1].swapaxes(0, 1))
 _GAUSSIAN_MAD = 1.4826
 # A fill varies by so much of the noise at most, as packing with a dither leaves it, over so many pixels of an edge.
 _FLAT, _RUN = 0.3, 4
-# So many times the noise is far off.
-_FAR = 10.0
 # Where values differ by so much of the noise, or not at all, equal ones say little. Share of pixels elsewhere that may
 # have the very value of a fill, and nearly the same.
 _COARSE, _ELSEWHERE, _NEARLY = 0.25, 1e-3, 0.02
@@ -31,26 +31,12 @@ _DEPTHS = np.array([0, 1, 2, 12, 32, 64])
 _DEEPEST = 128
 _RIM, _BEHIND = 8, 17
 _SETTLED = 0.1
-# A feather begins below this part of what it rises to, and has arrived where what lies behind is this much the same.
-# From so many times the noise on a level is no nebula's.
-_BEGINS, _ARRIVED, _PEDESTAL = 0.7, 0.97, 50.0
-_MARGIN, _LEAST_MARGIN = 0.15, 2
 
 
 class Fill(NamedTuple):
     """A filled part: where it is, shape (H, W), its level and that of the sky in adu."""
 
     region: np.ndarray
-    level: float
-    sky: float
-
-
-class Zone(NamedTuple):
-    """What runs along one side: so many pixels wide, so many more to be safe, from a level up or down to the sky's."""
-
-    how: str
-    width: int
-    margin: int
     level: float
     sky: float
 
@@ -147,27 +133,14 @@ def zones_of(view, first, noise, levels):
         Of every channel that has one.
     """
     room = view.shape[1] // 2
-    seen = medians(inward(view, first, _DEPTHS[room > _DEPTHS], _LINES))
-    odd = (np.abs(seen[:3, np.newaxis] - seen[3:]) > _FAR * noise).any(axis=(0, 1))
+    lines = inward(view, first, _DEPTHS[room > _DEPTHS], _LINES)
+    seen = medians(lines)
+    odd = (np.abs(seen[:3, np.newaxis] - seen[3:]) > FAR * noise).any(axis=(0, 1)) | may_be_dimmed(lines)
     return [
         zone
         for channel in np.flatnonzero(odd)
         if (zone := _zone(view[..., channel], first, float(noise[channel]), levels[channel])) is not None
     ]
-
-
-def medians(values):
-    """Median along the first axis of what is finite; NaN where nothing is."""
-    # As `nanmedian`, without its warnings, which only a filter of all threads would stop.
-    ordered = np.sort(np.where(np.isfinite(values), values, np.nan), axis=0)
-    if not len(ordered):
-        return np.full(values.shape[1:], np.nan)
-    count = np.count_nonzero(np.isfinite(ordered), axis=0)[np.newaxis]
-    low, high = (
-        np.take_along_axis(ordered, np.minimum(rank, len(ordered) - 1), axis=0)[0]
-        for rank in (np.maximum(count - 1, 0) // 2, count // 2)
-    )
-    return (low + high) / 2
 
 
 def _in_runs(alike):
@@ -203,7 +176,7 @@ def _zone(view, first, noise, level):
     if len(values) < _FEWEST_LINES or len(profile) < _BEHIND:
         return None
     noise = max(noise, _step(view))
-    return _feather(values, profile, noise, level) or _rim(profile, noise)
+    return faded(values, profile, noise, level) or dimmed(values, profile, noise) or _rim(profile, noise)
 
 
 def _step(plane):
@@ -248,10 +221,10 @@ def _filled(plane, known, firsts, level, noise):
         return None
     fill, step = Fill(region, value, float(np.median(values))), _step(plane)
     coarse, noise = step > _COARSE * noise, max(noise, step)
-    if abs(fill.sky - value) > _FAR * noise:
+    if abs(fill.sky - value) > FAR * noise:
         # Of whole numbers and little noise the contours of a nebula are flat too, and so is what is saturated; but
         # then there is much that is nearly the same.
-        nearly = np.count_nonzero(np.abs(values - value) < _FAR / 2 * noise)
+        nearly = np.count_nonzero(np.abs(values - value) < FAR / 2 * noise)
         alike = nearly > _NEARLY * min(np.count_nonzero(region), values.size)
         return None if alike and (coarse or value > fill.sky) else fill
     # Of a sky from which its level was taken, and all that was negative cut off, much is at that value, and none below.
@@ -261,37 +234,13 @@ def _filled(plane, known, firsts, level, noise):
     return None if tolerance or coarse or cut or elsewhere else fill
 
 
-def _feather(values, profile, noise, level):
-    """A `Zone` that rises from a level, 0 for None, to the sky; None where there is none."""
-    filled, level = level is not None, level or 0.0
-    above = profile - level
-    for width in range(3, len(profile) - max(10, len(profile) // 8)):
-        behind = np.median(above[width + 1 : width + 1 + max(10, width // 2)])
-        if above[width] / behind >= _ARRIVED:
-            break
-    else:
-        return None
-    begins = float(np.median(above[:3]) / behind)
-    if width <= 3 or not (begins < _BEGINS and abs(behind - above[:3].max()) > _FAR * noise):
-        return None
-    # Where there is less light there is hardly less noise; where both were multiplied, as much less. Along a side that
-    # is slanted its steps are scatter too; inward a ramp is not, unless it is steep and bent.
-    if not (filled and abs(behind) > _PEDESTAL * noise):
-        scatter = (medians(np.abs(steps)) for steps in (np.diff(values, axis=0), np.diff(values, 3, axis=1)))
-        dimmed = min(own[0] / np.median(own[width : width + max(10, width // 2)]) for own in scatter)
-        if dimmed > (begins + np.sqrt(np.abs(begins))) / 2:
-            return None
-    margin = max(_LEAST_MARGIN, round(_MARGIN * width))
-    return Zone("feathered", width, margin, float(profile[0]), float(behind + level))
-
-
 def _rim(profile, noise):
     """A `Zone` of a few pixels that stand out from what lies behind; None where there is none."""
     behind = np.median(profile[_RIM + 1 : _BEHIND])
     off = np.abs(profile - behind)
     peak = off[:_RIM].max()
     outside = np.flatnonzero(off[: _RIM + 1] > max(noise, _SETTLED / 2 * peak))
-    if not (peak > _FAR * noise) or outside[-1] == _RIM:
+    if not (peak > FAR * noise) or outside[-1] == _RIM:
         return None
     if abs(np.median(profile[_RIM + 1 : _RIM + 4]) - np.median(profile[_BEHIND - 3 : _BEHIND])) > _SETTLED * peak:
         return None

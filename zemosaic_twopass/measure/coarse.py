@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..tiles.planes import channels_last
+from .median import median_of_known
 
 FACTOR = 8
 # First and last row, or none, of an image with a border that lie above, first, last and below in its blocks.
@@ -110,7 +111,7 @@ def project_blocks(tile, place):
     )
     if any(part.stop <= part.start for part in coarse):
         return None
-    images = _interpolated(_flat_planes(tile), place, coarse)
+    images = _interpolated(flat_planes(tile), place, coarse)
     maps = np.swapaxes([_block_maps(image) for image in images], 0, 1)
     return CoarseTile(coarse, *maps)
 
@@ -144,18 +145,11 @@ def pixel_noise(tile, coverage=None):
         if 2 * np.count_nonzero(steps) < steps.size and steps.any():
             steps = steps[steps != 0]
         if steps.size:
-            noise[channel] = _GAUSSIAN_MAD * _median(np.abs(steps - _median(steps))) / np.sqrt(2)
+            noise[channel] = _GAUSSIAN_MAD * median_of_known(np.abs(steps - median_of_known(steps))) / np.sqrt(2)
     return noise
 
 
-def _median(values):
-    """`np.median` of finite values, to the bit, in half of its time."""
-    half = len(values) // 2
-    values = np.partition(values, half)
-    return values[half] if len(values) % 2 else (values[:half].max() + values[half]) / 2
-
-
-def _flat_planes(tile):
+def flat_planes(tile):
     """Channels of a tile as flat float32 arrays, as the coadd has them; NaN where not good."""
     planes = channels_last(tile.pixels)
     bad = None if tile.coverage is None else (np.asarray(tile.coverage) <= 0).ravel()
@@ -197,7 +191,7 @@ def _interpolated(planes, place, coarse):
         corners = scratch[:, : first.size].reshape(4, *first.shape)
         for plane, image in zip(planes, images, strict=True):
             for ahead, corner in zip((0, 1, width, width + 1), corners, strict=True):
-                plane[ahead:].take(first, mode="wrap", out=corner)
+                plane[ahead:].take(first, mode="clip", out=corner)
             # By differences: what is the same all around a position is the same at it, to the bit.
             for near, far in (corners[:2], corners[2:]):
                 far -= near

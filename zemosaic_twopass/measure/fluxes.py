@@ -1,28 +1,32 @@
 """How bright the stars of a tile are, channel by channel, in apertures that tiles have in common.
 
 An aperture of so many pixels holds less of a star the worse the seeing was, and more of its neighbours and of the sky
-the wider it is. So all tiles that are compared have the same, that of the one with the widest stars; what lies outside
-is read off a curve of growth (Stetson 1990, PASP 102, 932). Which tile that is, is not known of one alone: each is
-measured in the least of a few standard apertures that holds its stars, and in the next one.
+the wider it is. So all tiles that are compared have the same, which holds the stars of most; what lies outside is read
+off a curve of growth (Stetson 1990, PASP 102, 932). Which that is, is not known of one tile alone: each is measured in
+the least of a few standard apertures that holds its stars, and in the next one.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from ..tiles.grid import pixels_between
-from ..tiles.planes import channels_last
+from .coarse import flat_planes
+from .median import median_of_known
 
 # Of the surest stars so many are measured, and the width of all is that of so many.
 _MOST = 60
 _FOR_WIDTH = 30
 _FEWEST = 3
-# The width is that of the brightest part of these, for faint stars look as wide as what lies under them.
+# The width is that of the brightest part of these, for faint stars look as wide as what lies under them, and of the
+# smaller ones of them, for pairs and the knots of a galaxy are wider than a star.
 _BRIGHTEST = 4
-_FEWEST_BRIGHT = 5
+_FEWEST_BRIGHT = 8
+_SMALLER = 65
 _GAUSSIAN_MAD = 1.4826
 _MEDIAN_COST = 1.2533
 # In pixels: what the half-light radius is read in.
@@ -30,18 +34,20 @@ _TRIAL = np.arange(0.5, 8.25, 0.5)
 _TRIAL_RING = 9.0, 13.0
 _WIDTHS = 0.7, 4.0
 # Standard half-light radii in pixels of the mosaic, and what part of the tile's own the least of them must be.
-_STANDARD = 0.7 * 1.4 ** np.arange(8)
+_STANDARD = 0.7 * 1.6 ** np.arange(6)
 _LEAST_PART = 0.9
 # In these: to know a star's shape, to measure it, to know what lies outside, and its background.
 _CORE, _APERTURE, _WHOLE, _RING = 1.2, 2.0, 4.0, (5.0, 7.5)
-# Share of the background that must be known.
-_RING_KNOWN = 0.5
+# Share of the background that must be known, and how many of its pixels are enough.
+_RING_KNOWN, _RING_ENOUGH = 0.5, 300
 # A star whose core holds another part of it than the usual one, by so much and by so many errors, has a companion or
 # is saturated.
 _UNUSUAL, _UNUSUAL_ERRORS = 0.06, 3.0
 # Pixels within this part of the brightest, and how many of a star may be before it is flat at the top.
 _TOP, _FLAT = 0.02, 3
 _BRIGHT = 0.3
+# In pixels from a star: how far that is looked for.
+_MIDDLE = 4.5
 # In errors, far below what stars are asked for in the mean of several tiles.
 _LEAST_SIGNAL = 5.0
 # Error with which a star tells what lies outside; and of that, where none does.
@@ -95,10 +101,9 @@ def measure_fluxes(tile, wcs, stars):
     """
     if len(stars) < _FEWEST:
         return ()
-    planes = channels_last(tile.pixels)
     places = stars.places[:_MOST]
     x, y = pixels_between(wcs, tile.wcs, *places.T)
-    images = planes, None if tile.coverage is None else np.asarray(tile.coverage) > 0
+    images = np.stack(flat_planes(tile)).reshape(-1, *tile.shape)
     width = _half_light(_Stamps.of(images, x[:_FOR_WIDTH], y[:_FOR_WIDTH], (_TRIAL[-1], *_TRIAL_RING)))
     if not np.isfinite(width):
         return ()
@@ -113,7 +118,7 @@ def measure_fluxes(tile, wcs, stars):
 
 
 def in_common(tiles):
-    """Fluxes in the same aperture, that of the tile with the widest stars.
+    """Fluxes in the same aperture, the one that holds the stars of most tiles.
 
     Parameters
     ----------
@@ -123,9 +128,10 @@ def in_common(tiles):
     Returns
     -------
     list of Fluxes
-        One a tile; none measured for one whose stars are far smaller than the widest.
+        One a tile; none measured for one whose stars are far smaller than the usual ones, or wider.
     """
-    step = max((own[0].step for own, _, _ in tiles if own), default=-1)
+    often = Counter(one.step for own, _, _ in tiles for one in own)
+    step = max(often, key=lambda step: (often[step], step), default=-1)
     return [
         next((one for one in own if one.step == step), Fluxes.none(channels, stars)) for own, channels, stars in tiles
     ]
@@ -138,9 +144,9 @@ def _in_aperture(step, stamps, width, area, count):
     usable = (flux > _LEAST_SIGNAL * error) & ~stamps.flat()
     usable &= _usual(core / flux, np.hypot(core_error / core, error / flux), usable)
     growth = _growth(whole / flux, np.hypot(whole_error, error) / flux, usable)
-    scale = np.where(usable, area[:, np.newaxis], np.nan)
-    rest = ((0, count - len(flux)), (0, 0))
-    flux, error = (np.pad(own * scale, rest, constant_values=np.nan) for own in (flux, error))
+    scale = np.where(usable, area, np.nan)
+    rest = ((0, count - len(area)), (0, 0))
+    flux, error = (np.pad((own * scale).T, rest, constant_values=np.nan) for own in (flux, error))
     return Fluxes(step, flux, error, *growth)
 
 
@@ -148,51 +154,61 @@ def _in_aperture(step, stamps, width, area, count):
 class _Stamps:
     """Pixels around stars less their background.
 
+    The pixels of a star lie side by side, for medians and sums over them are most of what is done.
+
     Attributes
     ----------
-    value : ndarray, shape (n, P, C)
+    value : ndarray, shape (C, n, P)
         Of all that are near enough for an aperture; NaN where not known.
     away : ndarray, shape (n, P)
         How far from the star, in pixels.
-    around : ndarray, shape (n, R, C)
+    middle : ndarray, shape (P,)
+        Which of them may lie where a star is brightest.
+    around : ndarray, shape (C, n, R)
         Of the background; NaN where not known.
     """
 
     value: np.ndarray
     away: np.ndarray
+    middle: np.ndarray
     around: np.ndarray
 
     @classmethod
     def of(cls, images, x, y, radii):
-        """Around places (x, y), shape (n,), to a largest aperture; the background lies between two radii."""
-        planes, good = images
+        """Around places (x, y), shape (n,), to a largest aperture; the background lies between two radii.
+
+        The images, shape (C, H, W), hold NaN where nothing is known.
+        """
         largest, inner, outer = radii
         span = np.arange(-int(np.ceil(outer)), int(np.ceil(outer)) + 1)
         down, across = (axis.ravel() for axis in np.meshgrid(span, span, indexing="ij"))
         distance = np.hypot(down, across)
         # A star lies within half a pixel of the middle of its pixel, both ways.
-        near, ring = distance <= largest + 1.5, (distance >= inner) & (distance <= outer)
+        near, ring = distance <= largest + 1.5, np.flatnonzero((distance >= inner) & (distance <= outer))
+        ring = ring[:: max(1, round(len(ring) / _RING_ENOUGH))]
         column, row = (np.nan_to_num(np.rint(axis)).astype(int)[:, np.newaxis] for axis in (x, y))
-        around = _values(planes, good, row + down[ring], column + across[ring])
-        number = np.count_nonzero(np.isfinite(around), axis=1)
-        level = np.where(number > _RING_KNOWN * np.count_nonzero(ring), _median(around), np.nan)[:, np.newaxis]
+        around = _values(images, row + down[ring], column + across[ring])
+        level = median_of_known(around)
+        level[np.count_nonzero(~np.isnan(around), axis=2) <= _RING_KNOWN * len(ring)] = np.nan
         rows, columns = row + down[near], column + across[near]
         away = np.hypot(rows - y[:, np.newaxis], columns - x[:, np.newaxis])
-        return cls(_values(planes, good, rows, columns) - level, away, around - level)
+        middle = distance[near] <= _MIDDLE + 1.0
+        value, around = (own - level[..., np.newaxis] for own in (_values(images, rows, columns), around))
+        return cls(value, away, middle, around)
 
     @cached_property
     def errors(self):
-        """Noise of a pixel and standard error of the background, shape (n, C) each."""
-        noise = _GAUSSIAN_MAD * _median(np.abs(self.around))
-        number = np.count_nonzero(np.isfinite(self.around), axis=1)
+        """Noise of a pixel and standard error of the background, shape (C, n) each."""
+        noise = _GAUSSIAN_MAD * median_of_known(np.abs(self.around))
+        number = np.count_nonzero(np.isfinite(self.around), axis=2)
         return noise, _MEDIAN_COST * noise / np.sqrt(np.maximum(number, 1))
 
     def sums(self, part):
-        """Sums of pixels by parts of them, shape (n, P); shape (n, C), NaN where one is not known."""
+        """Sums of pixels by parts of them, shape (n, P); shape (C, n), NaN where one is not known."""
         filled, unknown = self._filled
-        total = np.einsum("np,npc->nc", part, filled)
+        total = np.einsum("np,cnp->cn", part, filled)
         # One that lies outside is not asked for, known or not.
-        return total if unknown is None else np.where(np.einsum("np,npc->nc", part, unknown) > 0, np.nan, total)
+        return total if unknown is None else np.where(np.einsum("np,cnp->cn", part, unknown) > 0, np.nan, total)
 
     @cached_property
     def _filled(self):
@@ -205,58 +221,55 @@ class _Stamps:
         return np.clip(radius + 0.5 - self.away, 0.0, 1.0)
 
     def fluxes(self, radius):
-        """Sums within a radius and their errors, shape (n, C); NaN where a pixel is not known."""
+        """Sums within a radius and their errors, shape (C, n); NaN where a pixel is not known."""
         part, (noise, background) = self.parts(radius), self.errors
         size, square = part.sum(axis=1), (part**2).sum(axis=1)
-        variance = square[:, np.newaxis] * noise**2 + (size[:, np.newaxis] * background) ** 2
-        return self.sums(part), np.sqrt(variance)
+        return self.sums(part), np.sqrt(square * noise**2 + (size * background) ** 2)
 
     def flat(self):
-        """Which stars are bright and flat at the top in a channel, shape (n, C): they were cut off."""
+        """Which stars are bright and flat at the top in a channel, shape (C, n): they were cut off."""
         # A whole stamp may hold a brighter neighbour.
-        value = np.where((self.away < _TRIAL_RING[0] / 2)[..., np.newaxis], np.nan_to_num(self.value), 0.0)
-        peak = np.maximum(value.max(axis=1), 0.0)
-        alike = np.count_nonzero(value > (1 - _TOP) * peak[:, np.newaxis], axis=1)
-        return (alike >= _FLAT) & (peak > _BRIGHT * peak.max(axis=0, initial=0.0))
+        value = np.nan_to_num(self.value[..., self.middle])
+        value[:, self.away[:, self.middle] >= _MIDDLE] = 0.0
+        peak = np.maximum(value.max(axis=2), 0.0)
+        alike = np.count_nonzero(value > (1 - _TOP) * peak[..., np.newaxis], axis=2)
+        return (alike >= _FLAT) & (peak > _BRIGHT * peak.max(axis=1, initial=0.0, keepdims=True))
 
 
-def _values(planes, good, rows, columns):
-    """Pixels, shape (n, P, C); NaN beyond the image and where they are not known or not good."""
-    height, width = planes.shape[:2]
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    index = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
-    if good is not None:
-        inside &= good[index]
-    value = planes[index].astype(float)
-    value[~(inside[..., np.newaxis] & np.isfinite(value))] = np.nan
+def _values(images, rows, columns):
+    """Pixels at rows and columns, shape (n, P), of images, shape (C, H, W): shape (C, n, P), NaN beyond the images."""
+    height, width = images.shape[1:]
+    outside = (rows < 0) | (rows >= height) | (columns < 0) | (columns >= width)
+    value = images.reshape(len(images), -1).take(rows * width + columns, axis=1, mode="clip").astype(float)
+    value[:, outside] = np.nan
     return value
 
 
 def _half_light(stamps):
     """Radius within which the stars of a tile have half of their light, in pixels; NaN where it cannot be told."""
     # Of the sum of the channels of which anything is known.
-    stamps = replace(stamps, value=stamps.value[..., np.isfinite(stamps.around).any(axis=(0, 1))])
-    stamps = replace(stamps, value=stamps.value.sum(axis=-1, keepdims=True))
-    growth = np.stack([stamps.sums(stamps.parts(radius))[:, 0] for radius in _TRIAL])
-    growth = growth[:, ~stamps.flat().any(axis=1) & (growth[-1] > 0)]
+    value = stamps.value[np.isfinite(stamps.around).any(axis=(1, 2))].sum(axis=0, keepdims=True)
+    stamps = replace(stamps, value=value)
+    growth = np.stack([stamps.sums(stamps.parts(radius))[0] for radius in _TRIAL])
+    growth = growth[:, ~stamps.flat().any(axis=0) & (growth[-1] > 0)]
     if growth.shape[1] < _FEWEST:
         return np.nan
     bright = np.argsort(-growth[-1])[: max(growth.shape[1] // _BRIGHTEST, _FEWEST_BRIGHT)]
-    curve = np.median(growth[:, bright] / growth[-1, bright], axis=1)
+    curve = np.percentile(growth[:, bright] / growth[-1, bright], _SMALLER, axis=1)
     return float(np.clip(np.interp(0.5, np.maximum.accumulate(curve), _TRIAL), *_WIDTHS))
 
 
 def _usual(part, error, usable):
-    """Which stars have the usual part of their light in the core, shape (n, C)."""
-    usual = _median(np.where(usable, part, np.nan)[np.newaxis])[0]
+    """Which stars have the usual part of their light in the core, shape (C, n)."""
+    usual = median_of_known(np.where(usable, part, np.nan))[:, np.newaxis]
     return np.abs(part / usual - 1) <= _UNUSUAL + _UNUSUAL_ERRORS * error
 
 
 def _growth(growth, error, usable):
     """What all of a star is over what lies in the aperture, and its error, by channel; shape (2, C)."""
-    factor, doubt = np.ones(growth.shape[1]), np.full(growth.shape[1], _GROWTH_UNKNOWN)
-    for channel in range(growth.shape[1]):
-        told = growth[usable[:, channel] & (error[:, channel] < _TELLS_GROWTH), channel]
+    factor, doubt = np.ones(len(growth)), np.full(len(growth), _GROWTH_UNKNOWN)
+    for channel in range(len(growth)):
+        told = growth[channel, usable[channel] & (error[channel] < _TELLS_GROWTH)]
         told = told[np.isfinite(told)]
         if len(told) >= _FEWEST:
             factor[channel] = np.median(told)
@@ -267,20 +280,8 @@ def _growth(growth, error, usable):
     return np.stack([factor, doubt])
 
 
-def _median(values):
-    """Median along the second axis of what is known; NaN where nothing is."""
-    # As `nanmedian`, which warns where all are NaN, and whose warnings only filters of all threads would stop.
-    count = np.count_nonzero(~np.isnan(values), axis=1, keepdims=True)
-    if np.all(count == values.shape[1]):
-        return np.median(values, axis=1)
-    ordered = np.sort(values, axis=1)
-    middle = (np.maximum(count - 1, 0) // 2, count // 2)
-    low, high = (np.take_along_axis(ordered, np.minimum(k, values.shape[1] - 1), axis=1)[:, 0] for k in middle)
-    return (low + high) / 2
-
-
 def _area(wcs, wcs_out, x, y):
     """Areas of the pixels at places of one WCS in pixels of another, shape (n,)."""
-    right, up, here = (np.stack(pixels_between(wcs, wcs_out, x + dx, y + dy)) for dx, dy in ((1, 0), (0, 1), (0, 0)))
+    right, up, here = np.moveaxis(pixels_between(wcs, wcs_out, [x + 1, x, x], [y, y + 1, y]), 1, 0)
     (a, b), (c, d) = right - here, up - here
     return np.abs(a * d - b * c)

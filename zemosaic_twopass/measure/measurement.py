@@ -36,6 +36,8 @@ class TileMeasurement:
         Of the image, (x, y) in pixels of the mosaic; NaN for one that misses it.
     reach : float
         From there to a corner of the image, in the same pixels.
+    axes : ndarray, shape (2, 2)
+        What a pixel to the right (first column) and one up (second) is there, in the same pixels.
     name : str or None
         File name without its folder, where that is known.
     remarks : tuple of str
@@ -70,6 +72,7 @@ class TileMeasurement:
     fluxes: tuple[Fluxes, ...]
     middle: np.ndarray
     reach: float
+    axes: np.ndarray
     name: str | None = None
     remarks: tuple[str, ...] = ()
     gain: float = np.nan
@@ -107,10 +110,11 @@ def measure_tile(placed):
         Without statistics, layers and outline.
     """
     tile, wcs, place = placed.tile, placed.wcs, placed.place
-    middle, corner = np.full((2, 2), np.nan)
+    middle, corner, *axes = np.full((4, 2), np.nan)
     if place is not None:
         ends = np.array(tile.shape[::-1]) - 1
-        middle, corner = np.transpose(pixels_between(tile.wcs, wcs, *np.transpose([ends / 2, ends])))
+        asked = np.array([ends / 2, ends, *(ends / 2 + np.eye(2))])
+        middle, corner, *axes = np.transpose(pixels_between(tile.wcs, wcs, *asked.T))
     with np.errstate(all="ignore"):
         noise = _noise(tile)
         found = not_sky(tile, noise)
@@ -121,7 +125,8 @@ def measure_tile(placed):
         fluxes = measure_fluxes(tile, wcs, stars)
     reach = float(np.hypot(*(corner - middle)))
     own = {"border": found.border, "silent": found.silent, "digest": _digest(placed.tile.pixels)}
-    return TileMeasurement(blocks, noise, stars, fluxes, middle, reach, tile.name, placed.remarks, **own)
+    axes = np.transpose(axes - middle)
+    return TileMeasurement(blocks, noise, stars, fluxes, middle, reach, axes, tile.name, placed.remarks, **own)
 
 
 def measure_all(placed, gain, corrected, grid, given=None):

@@ -19,6 +19,7 @@ from ..report.tables import MISSING, channel_names
 
 TABLE_NAME = "twopass_corrections.ecsv"
 
+_AXES = "xx", "xy", "yy"
 _DESCRIPTIONS = {
     "idx": "position of the tile in the call's list",
     "id": "file name of the tile",
@@ -35,6 +36,9 @@ _TERMS = {
     "star_scale": (None, "brightness of the stars of the tile as given over that in the others as given"),
     "slope_x": ("adu", "rise of the tile along columns of the mosaic from end to end, taken out before the gain"),
     "slope_y": ("adu", "rise of the tile along rows of the mosaic from end to end, taken out before the gain"),
+    "bend_xx": ("adu", "light that is no plane: what is taken out of the tile is this times u^2, before the gain"),
+    "bend_xy": ("adu", "and this times u v"),
+    "bend_yy": ("adu", "and this times v^2; u and v run from -1/2 to 1/2 along columns and rows of the mosaic"),
     "curvature": ("adu", "rise of every tile from its middle to its corners, taken out first"),
     "shift_x": ("pix", "how far the tile was seen to the right of its place, in mosaic pixels, put into the WCS"),
     "shift_y": ("pix", "how far the tile was seen above its place, in mosaic pixels, put into the WCS"),
@@ -120,6 +124,9 @@ def history_of(correction):
         if correction.slope[channel].any():
             x, y = correction.slope[channel]
             yield f"channel {name}: slope of {x:.5g} adu in x, {y:.5g} in y taken out"
+        if correction.bend[channel].any():
+            xx, xy, yy = correction.bend[channel]
+            yield f"channel {name}: light of {xx:.5g} u^2 {xy:+.5g} uv {yy:+.5g} v^2 adu taken out"
         if gain[channel] != 1 or offset[channel]:
             yield f"channel {name}: then pixel x {gain[channel]:.8g} {offset[channel]:+.8g} adu"
     if correction.shift.any():
@@ -150,6 +157,7 @@ def _cells(own, channels):
         ("offset", offset, offset_error),
         ("slope_x", slope_x, slope_x_error),
         ("slope_y", slope_y, slope_y_error),
+        *((f"bend_{axes}", *both) for axes, *both in zip(_AXES, own.bend.T, own.bend_error.T, strict=True)),
         ("curvature", *_curvature(own)),
     ):
         for what, numbers in ((term, values), (f"{term}_error", errors)):
@@ -191,6 +199,7 @@ def _terms_of(own):
         ("factor", own.factor, own.factor_error, 1, ""),
         ("slope_x", slope_x, x_error, 0, "+"),
         ("slope_y", slope_y, y_error, 0, "+"),
+        *((f"bend_{axes}", *both, 0, "+") for axes, *both in zip(_AXES, own.bend.T, own.bend_error.T, strict=True)),
         ("curvature", *_curvature(own), 0, "+"),
         ("shift", own.shift, own.shift_error, 0, "+"),
     ):

@@ -19,6 +19,7 @@ from ..diagnosis.acceptance import accept
 from ..diagnosis.closure import median_steps
 from ..diagnosis.examination import Examination
 from ..diagnosis.examine import examine
+from ..diagnosis.foreseen import foreseen, foreseen_sentence
 from ..diagnosis.photometry import Correction, StarScales
 from ..diagnosis.registration import moved
 from ..files import by_reason, reason_of, whole_file
@@ -74,7 +75,7 @@ class Repair:
     noise: float
 
 
-def repair(paths, out, *, run=map, stage=silent):
+def repair(paths, out, *, run=map, stage=silent, foretell=lambda picture, after, sentence: None):
     """Write corrected copies of tiles, and compare the copies; what would harm a tile is not done.
 
     Parameters
@@ -88,6 +89,9 @@ def repair(paths, out, *, run=map, stage=silent):
         As `map`: where the work on each tile is done, results in the tiles' order.
     stage : callable, optional
         As `console.stage`: is told what is being done.
+    foretell : callable, optional
+        Called before anything is written with what a coadd of the tiles looks like and one of the copies will, as
+        `SeamMap.picture`, and a sentence on it.
 
     Returns
     -------
@@ -113,6 +117,8 @@ def repair(paths, out, *, run=map, stage=silent):
         accepted = accept(before.mended.surveyed, grid.shape)
     found = accepted.corrections
     noise = float(np.nanmedian([look.noise for look in looks]))
+    seams = foreseen(looks, before.mended, accepted.refused, grid.shape)
+    foretell(*(one.picture for one in seams), foreseen_sentence(*seams))
     # The looks at the tiles as given go one by one: those at the copies are as large.
     before, steps = replace(before, mended=None), median_steps([look.blocks for look in looks])
     files = [out / (path.name if _sound(own) else unpacked_name(path)) for path, own in zip(paths, found, strict=True)]
@@ -173,7 +179,7 @@ def _write_corrected(path, copy, correction, grid):
         good = None if coverage is None else coverage > 0
         height, width = data.shape[:2]
         positions = None
-        if correction.slope.any() or correction.curvature is not None:
+        if correction.slope.any() or correction.bends or correction.curvature is not None:
             # Where the tile's pixels lie in the mosaic: the place of the mosaic on the tile's grid.
             place = Place.of(grid.shape, wcs, (height, width), right)
             positions = place.positions(np.arange(height), np.arange(width))
@@ -204,7 +210,8 @@ def _refuse(paths, out):
         raise TileError(*gone)
     names, tiles = {}, {}
     for path in paths:
-        name = os.path.normcase(unpacked_name(path))
+        # Windows and macOS tell no capitals apart.
+        name = unpacked_name(path).casefold()
         if name in names:
             raise TileError(f"{names[name]} and {path}: the copies of both would be called {unpacked_name(path)}")
         names[name] = path

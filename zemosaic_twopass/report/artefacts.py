@@ -125,7 +125,11 @@ def _remove(path, failed):
 def _say_missing(missing, logger):
     names = " ".join(name for group in missing.values() for name in group)
     extras = ",".join(sorted(missing))
-    logger.warning("[TwoPassReport] left out: %s; to have them: pip install 'zemosaic-instrument[%s]'", names, extras)
+    logger.warning(
+        "[TwoPassReport] left out: %s; to have them, install the extra %s of zemosaic-instrument (see its README)",
+        names,
+        extras,
+    )
 
 
 def _has_map(report):

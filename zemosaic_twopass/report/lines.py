@@ -72,8 +72,9 @@ def log_lines(report, paths):
     lines += [(logging.INFO, seam_line(seams)) for seams in report.seams]
     lines += [(logging.INFO, line) for line in finding_lines(report.findings)]
     if paths:
-        page = label(str(names.get(PAGE_NAME, "")))
-        line = f"[TwoPassReport] dir={label(str(paths[0].parent))} page={page} files={len(paths)}"
+        # With forward slashes, which Windows knows too: a backslash would be doubled.
+        page = label(names[PAGE_NAME].as_posix() if PAGE_NAME in names else "")
+        line = f"[TwoPassReport] dir={label(paths[0].parent.as_posix())} page={page} files={len(paths)}"
         lines.append((logging.INFO, line))
     urgent = report.verdict == "pipeline_bug" or report.picture == "visible"
     return [*lines, (logging.WARNING if urgent else logging.INFO, report.verdict_line())]

@@ -36,6 +36,13 @@ VERDICT_TEXTS = {
         "Nothing could be tested, so this says neither that the run is good nor that it is bad.",
     ),
 }
+# The user came for the picture, so it has the first word; where it is not known the verdict has it.
+_HEADINGS = {
+    "no_seam": "No seam in the picture",
+    "faint": "A faint seam in the picture",
+    "visible": "A seam in the picture",
+}
+_UNFOLDED = 6
 _SEAMS = {
     SEAMS_PICTURE: (
         "The picture",
@@ -120,22 +127,18 @@ def _content(report, directory):
     # Drawn with that file; where there is none they cannot be.
     pictures = report.pictures if (directory / EVIDENCE_PICTURE).is_file() else ()
     rows = [(one, base64.b64encode(data).decode()) for one, data in zip(report.evidence, pictures, strict=False)]
+    entries = [(finding, _entry(report, finding, tiles, rows)) for finding, tiles in grouped(report.findings)]
+    findings = [entry for finding, entry in entries if finding.about.group != "note"]
     return {
         "verdict": report.verdict,
+        "heading": _HEADINGS.get(report.picture, title),
         "title": title,
         "meaning": meaning,
         "summary": report.summary,
         "run": ", ".join(f"{word} {name}" for word, name in report.run.items()),
-        "findings": [
-            {
-                "kind": finding.kind.replace("_", " "),
-                "tile": _tile_text(report, finding, tiles),
-                "size": finding_size(finding),
-                "message": finding.message,
-                "row": next((data for one, data in rows if one.found and one.finding is finding), None),
-            }
-            for finding, tiles in grouped(report.findings)
-        ],
+        "findings": findings[:_UNFOLDED],
+        "folded": findings[_UNFOLDED:],
+        "notes": [entry for finding, entry in entries if finding.about.group == "note"],
         "closest": [
             {"title": evidence_title(one.finding), "reason": one.finding.message, "row": data}
             for one, data in rows
@@ -149,12 +152,28 @@ def _content(report, directory):
             (column.name.replace("_", "_\N{ZERO WIDTH SPACE}"), str(column.unit or ""), column.description)
             for column in table.itercols()
         ],
-        "rows": [[_cell(value) for value in row] for row in table],
-        "flagged": flagged_tiles(report.findings),
+        "rows": list(_table_rows(report, table)),
         # Not left to the template: an error in there is put in a cycle with all frames around it.
         "made": list(_how_made(report)),
         "created": _moment(report),
     }
+
+
+def _entry(report, finding, tiles, rows):
+    return {
+        "kind": finding.kind.replace("_", " "),
+        "tile": _tile_text(report, finding, tiles),
+        "size": finding_size(finding),
+        "message": finding.message,
+        "row": next((data for one, data in rows if one.found and one.finding is finding), None),
+    }
+
+
+def _table_rows(report, table):
+    """(flagged, cells) of each tile: those that something is wrong with first, in the order of the findings."""
+    flagged = {tile: rank for rank, tile in enumerate(flagged_tiles(report.findings))}
+    for index in sorted(range(len(table)), key=lambda index: flagged.get(index, len(flagged))):
+        yield index in flagged, [_cell(value) for value in table[index]]
 
 
 def _picture_text(report):

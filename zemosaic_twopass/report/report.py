@@ -131,6 +131,7 @@ class TwoPassReport:
         """The report of an `Examination`, with a TileRecord a tile or none, `delta` and `before`, other attributes."""
         fitted = zip_longest(records, found.fits)
         tiles = tuple(replace(record, fit=fit) for record, fit in fitted if record is not None)
+        parts["evidence"] = _in_order(parts.get("evidence", ()), found.findings)
         return cls(tiles, *maps, found.findings, found.verdict, found.worst, found.sentence, **parts)
 
     @cached_property
@@ -215,6 +216,14 @@ class TwoPassReport:
             each and has those written in `written`.
         """
         return write_artefacts(self, Path(directory), logger)
+
+
+def _in_order(evidence, findings):
+    """Evidence with its findings as they are told, in their order: they may know more now than when it was gathered."""
+    numbers = {(one.kind, one.tile, one.tiles): number for number, one in enumerate(findings)}
+    known = [(numbers.get((one.finding.kind, one.finding.tile, one.finding.tiles)), one) for one in evidence]
+    told = [(n, replace(one, finding=findings[n]) if one.found and n is not None else one) for n, one in known]
+    return tuple(one for _, one in sorted(told, key=lambda pair: len(findings) if pair[0] is None else pair[0]))
 
 
 def plain(value):

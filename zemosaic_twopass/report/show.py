@@ -136,7 +136,9 @@ def report_lines(report):
     yield f"{title}. {meaning}"
     yield report["summary"]
     picture = report.get("picture")
-    if isinstance(picture, str) and picture in PICTURE_SENTENCES and picture != "unknown":
+    # Of an earlier version the summary did not begin with it.
+    told = "seam" in report["summary"].partition(".")[0]
+    if isinstance(picture, str) and picture in PICTURE_SENTENCES and picture != "unknown" and not told:
         yield PICTURE_SENTENCES[picture]
     yield ""
     yield f"Findings: {len(report['findings']) or 'none'}"

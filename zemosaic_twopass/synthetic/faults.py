@@ -10,6 +10,7 @@ from unittest import mock
 import numpy as np
 
 from ..diagnosis.kinds import KINDS
+from ..tiles.place import Place
 from ..watch.hooks import CALLER, COADD, GAINS, UTILS
 
 # Size used when a fault is ordered without one, and what it is measured in; put into a tile, into the pass, and into
@@ -105,14 +106,30 @@ def faulty_pass(worker, faults):
 
 
 def _caller(faults, original, mosaic, coverage, **kwargs):
-    """A caller that displaces all tiles on their way into the second pass, or keeps the first."""
+    """A caller that displaces all tiles on their way into the second pass, makes a seam, or keeps the first."""
     kinds = {fault.kind: fault for fault in faults}
     if fault := kinds.get("pass_misregistration"):
         kwargs["collected_tiles"] = [
             _displaced(entry, fault.size * direction_of(0)) for entry in kwargs["collected_tiles"]
         ]
     result = original(mosaic, coverage, **kwargs)
+    if fault := kinds.get("seam"):
+        result = _with_seam(fault, kwargs, *result)
     return (mosaic, coverage) if "second_pass_unused" in kinds else result
+
+
+def _with_seam(fault, kwargs, mosaic, *rest):
+    """A merged mosaic that is higher where a tile is."""
+    entries, shape = kwargs["collected_tiles"], mosaic.shape[:2]
+    pixels, wcs, *_ = entries[fault.tile_of(len(entries))]
+    place = Place.of(np.shape(pixels)[:2], wcs, shape, kwargs["final_output_wcs"])
+    mosaic = mosaic.copy()
+    if place is not None:
+        rows, columns = (np.arange(part.start, part.stop) for part in place.box)
+        at = place.positions(rows, columns)(slice(None))
+        ends = np.array(place.shape)[:, np.newaxis, np.newaxis] - 0.5
+        mosaic[place.box][((at > -0.5) & (at < ends)).all(axis=0)] += np.float32(fault.size)
+    return (mosaic, *rest)
 
 
 def _displaced(entry, pixels):

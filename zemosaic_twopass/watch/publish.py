@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ..diagnosis.evidence import gather
 from ..diagnosis.examination import NO_MOSAIC, Examination
 from ..diagnosis.finding import untested
-from ..files import whole_file
+from ..files import reason_of, whole_file
 from ..parallel import apart
 from ..report.artefacts import MAP_NAME, ArtefactError
 from ..report.lines import log_lines, tile_lines
@@ -115,10 +115,13 @@ def publish(run, draft, merge):
         If a file cannot be written, after all were tried; the report is among the probe's by then.
     """
     probe, logger = draft.probe, draft.logger
-    seams = {}
-    with run.guard():
-        seams = draft.stages.measured() if draft.stages is not None else {}
-    report = TwoPassReport.of(draft.found.after(merge), **draft.parts, **seams, merge=merge)
+    found, seams = draft.found.after(merge), {}
+    if draft.stages is not None:
+        with run.guard():
+            seams = draft.stages.measured()
+        with run.guard():
+            found = draft.stages.explained(found)
+    report = TwoPassReport.of(found, **draft.parts, **seams, merge=merge)
     probe.reports.append(report)
     try:
         files = apart(_write, report, probe.directory, logger)
@@ -139,17 +142,30 @@ def _write(report, directory, logger):
         return report.write(directory, logger)
     settings = Settings.from_environment()
     base = settings.directory
-    with run_folder(base) as (folder, final):
-        try:
-            paths = report.write(folder, logger)
-        except ArtefactError as error:
-            text = str(error).replace(str(folder), str(final))
-            raise ArtefactError(text, [final / path.name for path in error.written]) from error
-    paths = tuple(final / path.name for path in paths)
+    paths = _write_to_run(report, base, logger)
     for path in paths:
         if path.name == MAP_NAME:
-            # The fixed name is there for scripts; replaced whole, so two processes never mix.
-            with whole_file(base / MAP_NAME) as temporary:
-                shutil.copyfile(path, temporary)
+            try:
+                # The fixed name is there for scripts; replaced whole, so two processes never mix.
+                with whole_file(base / MAP_NAME) as temporary:
+                    shutil.copyfile(path, temporary)
+            except OSError as error:
+                # As on Windows, where nothing takes the place of a file that a program has open.
+                raise ArtefactError(f"{base / MAP_NAME}: not written: {reason_of(error)}", paths) from error
     prune_runs(base, settings.keep)
     return paths
+
+
+def _write_to_run(report, base, logger):
+    """The files of a report in a folder of its own under `base`; as `TwoPassReport.write`."""
+    paths = ()
+    try:
+        with run_folder(base) as (folder, final):
+            paths = report.write(folder, logger)
+    except ArtefactError as error:
+        text = str(error).replace(str(folder), str(final))
+        raise ArtefactError(text, [final / path.name for path in error.written]) from error
+    except OSError as error:
+        # As on Windows, where a folder is not renamed while a program looks into it: it keeps its dot.
+        raise ArtefactError(f"{final}: the folder is called {folder.name}: {reason_of(error)}", paths) from error
+    return tuple(final / path.name for path in paths)

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..diagnosis.causes import causes_of, makings_of
 from ..diagnosis.contract import part_of
+from ..diagnosis.explained import explained
 from ..diagnosis.seams import Picture, seams_with_tiles
 from ..report.seam_picture import Backdrop
 from ..tiles.planes import channels_last
@@ -22,16 +24,22 @@ class Stages:
     second_pass : SecondPass
     measurements : sequence of TileMeasurement
         One a tile.
-    mended : Mended
+    found : Examination
         Of these.
     """
 
-    def __init__(self, second_pass, measurements, mended):
+    def __init__(self, second_pass, measurements, found):
         self._shape = (*map(int, second_pass.shape), len(measurements[0].noise))
         self._footprints = [one.footprint for one in measurements]
-        self._corrected = mended.in_boxes_of(measurements)
+        self._corrected = found.mended.in_boxes_of(measurements)
+        weights = [tile.weight for tile in second_pass.tiles]
+        self._makings = makings_of(measurements, found.mended, weights, second_pass.shape)
+        self._findings = found.findings
+        self._causes = causes_of(found.findings, measurements, found.mended)
         # (Picture, Backdrop) of each; None of one that cannot be measured.
         self._seen = []
+        # As `seams_with_tiles` gives it, where the last of them is in it.
+        self._measured = None
 
     def see(self, name, mosaic, coverage, part=None):
         """Take in a mosaic; of one that is on another grid only that it came.
@@ -69,9 +77,15 @@ class Stages:
         if not seen:
             return {}
         pictures, backdrops = zip(*seen, strict=True)
-        found = seams_with_tiles(pictures, self._footprints, self._corrected)
-        picture = "unknown" if self._seen[-1] is None else found.maps[-1].picture
+        found = seams_with_tiles(pictures, self._footprints, self._corrected, self._makings, self._causes)
+        picture = "unknown"
+        if self._seen[-1] is not None:
+            picture, self._measured = found.maps[-1].picture, found
         return {"seams": found.maps, "profiles": found.profiles, "backdrops": backdrops, "picture": picture}
+
+    def explained(self, found):
+        """An `Examination` with what its findings make in the last mosaic, where that was measured."""
+        return found if self._measured is None else explained(found, self._measured, self._findings)
 
 
 def stages_of(run, measurements, found):
@@ -88,7 +102,7 @@ def stages_of(run, measurements, found):
     if found.mended is None or second_pass.mosaic is None:
         return None
     with run.guard():
-        stages = Stages(second_pass, measurements, found.mended)
+        stages = Stages(second_pass, measurements, found)
     if stages is None:
         return None
     if second_pass.first_pass is not None:

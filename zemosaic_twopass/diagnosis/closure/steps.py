@@ -53,8 +53,11 @@ class Step:
     def deepened(self):
         """By how much the gains made the step grow, in units of the noise.
 
-        A tile that is at fault draws the matching of all with it: such a step is none that gains made.
+        A tile that is at fault draws the matching of all with it: such a step is none that gains made, nor is one that
+        grew the other way.
         """
+        if (self.after - self.before) * self.left <= 0:
+            return 0.0
         return min(abs(self.after) - abs(self.before), abs(self.left)) / self.noise
 
 
@@ -147,7 +150,13 @@ def seam_findings(looks, closure):
     usual = np.nanmedian(applied)
     tile = max(worst.tiles, key=lambda index: abs(applied[index] - usual))
     said = {name: getattr(worst, name) for name in ("tiles", "before", "after", "added")}
-    said |= {"gains": applied[list(worst.tiles)], "pairs": len(steps), "deepened": in_digits(worst.deepened)}
+    matched = f", of which background matching left {worst.left:+.4g}" if worst.left != worst.added else ""
+    said |= {
+        "matched": matched,
+        "gains": applied[list(worst.tiles)],
+        "pairs": len(steps),
+        "deepened": in_digits(worst.deepened),
+    }
     # With equal gains the pass would have left the step as it was, scaled like everything else.
     sizes = np.abs([worst.before, worst.after, usual * worst.before])
     finding = Finding.of(

@@ -38,13 +38,12 @@ def _asked(finding, mended):
         return finding
     if sort == "gains" or not np.isfinite([found.given, found.taken_out]).all():
         return replace(finding, what_if=found)
-    size = f"{in_digits(found.taken_out)} {found.unit}"
-    text = f"; {size} with that taken out"
+    if not found.taken_out < found.given:
+        # The ends of a slope may cancel in the step to a neighbour: then that says nothing of it.
+        return finding
+    text = f"; {in_digits(found.taken_out)} {found.unit} with that taken out"
     if found.unit == "adu":
-        text = (
-            f"; its largest step to a neighbour, {found.given:.4g} adu, is {size} with that taken out "
-            f"({in_digits(found.taken_out / found.noise)} times the noise)"
-        )
+        text = found.between_tiles()
     # What to do stays last.
     what, _, advice = finding.message.rpartition(": ")
     return replace(finding, what_if=found, message=f"{what}{text}: {advice}")

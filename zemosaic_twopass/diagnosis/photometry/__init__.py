@@ -5,7 +5,7 @@ tile again; the scales of the tiles from fluxes of the stars that they share. Do
 """
 
 from .classify import level_findings, limits, near_levels
-from .correction import Correction, correction_of
+from .correction import Correction, correction_of, correction_of_light
 from .illumination import Curvature
 from .levelling import levelled
 from .solution import Solution, solve, with_kinds_of
@@ -22,6 +22,7 @@ __all__ = [
     "TileFit",
     "Unevenness",
     "correction_of",
+    "correction_of_light",
     "level_findings",
     "levelled",
     "limits",

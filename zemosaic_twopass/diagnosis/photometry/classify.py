@@ -82,20 +82,36 @@ def _finding(solution, index, kind):
         "factor": 1 + number[0],
         "where": f" in channel {channel}" if len(solution.level) > 1 else "",
         "effect": in_digits(effect[channel]),
-        "doubt": _doubt(solution, index, kind, channel) if told_apart else f"; this cannot be told from {runner_up}",
+        "doubt": _by_stars(solution, index, kind, channel)
+        if told_apart
+        else _else(solution, index, kind, channel, number[0]),
     }
     fields = {"error": float(error[channel]), "channel": channel, "runner_up": runner_up}
     finding = Finding.of(KINDS[kind], index, *number, said, **fields)
-    own = solution.partners[index]
-    alone = len(own) == 1 and solution.partners[own[0]] == (index,)
-    return float(effect[channel]), of_a_pair(finding, (index, own[0])) if alone else finding
+    partners = solution.partners[index]
+    alone = len(partners) == 1 and solution.partners[partners[0]] == (index,)
+    return float(effect[channel]), of_a_pair(finding, (index, partners[0])) if alone else finding
 
 
-def _doubt(solution, index, kind, channel):
-    """What the stars say of a gain, or that they say nothing."""
+def _else(solution, index, kind, channel, value):
+    """What would look the same: an offset for a factor, or the other way round; and whether stars could tell."""
+    level, count = float(solution.level[channel, index]), solution.stars.counts[index, channel]
+    if kind == _GAIN:
+        other = f"an offset of {value * level:+.4g} adu"
+    else:
+        other = f"a factor of {1 + value / level:.4g}" if level > max(-value, 0.0) else "a factor"
+    few = f": the sky has too little structure, and it shares too few stars ({count}) to tell"
+    return f"; {other} would look the same{few if count < FEWEST_STARS else ''}"
+
+
+def _by_stars(solution, index, kind, channel):
+    """What the stars say of a gain, or that they say nothing; beside an offset, where nothing tells a gain."""
+    count = solution.stars.counts[index, channel]
+    if kind == _OFFSET and not np.isfinite(solution.price[index, _GAIN]):
+        few = f"the sky has too little structure, and it shares too few stars ({count})"
+        return f"; nothing tells whether it is scaled too: {few}"
     if kind != _GAIN:
         return ""
-    count = solution.stars.counts[index, channel]
     if count < FEWEST_STARS:
         return f", by the sky alone: it shares too few stars ({count}) to bear it out"
     left, error = (layer[index, channel] for layer in solution.stars.against_others(1.0))
@@ -107,6 +123,8 @@ def _why_none(solution):
         return "No tile meets the others in enough places to be compared with them."
     tile, channel = solution.astray
     where = f" in channel {channel}" if len(solution.level) > 1 else ""
+    if tile is None:
+        return f"The comparison of the tiles found no solution{where}: no tile has a number."
     return f"The comparison of the tiles found no solution: tile {tile}{where} ran away. Leave it out and try again."
 
 
@@ -150,7 +168,7 @@ def brings(solution, index, kind):
 
 
 def _runner_up(solution, index, kind):
-    """The next best explanation, and whether it is ruled out."""
+    """The next best explanation with what speaks for or against it, and whether it is ruled out."""
     there = set(np.flatnonzero(solution.inside[index]).tolist())
     own = solution.brought[index]
     if kind == _GRADIENT:
@@ -161,8 +179,8 @@ def _runner_up(solution, index, kind):
     if other in there:
         return f"{KINDS[other]} {_in_errors(solution, brings(solution, index, other)):.1f} sigma", True
     against = float(own[subset_number(there)] - own[subset_number(there - {kind} | {other})])
-    text = f"{KINDS[other]}, ruled out by {_in_errors(solution, against):.1f} sigma"
-    return text, against > solution.price[index, kind]
+    ruled_out, apart = against > solution.price[index, kind], f"{_in_errors(solution, against):.1f} sigma"
+    return f"{KINDS[other]}, " + (f"ruled out by {apart}" if ruled_out else f"no more than {apart} apart"), ruled_out
 
 
 def _in_errors(solution, deviance):

@@ -23,18 +23,23 @@ class Correction(TileTerms):
         What it has in common with all tiles.
     middle : ndarray, shape (2,)
         Of its image, (x, y) in mosaic pixels.
+    bend, bend_error : ndarray, shape (C, 3)
+        What light that is no plane adds, u², uv and v² times these, in adu; 0 and NaN where there is none.
     """
 
     extent: np.ndarray
     curvature: Curvature | None
     middle: np.ndarray
+    bend: np.ndarray
+    bend_error: np.ndarray
 
     @classmethod
     def nothing(cls, count):
         """That of a tile that was not compared, of so many channels."""
         value, covariance = np.zeros((count, 4)), np.full((count, 4, 4), np.nan)
         unknown = np.full((2, 2), np.nan)
-        return cls(value, covariance, extent=unknown, curvature=None, middle=unknown[0])
+        place = {"extent": unknown, "curvature": None, "middle": unknown[0]}
+        return cls(value, covariance, **place, **_no_bend(count))
 
     @property
     def empty(self):
@@ -45,7 +50,12 @@ class Correction(TileTerms):
     def changes_pixels(self):
         """Whether there is anything to take out but a shift, which goes into the WCS."""
         level = self.offset.any() or (self.factor != 1).any() or self.slope.any()
-        return bool(level or self.curvature is not None)
+        return bool(level or self.bends or self.curvature is not None)
+
+    @property
+    def bends(self):
+        """Whether light that is no plane goes out of it."""
+        return bool(self.bend.any())
 
     def taken_out(self, values, x, y):
         """Values of the tile with its faults taken out, but for the shift and, which has to go first, the curvature.
@@ -63,8 +73,11 @@ class Correction(TileTerms):
         """
         more = (slice(None), *(np.newaxis,) * (np.ndim(values) - 1))
         u, v = self.uv(x, y)
-        along_x, along_y = self.slope.T
-        return (values - self.offset[more] - along_x[more] * u - along_y[more] * v) / self.factor[more]
+        left = values - self.offset[more]
+        for term, layer in zip((*self.slope.T, *self.bend.T), (u, v, u * u, u * v, v * v), strict=True):
+            # A term of nothing may stand beside a place that is not known.
+            left = left - term[more] * layer if term.any() else left
+        return left / self.factor[more]
 
     def uv(self, x, y):
         """Where places of the mosaic lie in what the tile knows: (u, v), from −½ to ½ along columns and rows."""
@@ -94,4 +107,34 @@ def correction_of(solution, index, look, curvature):
     Correction
     """
     place = {"extent": look.blocks.extent(), "curvature": curvature, "middle": look.middle}
-    return Correction(**vars(solution.of(index)), **place)
+    return Correction(**vars(solution.of(index)), **place, **_no_bend(len(solution.level)))
+
+
+def correction_of_light(uneven, look, curvature):
+    """What takes light that is uneven out of a tile, its level, slope and scale with it; None where nothing does.
+
+    Parameters
+    ----------
+    uneven : Unevenness
+        Of one tile.
+    look : TileMeasurement
+        Of that tile.
+    curvature : Curvature or None
+
+    Returns
+    -------
+    Correction or None
+    """
+    if uneven.surface is None:
+        return None
+    terms, covariance = uneven.surface
+    value = np.column_stack([terms[:, 0], uneven.factor - 1, terms[:, 1:3]])
+    errors = np.full((len(terms), 4, 4), np.nan)
+    errors[np.ix_(range(len(terms)), (0, 2, 3), (0, 2, 3))] = covariance[:, :3, :3]
+    place = {"extent": look.blocks.extent(), "curvature": curvature, "middle": look.middle}
+    bend_error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)[:, 3:])
+    return Correction(value, errors, **place, bend=terms[:, 3:], bend_error=bend_error)
+
+
+def _no_bend(count):
+    return {"bend": np.zeros((count, 3)), "bend_error": np.full((count, 3), np.nan)}

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...tiles.grid import common_part
 from .correction import correction_of
-from .illumination import Curvature, flattened
+from .illumination import Curvature, bent_alike, flattened
 from .solution import Solution, solve
 from .unevenness import Unevenness, light_beyond
 
 # Tiles whose light no term explains: so many, and as a part of all, before it is that of all tiles.
 _FEWEST_UNEVEN, _MOST_UNEVEN = 1, 1 / 3
-# As a part of the largest misfit, one that may be the odd tile's as well.
-_ALIKE = 0.4
+# As a part of the largest misfit, one that may be the odd tile's as well, and how many are tried.
+_ALIKE, _TRIED = 0.25, 4
 # In errors, for a scale that only stars tell.
 _SURE = 5.0
 
@@ -33,8 +34,8 @@ class Levels:
     curvature : Curvature or None
         What all tiles have in common.
     uneven : tuple of Unevenness
-        Of tiles whose light no term explains: they are not in the solution; or one of no tile, where nearly all are
-        such, and all are in it.
+        Of tiles whose light no term explains: they are not in the solution; of two, where they meet each other alone:
+        they are in it, but not there; or one of no tile, where nearly all are such, and all are in it.
     """
 
     looks: tuple
@@ -63,35 +64,127 @@ def levelled(looks, scales, shape_out):
     """
     first = found = _solved(looks, scales, shape_out)
     tested = np.count_nonzero([fit is not None for fit in first.solution.fits])
-    uneven = []
-    while found.solution.misfit.max(initial=0.0) > _usual(found.solution.misfit):
-        if len(uneven) + 1 > max(_FEWEST_UNEVEN, _MOST_UNEVEN * tested):
+    if first.uneven:
+        return first
+    odd = _Odd(tuple(looks), scales, shape_out)
+    while not _fits(found):
+        chosen = _oddest(odd, found)
+        if len(chosen.tiles) > max(_FEWEST_UNEVEN, _MOST_UNEVEN * tested):
             return _all_uneven(first)
-        # A neighbour that meets the odd tile in little but its light may look as odd: that is it without which the
-        # rest fits best.
-        tried = [(index, _without(looks, [*uneven, index], scales, shape_out)) for index in _oddest(found)]
-        worst, rest = min(tried, key=lambda one: one[1].solution.misfit.max())
-        uneven.append(worst)
-        before, found = found, _with_uneven(rest, looks, uneven)
-        if len(found.uneven) < len(uneven) or not found.uneven[-1].certain:
-            found = before
+        rest = chosen.solved()
+        said = chosen.described(rest)
+        if len(said.uneven) < len(chosen) or not all(one.certain for one in said.uneven):
             break
+        odd, found = chosen, rest
+    odd, found = _taken_back(odd, found)
     # What is left may be too little to tell one from the usual.
-    unknown = len(uneven) > 1 and not found.solution.misfit.any() and _usual(first.solution.misfit) > 1
-    return _all_uneven(first) if unknown or _usual(found.solution.misfit) > 1 else found
+    unknown = len(odd.tiles) > 1 and not found.solution.misfit.any() and _usual(first.solution.misfit) > 1
+    return _all_uneven(first) if unknown or _usual(found.solution.misfit) > 1 else odd.described(found)
 
 
-def _oddest(found):
-    """The tile of the largest misfit, and the next one where that is not far below."""
-    first, second = np.argsort(-found.solution.misfit)[:2].tolist()
-    misfit = found.solution.misfit
-    return [first, second] if misfit[second] > _ALIKE * misfit[first] else [first]
+@dataclass(frozen=True, eq=False)
+class _Odd:
+    """What is left out of the comparison: tiles, and where two tiles meet each other and nobody else.
+
+    Attributes
+    ----------
+    looks : tuple of TileMeasurement
+        All as given.
+    scales, shape_out
+        As for `levelled`.
+    tiles : tuple of int
+    pairs : tuple of (int, int)
+    """
+
+    looks: tuple
+    scales: Callable
+    shape_out: tuple[int, int]
+    tiles: tuple[int, ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
+
+    def __len__(self):
+        return len(self.tiles) + len(self.pairs)
+
+    def with_tiles(self, tiles):
+        return replace(self, tiles=(*self.tiles, *tiles))
+
+    def solved(self):
+        """The comparison of the rest."""
+        looks = list(self.looks)
+        for first, second in self.pairs:
+            value = np.where(self._alone(first, second), np.nan, looks[first].blocks.value)
+            looks[first] = replace(looks[first], blocks=replace(looks[first].blocks, value=value))
+        for index in self.tiles:
+            looks[index] = replace(looks[index], blocks=None)
+        return _solved(looks, self.scales, self.shape_out)
+
+    def described(self, found):
+        """The comparison of the rest along with what is left out of it, and what that shows beyond the rest."""
+        if not len(self):
+            return found
+        looks = tuple(
+            own if look.blocks is None else replace(own, blocks=_flat(look, found.curvature).blocks)
+            for look, own in zip(self.looks, found.looks, strict=True)
+        )
+        found = replace(found, looks=looks)
+        own = [_beyond(found, index) for index in self.tiles]
+        own += [_between(found, pair, self._alone(*pair)) for pair in self.pairs]
+        return replace(found, uneven=tuple(one for one in own if one is not None))
+
+    def _alone(self, first, second):
+        """Which blocks of the first tile the second knows and no other; shape (h, w)."""
+        box, own = self.looks[first].blocks.box, self.looks[first].blocks.value
+        shared = np.zeros(own.shape[1:], dtype=bool)
+        others = np.zeros_like(shared)
+        for index, look in enumerate(self.looks):
+            parts = None if look.blocks is None or index == first else common_part(box, look.blocks.box)
+            if parts is not None and index not in self.tiles:
+                known = np.isfinite(look.blocks.value[(slice(None), *parts[1])]).any(axis=0)
+                (shared if index == second else others)[parts[0]] |= known
+        return shared & ~others
 
 
-def _without(looks, tiles, scales, shape_out):
-    return _solved(
-        [replace(look, blocks=None) if i in tiles else look for i, look in enumerate(looks)], scales, shape_out
-    )
+def _flat(look, curvature):
+    return look if curvature is None else curvature.out_of(look)
+
+
+def _fits(found):
+    """Whether no tile has much that is smooth left."""
+    return found.solution.misfit.max(initial=0.0) <= _usual(found.solution.misfit)
+
+
+def _oddest(odd, found):
+    """What more is to be left out: of the tiles of the largest misfits that without which the rest fits, and best.
+
+    A neighbour that meets the odd tile in little but its light may look as odd as it. Where the rest is as well
+    without the one as without the other nobody can say whose the light is: then that is left out where they meet.
+    """
+    misfit, sharing = found.solution.misfit, found.solution.sharing
+    candidates = [index for index in np.argsort(-misfit)[:_TRIED].tolist() if misfit[index] > _ALIKE * misfit.max()]
+    tried = []
+    for index in candidates:
+        without = odd.with_tiles(np.flatnonzero(sharing == sharing[index]).tolist())
+        rest = without.solved()
+        faults = np.count_nonzero(rest.solution.inside)
+        tried.append(((not _fits(rest), faults, float(rest.solution.misfit.max(initial=0.0))), index, without))
+    tried.sort(key=lambda one: one[0])
+    if len(tried) > 1 and not tried[0][0][0] and tried[0][0][:2] == tried[1][0][:2]:
+        pair = tuple(sorted(one[1] for one in tried[:2]))
+        if pair[1] in found.solution.partners[pair[0]] and pair not in odd.pairs:
+            either = replace(odd, pairs=(*odd.pairs, pair))
+            if _fits(either.solved()):
+                return either
+    return tried[0][2]
+
+
+def _taken_back(odd, found):
+    """Without what need not be left out: what was taken for odd before the worst was known."""
+    for index in odd.tiles if len(odd) > 1 else ():
+        fewer = replace(odd, tiles=tuple(own for own in odd.tiles if own != index))
+        rest = fewer.solved()
+        if _fits(rest) and np.count_nonzero(rest.solution.inside) <= np.count_nonzero(found.solution.inside):
+            odd, found = fewer, rest
+    return odd, found
 
 
 def _usual(misfit):
@@ -103,7 +196,12 @@ def _solved(looks, scales, shape_out):
     def solution_of(own):
         return solve([(look.blocks, look.noise) for look in own], shape_out, scales(own))
 
-    flat, solution, curvature = flattened(looks, solution_of(looks), solution_of)
+    first = solution_of(looks)
+    flat, solution, curvature = flattened(looks, first, solution_of)
+    bent = bent_alike(looks, first, solution, curvature)
+    if bent is not None:
+        unknown = np.full((len(bent[0]), 3), np.nan)
+        return Levels(tuple(looks), first, None, (Unevenness((), *bent, unknown, unknown),))
     return Levels(tuple(flat), solution, curvature)
 
 
@@ -115,25 +213,28 @@ def _all_uneven(found):
         return found
     names = "value", "error", "plane", "plane_error"
     usual = (np.median([getattr(one, name) for one in own], axis=0) for name in names)
-    usual = Unevenness(None, *usual)
+    usual = Unevenness((), *usual)
     return replace(found, uneven=(usual,)) if usual.certain else found
-
-
-def _with_uneven(found, looks, uneven):
-    """The comparison of the others along with what tiles that were left out of it show beyond them."""
-    flat = list(found.looks)
-    for index in uneven:
-        flat[index] = looks[index] if found.curvature is None else found.curvature.out_of(looks[index])
-    found = replace(found, looks=tuple(flat))
-    own = (_beyond(found, index) for index in uneven)
-    return replace(found, uneven=tuple(one for one in own if one is not None))
 
 
 def _beyond(found, index):
     """What a tile shows beyond the mean of the others with their faults taken out; None where too little is known."""
+    return light_beyond((index,), found.looks[index].blocks, *_others(found, index, range(len(found.looks))))
+
+
+def _between(found, pair, where):
+    """By what light two tiles differ where they meet each other alone; None where too little is known."""
+    first, second = pair
+    mean, factor = _others(found, first, [second])
+    return light_beyond(pair, found.looks[first].blocks, np.where(where, mean, np.nan), factor)
+
+
+def _others(found, index, others):
+    """Mean of others where the blocks of a tile are, their faults taken out, and its scale by its stars, if sure."""
     look, solution = found.looks[index].blocks, found.solution
     total, weight = np.zeros((2, *look.value.shape))
-    for other, (fit, own) in enumerate(zip(solution.fits, found.looks, strict=True)):
+    for other in others:
+        fit, own = solution.fits[other], found.looks[other]
         parts = None if other == index or fit is None else common_part(look.box, own.blocks.box)
         if parts is not None:
             here, there = ((slice(None), *part) for part in parts)
@@ -143,5 +244,4 @@ def _beyond(found, index):
             weight[here] += known
     mean = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
     left, error = (layer[index] for layer in solution.stars.against_others(1.0))
-    factor = np.where(np.abs(left) > _SURE * error, np.exp(left), 1.0)
-    return light_beyond(index, look, mean, factor)
+    return mean, np.where(np.abs(left) > _SURE * error, np.exp(left), 1.0)

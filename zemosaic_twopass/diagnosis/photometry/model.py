@@ -34,12 +34,20 @@ _LEAST_CUT = 0.01
 _LEAST_NOISE = 1e-3
 # From a median, n values tell as much of their standard deviation as so many fewer from a mean square.
 _MEDIAN_COST = 2.7
+# Of what a blur changes in a gain, were it not in the model, so much is left where it is: a block is cut out of a star.
+_BLUR_UNTOLD = 0.7
 # In units of the range of all values.
 _FAR = 3.0
 _FEWEST_STEPS = 10
 # By so much at least, relatively, the noise of a tile may be its own.
 _LEAST_OWN = 0.03
 _BRIGHTEST = 99.0
+# In blocks.
+_LEAST_CELL = 3
+# Tiles whose difference scatters by less than this part of what their noise lets expect share their pixels, as crops of
+# one stack do: then the scatter that is seen counts, but never less than so much of the noise.
+_SHARED = 0.3
+_LEAST_SHARED = 0.05
 
 
 class Channel:
@@ -67,6 +75,8 @@ class Channel:
         A number that each entry has in every channel, ascending.
     pairs : ndarray of int, shape (2, P)
         Every two tiles that share blocks.
+    sharing : ndarray of bool, shape (N, N)
+        Which tile shares its pixels with which, as crops of one stack do, [i, j] for i below j.
     witness : Witness
     variance : float
         Of a term, in units of that from the inverse of `normal`; 1 until it is known.
@@ -92,7 +102,10 @@ class Channel:
         self.noise = np.array(noise, dtype=float) / FACTOR
         self._scale = self.noise.copy()
         self._doubt, self._huber = np.ones((2, len(shared.value)))
+        self._common, self.sharing = self._noise_in_common()
         self.freedom = np.zeros(self.count)
+        # Tiles whose terms were the first that were no numbers any more: soon none are.
+        self._lost = ()
         self.level, terms = np.zeros(self.count), np.zeros((self.count, TERMS))
         terms[:, 1] = witness.gains()
         self.move(terms)
@@ -100,6 +113,7 @@ class Channel:
     def move(self, terms):
         """Take other terms, offsets at the present levels, and see the sky with them."""
         self.terms = terms
+        self._lost = self._lost or tuple(np.flatnonzero(~np.isfinite(terms).all(axis=1)).tolist())
         self._observe()
         level = self.level.copy()
         for index in self._there:
@@ -110,11 +124,17 @@ class Channel:
         self.level, self._above = level, self._sky - self._layout.each(level)
 
     def astray(self):
-        """The tile whose offset is furthest beyond what these values can have, if any is; else None."""
+        """The tile whose offset is furthest beyond what these values can have, as a tuple; empty where none is.
+
+        Where no tile has a number any more, that which lost it first; (None,) where all did at once.
+        """
         spread = np.ptp(self._shared.value) if self._shared.value.size else 0.0
         size = np.where(np.isfinite(self.terms).all(axis=1), np.abs(self.terms[:, 0]), np.inf)
-        worst = int(np.argmax(size))
-        return None if size[worst] <= _FAR * spread else worst
+        if np.all(size <= _FAR * spread):
+            return ()
+        if np.isinf(size[self._there]).all():
+            return self._lost if len(self._lost) == 1 else (None,)
+        return (int(np.argmax(size)),)
 
     def signal(self):
         """What a gain multiplies in each tile: its level, or how far the brightest that it shares rises above it."""
@@ -125,10 +145,23 @@ class Channel:
 
     def in_errors(self, left):
         """Residuals in units of the error of their block."""
-        return left / (self._layout.each(self._scale) * self._doubt * np.sqrt(np.maximum(1 - self._share, 1e-3)))
+        return left / (self._errors() * np.sqrt(np.maximum(1 - self._share, 1e-3)))
 
-    def normal(self):
+    def checkerboard(self):
+        """Which places are of one of two colours, in cells of half of what a tile usually knows; shape (seen,)."""
+        if not self._there.size:
+            return np.zeros(0, dtype=bool)
+        side = np.maximum(np.rint(np.median(self._layout.size[:, self._there], axis=1) / 2), _LEAST_CELL)
+        rows, columns = np.divmod(self._layout.seen, self._layout.shape[1])
+        return (columns // side[0] + rows // side[1]) % 2 == 0
+
+    def normal(self, places=None):
         """Normal equations of all terms with the sky eliminated.
+
+        Parameters
+        ----------
+        places : ndarray of bool, shape (seen,), optional
+            Those that count; by default all.
 
         Returns
         -------
@@ -141,10 +174,11 @@ class Channel:
         layout, meet = self._layout, self._layout.meetings
         # At one place the terms of all tiles are made of the same seven layers, so that sums over shared blocks are.
         layers, own = self._map_layers(), self._own_layers()
-        part = self._weight * self._gain / np.sqrt(self._total)
+        weight = self._weight if places is None else self._weight * places[self._spot]
+        part = weight * self._gain / np.sqrt(self._total)
         alone, both = sums_of_products(
             layers,
-            (self._weight - part**2, self._spot, layout.starts),
+            (weight - part**2, self._spot, layout.starts),
             (-part[meet.first] * part[meet.second], self._spot[meet.first], meet.starts),
         )
         (i, j), tiles = meet.tiles, np.arange(self.count)
@@ -152,10 +186,20 @@ class Channel:
         matrix[tiles, :, tiles] = own @ alone @ np.moveaxis(own, 1, 2)
         matrix[i, :, j] = own[i] @ both @ np.moveaxis(own[j], 1, 2)
         matrix[j, :, i] = np.moveaxis(matrix[i, :, j], 1, 2)
-        pulls = csr_array((self._weight * self._residual, self._spot, layout.starts), (self.count, len(layers.T)))
+        pulls = csr_array((weight * self._residual, self._spot, layout.starts), (self.count, len(layers.T)))
         score = (own @ (pulls @ layers.T)[..., np.newaxis])[..., 0]
-        flat = np.bincount(self._tile, self._weight * (1 - self._share) / self._total, minlength=self.count)
+        flat = np.bincount(self._tile, weight * (1 - self._share) / self._total, minlength=self.count)
         return matrix, score, flat
+
+    def blurred(self):
+        """How far, relatively, the gain of each tile may be off by its blur, shape (N,).
+
+        A Laplacian tells a blur to first order, and of a star in a block that is not all of it.
+        """
+        weight = self._weight * self._above
+        light = np.bincount(self._tile, weight * self._above, minlength=self.count)
+        spread = np.bincount(self._tile, weight * self._layers[-1], minlength=self.count)
+        return _BLUR_UNTOLD * np.abs(self.terms[:, -1] * spread) / np.maximum(light, _TINY)
 
     def left(self, step):
         """Residuals once the terms have changed by `step`, shape (N, 7), and the sky has followed."""
@@ -191,7 +235,7 @@ class Channel:
         return float(np.median(self.level))
 
     def weigh(self, left, without_gain):
-        """Noise of the tiles, doubt of rough blocks and Huber's weights.
+        """Noise of the tiles, doubt of rough blocks and Huber's weights; they count from the next `move` on.
 
         Parameters
         ----------
@@ -207,12 +251,43 @@ class Channel:
         size = np.abs(self.in_errors(left))
         limit = _HUBER * max(1.0, _GAUSSIAN_MAD * np.median(size))
         self._huber = limit / np.maximum(size, limit)
-        self._observe()
 
     def residuals(self, left):
         """What terms leave, from `left`, along with what is to be expected of it."""
-        error = self._layout.each(self._scale) * self._doubt
-        return Residuals(self._layout, left, self._weight, self._share, self._huber >= 1, error)
+        # What tiles have in common does not scatter as the rest does.
+        weight = np.where(self._common == 1, self._weight, 0.0)
+        return Residuals(self._layout, left, weight, self._share, self._huber >= 1, self._errors())
+
+    def _errors(self):
+        """Of each block by itself."""
+        return self._layout.each(self._scale) * self._common * self._doubt
+
+    def _noise_in_common(self):
+        """What part of its noise each block does not have in common with all that it meets, and which tiles have it.
+
+        Returns
+        -------
+        part : ndarray, shape (E,)
+        sharing : ndarray of bool, shape (N, N)
+        """
+        meet, value = self._layout.meetings, self._shared.value
+        sharing = np.zeros((self.count, self.count), dtype=bool)
+        alike = np.ones(len(meet.tiles.T))
+        for number, (begin, end) in enumerate(zip(meet.starts, meet.starts[1:], strict=False)):
+            first = meet.first[begin:end]
+            step = np.diff(value[first] - value[meet.second[begin:end]])[np.diff(self._layout.place[first]) == 1]
+            if len(step) >= _FEWEST_STEPS:
+                expected = np.sqrt(2) * np.hypot(*self.noise[meet.tiles[:, number]])
+                alike[number] = _GAUSSIAN_MAD * np.median(np.abs(step)) / max(expected, _TINY)
+        sharing[tuple(meet.tiles[:, alike < _SHARED])] = True
+        if not sharing.any():
+            return np.ones(len(value)), sharing
+        # Where a third tile is another exposure, no weight of a block says what two of the three have in common.
+        own = np.repeat(np.where(alike < _SHARED, np.maximum(alike, _LEAST_SHARED), 1.0), np.diff(meet.starts))
+        largest = np.zeros(len(self._layout.seen))
+        np.maximum.at(largest, self._spot[meet.first], own)
+        # Where all are one exposure there is nothing else to measure noise by.
+        return (largest if (largest == 1).any() else np.ones_like(largest))[self._spot], sharing
 
     def _sum(self, values):
         """Sums over the tiles at each place."""
@@ -224,7 +299,7 @@ class Channel:
         How it differs from what the noise of a pixel lets expect is much the same in all tiles; what a tile tells of
         its own counts by how many blocks it has (Efron & Morris 1975, J. Am. Stat. Assoc. 70, 311).
         """
-        follow = (np.diff(self._layout.place) == 1) & (np.diff(self._tile) == 0)
+        follow = (np.diff(self._layout.place) == 1) & (np.diff(self._tile) == 0) & (self._common[1:] == 1)
         steps, tile = np.abs(np.diff(size))[follow], self._tile[1:][follow]
         tiles = np.flatnonzero(np.bincount(tile, minlength=self.count) >= _FEWEST_STEPS)
         if not tiles.size:
@@ -240,6 +315,9 @@ class Channel:
         self._scale[tiles] *= np.exp((seen - usual) * own / (own + doubt))
         self.freedom = np.zeros(self.count)
         self.freedom[tiles] = (own + doubt) / (2 * own * doubt)
+        # Of tiles that share all that they meet others in nothing is known but what is usual.
+        only = np.bincount(self._tile, self._common < 1, minlength=self.count) == np.diff(self._layout.starts)
+        self.freedom[only & (np.diff(self._layout.starts) > 0)] = np.median(self.freedom[tiles])
 
     def _doubts(self, size):
         """Error of each block in units of that of a block without structure; at least 1.
@@ -249,7 +327,7 @@ class Channel:
         hold all that it has above the sky.
         """
         typical = max(np.median(self._strength[self._strongest]), _TINY)
-        scale = self._layout.each(self._scale)
+        scale = self._layout.each(self._scale) * self._common
         cut = np.maximum(_GAUSSIAN_MAD * np.median(np.abs(size[self._strongest])) / typical, _LEAST_CUT / scale)
         missed = self._shared.missing * np.abs(self._above) * self._layout.each(np.abs(self._unit)) / scale
         return np.sqrt(1 + (cut * self._strength) ** 2 + missed**2)
@@ -258,7 +336,7 @@ class Channel:
         """Sky, residuals and each tile's part in the sky, from the present terms and weights."""
         offset, gain, *rest = map(self._layout.each, self.terms.T)
         level, self._gain = self._layout.each(self.level), 1 + gain
-        self._weight = self._huber / (self._layout.each(self._scale) * self._doubt) ** 2
+        self._weight = self._huber / self._errors() ** 2
         own = self._shared.value - (offset - gain * level)
         for term, layer in zip(rest, self._layers, strict=True):
             own -= term * layer

@@ -41,7 +41,9 @@ class Equations:
     Attributes
     ----------
     alone : ndarray, shape (N, 4)
-        Diagonal, of what is kept: what is far below it is not told by the data.
+        Diagonal, of what is kept.
+    least : ndarray, shape (N, 4)
+        Pivots that are not above it are not told by the data; known once they are `scaled`.
     inside : ndarray of bool, shape (N, 4)
         Columns of the tiles' kinds that are in.
     """
@@ -52,8 +54,8 @@ class Equations:
         kept, free = number[:, :_KEPT].ravel(), number[:, _KEPT:].ravel()
         matrix, score = matrix.reshape(terms.size, -1), score.ravel()
         across = matrix[np.ix_(free, kept)]
-        solved = _solved(matrix[np.ix_(free, free)], np.column_stack([across, score[free]]))
-        self._follow, self._ask = solved[:, :-1], solved[:, -1]
+        follow = solved(matrix[np.ix_(free, free)], np.column_stack([across, score[free]]))
+        self._follow, self._ask = follow[:, :-1], follow[:, -1]
         across = csr_array(across.T)
         self._matrix = matrix[np.ix_(kept, kept)] - across @ self._follow
         self._score = score[kept] - across @ self._ask
@@ -76,7 +78,7 @@ class Equations:
         score = score.ravel()
         matrix = self._matrix + np.diag(expected.ravel())
         change = np.zeros(len(score))
-        change[free] = _solved(matrix[np.ix_(free, free)], score[free])
+        change[free] = solved(matrix[np.ix_(free, free)], score[free])
         return self._with_the_free(change)
 
     def scaled(self, variance):
@@ -88,6 +90,9 @@ class Equations:
         score[1::_KEPT] += self._level * score[::_KEPT]
         matrix[1::_KEPT] += self._level[:, np.newaxis] * matrix[::_KEPT]
         matrix[:, 1::_KEPT] += self._level * matrix[:, ::_KEPT]
+        # Where nothing tells a gain it is an offset and no more: what rounding leaves of it beside that is nothing.
+        whole = np.diag(matrix).reshape(self.alone.shape)
+        self.least = RESOLVED * np.where(self.alone > 0, self.alone, whole)
         self._right = score + np.einsum("ij,j->i", matrix, by_kind.ravel())
         self._swept = np.column_stack([matrix, self._right])
         return self
@@ -97,7 +102,7 @@ class Equations:
         wanted = np.repeat(inside, [len(own) for own in COLUMNS], axis=1).ravel()
         # Out first: two terms that the data cannot tell apart must not be in together.
         for number in [*np.flatnonzero(self._inside & ~wanted), *np.flatnonzero(wanted & ~self._inside)]:
-            if self._inside[number] or self._swept[number, number] > RESOLVED * self.alone.flat[number]:
+            if self._inside[number] or self._swept[number, number] > self.least.flat[number]:
                 _sweep(self._swept, number)
                 self._inside[number] = not self._inside[number]
 
@@ -146,7 +151,7 @@ class Equations:
         return np.concatenate([change.reshape(-1, _KEPT), free.reshape(len(self._level), -1)], axis=1)
 
 
-def _solved(matrix, right):
+def solved(matrix, right):
     """Solution of symmetric equations; what they do not tell stays 0. NaN where there is none, as for no numbers."""
     # LAPACK wakes threads, which wait for each other where the cores are busy; so does SuperLU for many right sides.
     ridge = np.diag(RIDGE * np.diag(matrix) + np.finfo(float).tiny)

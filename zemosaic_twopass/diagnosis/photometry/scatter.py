@@ -33,7 +33,7 @@ class Residuals:
     left : ndarray, shape (E,)
         In adu.
     weight : ndarray, shape (E,)
-        In 1 / adu².
+        In 1 / adu²; 0 for what says nothing of the scatter.
     share : ndarray, shape (E,)
         Of the tile in the sky that it is held against.
     inner : ndarray of bool, shape (E,)
@@ -52,7 +52,7 @@ class Residuals:
     def clipped(self):
         """The same with no outlier weighed down, but none further off than a few errors."""
         left = np.clip(self.left, -_FAR * self.error, _FAR * self.error)
-        return replace(self, left=left, weight=self.error**-2.0)
+        return replace(self, left=left, weight=np.where(self.weight > 0, self.error**-2.0, 0.0))
 
     def over_squares(self, side):
         """Sums over squares of sky, each tile by itself, their variance were blocks independent, and their weight."""
@@ -80,13 +80,13 @@ def spread(residuals, free):
     freedom : float
         Degrees of freedom of the variance.
     """
-    if not residuals.left.size:
+    if not residuals.weight.any():
         return 1.0, np.inf
     slope = np.sum(residuals.weight * residuals.inner) / np.sum(residuals.weight)
     best = None
     for side in _SIDES:
         sums, variance, weight = residuals.over_squares(side)
-        pieces = float(np.sum(variance / weight))
+        pieces = float(np.sum(_parts(variance, weight)))
         freedom = pieces - free
         if best is not None and freedom < _MIN_PIECES:
             break
@@ -96,6 +96,11 @@ def spread(residuals, free):
             whole = ratio if best is None else max(2 * ratio - best[0], ratio)
             best = ratio, whole, max(freedom, 1.0)
     return max(best[1] / slope**2, _LEAST_VARIANCE), best[2]
+
+
+def _parts(variance, weight):
+    """How many pieces each square counts as: less than one as far as its own tile made the sky there."""
+    return np.divide(variance, weight, out=np.zeros(len(variance)), where=weight > 0)
 
 
 def misfit(channels):
@@ -120,7 +125,7 @@ def misfit(channels):
         sums, variance, weight = own.clipped().over_squares(_SMOOTH_SIDE)
         whose = np.zeros(len(sums), dtype=int)
         whose[square] = tile
-        layers = np.minimum(sums**2, _MOST_OF_ONE * variance), variance, variance / weight
+        layers = np.minimum(sums**2, _MOST_OF_ONE * variance), variance, _parts(variance, weight)
         seen, expected, pieces[channel] = (np.bincount(whose, layer, minlength=count) for layer in layers)
         np.divide(seen, expected, out=ratios[channel], where=expected > 0)
     ratio, enough = ratios.mean(axis=0), pieces.min(axis=0)

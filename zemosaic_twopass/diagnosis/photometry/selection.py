@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .normal_equations import COLUMNS, KINDS, RESOLVED, RIDGE
+from .normal_equations import COLUMNS, KINDS, RIDGE
 
 _SUBSETS = tuple(subset for size in range(len(KINDS) + 1) for subset in combinations(range(len(KINDS)), size))
 _EVERYWHERE = (0,), (1,), (0, 1), (0, 1, 2)
@@ -132,7 +132,7 @@ def brought(equations):
     for own in equations:
         block, right = own.blocks()
         sets = [[column for kind in subset for column in COLUMNS[kind]] for subset in _SUBSETS]
-        total = total + np.stack([_fall(block, right, own.alone, columns) for columns in sets], axis=1)
+        total = total + np.stack([_fall(block, right, own.least, columns) for columns in sets], axis=1)
     return total
 
 
@@ -146,12 +146,12 @@ def _enter(equations, inside):
         own.enter(inside)
 
 
-def _fall(block, right, alone, columns):
+def _fall(block, right, least, columns):
     """Fall of the deviance when columns enter, tile by tile."""
     block, right, total = block.copy(), right.copy(), np.zeros(len(right))
     for column in columns:
         pivot = block[:, column, column]
-        known = pivot > RESOLVED * alone[:, column]
+        known = pivot > least[:, column]
         inverse = np.divide(1.0, pivot, out=np.zeros(len(pivot)), where=known)
         total += right[:, column] ** 2 * inverse
         factor = block[:, :, column] * inverse[:, np.newaxis]

@@ -14,13 +14,14 @@ from ...measure.coarse import FACTOR, coarse_shape
 from ...parallel import threads
 from ...settings import worker_count
 from ..terms import TileTerms
+from .held_out import Halves, Helps, helps, without_the_refuted
 from .model import Channel
 from .normal_equations import COLUMNS, KINDS, Equations
 from .overlaps import shared_blocks
 from .scatter import Residuals, misfit, spread
 from .selection import brought, choose, search, settle
 from .tile_fit import TileFit, terms_inside, tile_fits
-from .witness import Witness, witnessed
+from .witness import Witness, Witnessed, witnessed
 from .zero_points import StarScales
 
 # A mosaic without a fault would show one this often if nothing but its noise were in it.
@@ -30,6 +31,8 @@ _FURTHEST = 0.5
 _STEPS = 12
 _LEAST_GAIN = 1e-3
 _ROUNDS = 30
+# Times that what does not help is dropped and all solved again.
+_DOUBTS = 4
 # Rounds after which the kinds, and before that the weights, stay as they are: they may go to and fro for ever.
 _CHOOSING = 8
 _WEIGHING = 5
@@ -72,10 +75,15 @@ class Solution:
         What a gain multiplies, in adu: the level, or how far the brightest of what a tile shares rises above it.
     stars : StarScales
         What the gains were held against.
-    astray : tuple of (int, int)
-        Tile and channel whose terms grew beyond all values there are; empty where there is a solution.
+    astray : tuple of (int or None, int)
+        Tile and channel whose terms grew beyond all values there are, None for those of all tiles; empty where there is
+        a solution.
     misfit : ndarray, shape (N,)
         How much that is smooth is left of each tile, as `scatter.misfit` has it.
+    helps : Helps
+        What each kind that is inside brings where it was not fitted.
+    sharing : ndarray of int, shape (N,)
+        Tiles with the same number share pixels with one another in all channels, so that their light is one.
     """
 
     fits: tuple[TileFit | None, ...]
@@ -91,8 +99,10 @@ class Solution:
     equations: tuple[Equations, ...]
     signal: np.ndarray
     stars: StarScales
-    astray: tuple[int, ...]
+    astray: tuple[int | None, ...]
     misfit: np.ndarray
+    helps: Helps
+    sharing: np.ndarray
 
     def of(self, index):
         """What was found in one tile, as `TileTerms` without a shift."""
@@ -129,22 +139,46 @@ def solve(looks, shape_out, stars=None):
         inside, states = _converge(channels, nothing, groups, lambda *of: search(*of, groups), run)
         equations, price = [state.equations for state in states], _price(channels, states, inside)
         settled, crowded = settle(equations, inside, price, groups)
+        # Of a kind that all have, the tile that has none stays the one that the others are measured from.
+        known, refuted = np.where(settled, 0.0, np.inf), np.zeros_like(inside)
+
+        def chosen(own, kinds, price):
+            return choose(own, kinds, np.where(refuted, np.inf, np.where(crowded, known, price)), groups)
+
         if crowded.any():
-            # Of a kind that all have, the tile that has none stays the one that the others are measured from.
-            known = np.where(settled, 0.0, np.inf)
-
-            def chosen(own, kinds, price):
-                return choose(own, kinds, np.where(crowded, known, price), groups)
-
             inside, states = _converge(channels, settled, groups, chosen, run)
+        for _ in range(_DOUBTS):
+            own = _refuted(channels, states, inside, crowded)
+            if not own.any():
+                break
+            refuted |= own
+            inside, states = _converge(channels, inside & ~refuted, groups, chosen, run)
     return _solution(channels, states, inside, stars, partners)
+
+
+def _refuted(channels, states, inside, spared):
+    """Kinds that do not help where they were not fitted, shape (N, 3)."""
+    if not inside.any():
+        return inside
+    halves = [Halves(channel, state.found) for channel, state in zip(channels, states, strict=True)]
+    return inside & ~without_the_refuted(halves, inside, _independent(channels, states), spared)
+
+
+def _helps(channels, states, inside):
+    if not inside.any():
+        return Helps(*np.zeros((2, len(inside), len(KINDS) + 1)))
+    halves = [Halves(channel, state.found) for channel, state in zip(channels, states, strict=True)]
+    return helps(halves, inside, _independent(channels, states))
 
 
 def _begin(channel):
     """All terms of all tiles, so that the equations hold where the solution is."""
     # Offsets and slopes first: they do not ask what the sky looks like.
     for turn in range(_STEPS):
-        change = witnessed(channel, skies=bool(turn)).change
+        found = witnessed(channel, skies=bool(turn))
+        change = found.change
+        # A gain that nobody speaks for any more must not stay where it was drawn to.
+        change[~found.told, 1] = -channel.terms[~found.told, 1]
         left = channel.left(change)
         channel.weigh(left, left)
         grown = np.max(np.abs(change[:, 1]) / np.maximum(np.abs(1 + channel.terms[:, 1]), _LEAST_GAIN))
@@ -162,6 +196,7 @@ class _State:
     freedom: float
     flat: np.ndarray
     told: np.ndarray
+    found: Witnessed
 
 
 def _linearised(channel, free):
@@ -171,7 +206,7 @@ def _linearised(channel, free):
     residuals = channel.residuals(left)
     channel.variance, freedom = spread(residuals, free)
     scaled = found.equations.scaled(channel.variance)
-    return _State(scaled, plain, residuals, freedom, found.flat / channel.variance, found.told)
+    return _State(scaled, plain, residuals, freedom, found.flat / channel.variance, found.told, found)
 
 
 def _converge(channels, inside, groups, select, run):
@@ -283,7 +318,7 @@ def with_kinds_of(solution, inside):
 def _solution(channels, states, inside, stars, partners):
     equations = [state.equations for state in states]
     price = _price(channels, states, inside)
-    astray = next(((tile, index) for index, own in enumerate(channels) if (tile := own.astray()) is not None), ())
+    astray = next(((*tile, index) for index, own in enumerate(channels) if (tile := own.astray())), ())
     if astray:
         # As where tiles hold next to no noise: better nothing than that.
         price[:], inside = np.inf, np.zeros_like(inside)
@@ -305,4 +340,6 @@ def _solution(channels, states, inside, stars, partners):
         stars,
         astray,
         misfit([state.residuals for state in states]),
+        _helps(channels, states, inside),
+        connected_components(csr_array(np.all([channel.sharing for channel in channels], axis=0)), directed=False)[1],
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..finding import Finding, in_digits
 from ..terms import size_of
+from .surface import Squares, second_order, surface_of
 from .zero_points import FEWEST_STARS
 
 # Blocks, each way, over which the field is smoothed, and of which so many must be known.
@@ -25,6 +26,10 @@ _SURE = 5.0
 _MORE_THAN_NOISE = 1.5
 # In units of a pixel's noise.
 _FLOOR = 0.2
+_OF_TWO = (
+    "Light that is no plane lies on tile {0} or on tile {1}, where these two alone meet: {size:.4g} adu from place to "
+    "place{where}, {effect} times the noise of a pixel; no third tile says on which of them: look at both."
+)
 _GAUSSIAN_MAD, _MEDIAN_COST = 1.4826, 1.2533
 
 
@@ -34,21 +39,38 @@ class Unevenness:
 
     Attributes
     ----------
-    tile : int or None
-        None where the light of nearly all tiles is uneven.
+    tiles : tuple of int
+        The tile on which it lies; or the two on one of which, where no third meets them there; none where the light of
+        nearly all is uneven.
     value, error : ndarray, shape (C,)
         98th less 2nd percentile of the smooth field over its overlaps, its plane out, in adu, and what noise alone
         makes of it.
     plane, plane_error : ndarray, shape (C, 3)
         Level of the field in adu, and its rise from end to end of what the tile knows along columns and rows, with
         standard errors that allow for the rest of it.
+    factor : ndarray, shape (C,), or None
+        Of the tile's scale, that it was seen beyond the others with.
+    surface : (ndarray, ndarray) or None
+        What takes all of it out, as `surface_of` has it; None where nothing is known to.
     """
 
-    tile: int | None
+    tiles: tuple[int, ...]
     value: np.ndarray
     error: np.ndarray
     plane: np.ndarray
     plane_error: np.ndarray
+    factor: np.ndarray | None = None
+    surface: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def tile(self):
+        """The tile on which it lies; None where that is not one."""
+        return self.tiles[0] if len(self.tiles) == 1 else None
+
+    @property
+    def of_all(self):
+        """Whether the light of nearly all tiles is uneven."""
+        return not self.tiles
 
     @property
     def certain(self):
@@ -56,14 +78,15 @@ class Unevenness:
         return bool(np.any(self.value > _MORE_THAN_NOISE * self.error))
 
 
-def light_beyond(tile, look, others, factor):
+def light_beyond(tiles, look, others, factor):
     """What a tile shows beyond the others.
 
     Parameters
     ----------
-    tile : int
+    tiles : tuple of int
+        The tile, or two that meet.
     look : CoarseTile
-        Of that tile.
+        Of the first of them.
     others : ndarray, shape (C, h, w)
         Mean of the others where the tile's blocks are, their faults taken out; NaN where there is none.
     factor : ndarray, shape (C,)
@@ -81,16 +104,19 @@ def light_beyond(tile, look, others, factor):
         (own - first + 0.5) / (last - first + 1) - 0.5 for own, (first, last) in zip((columns, rows), ends, strict=True)
     ]
     field = look.value - factor[:, np.newaxis, np.newaxis] * others
-    fitted = [_fitted(own, np.stack(uv), _squares(rows, columns)) for own in field]
-    return None if None in fitted else Unevenness(tile, *map(np.array, zip(*fitted, strict=True)))
+    seen = [_over_squares(own, np.stack(uv), _squares(rows, columns)) for own in field]
+    if None in seen:
+        return None
+    surface = surface_of(seen) if len(tiles) == 1 else None
+    return Unevenness(tiles, *map(np.array, zip(*map(_fitted, seen), strict=True)), factor, surface)
 
 
 def _squares(rows, columns):
     return (rows // _SIDE) * (columns.max() // _SIDE + 1) + columns // _SIDE
 
 
-def _fitted(field, uv, square):
-    """Percentiles of one channel's field and their error, its plane and the errors of that; None where too few know."""
+def _over_squares(field, uv, square):
+    """One channel's field as `Squares`; None where too few are known."""
     known = np.isfinite(field)
     values, counts, places = [], [], []
     for number in np.unique(square[known]):
@@ -102,15 +128,19 @@ def _fitted(field, uv, square):
             places.append(uv[:, own].mean(axis=1))
     if len(values) < _FEWEST_SQUARES:
         return None
-    design = np.column_stack([np.ones(len(values)), np.array(places)])
-    plane = np.linalg.lstsq(design, values, rcond=None)[0]
-    left = values - design @ plane
-    covariance = np.linalg.pinv(design.T @ design) * np.mean(left**2) * min(_TOGETHER, len(values) / 4)
-    low, high = np.percentile(left, _PERCENTILES)
     noise = _GAUSSIAN_MAD * np.nanmedian(np.abs(np.diff(field, axis=1))) / np.sqrt(2)
+    return Squares(np.array(values), float(_MEDIAN_COST * noise / np.sqrt(np.median(counts))), np.transpose(places))
+
+
+def _fitted(squares):
+    """Percentiles of one channel's field and their error, its plane and the errors of that."""
+    design = second_order(*squares.places)[:, :3]
+    plane = np.linalg.lstsq(design, squares.value, rcond=None)[0]
+    left = squares.value - design @ plane
+    covariance = np.linalg.pinv(design.T @ design) * np.mean(left**2) * min(_TOGETHER, len(left) / 4)
+    low, high = np.percentile(left, _PERCENTILES)
     # Of medians that are noise and no more these percentiles are about four standard deviations apart.
-    error = 4 * _MEDIAN_COST * noise / np.sqrt(np.median(counts))
-    return high - low, float(error), plane, np.sqrt(np.diag(covariance))
+    return high - low, 4 * squares.error, plane, np.sqrt(np.diag(covariance))
 
 
 def uneven_findings(found, solution):
@@ -128,17 +158,19 @@ def uneven_findings(found, solution):
         With the size of each effect in units of a pixel's noise: the light, its level and slope as far as they are
         told, and a scale that the stars tell.
     """
-    noise = np.nanmedian(solution.noise, axis=0) if found.tile is None else solution.noise[found.tile]
+    noise = np.nanmedian(solution.noise[list(found.tiles) or slice(None)], axis=0)
     effect = found.value / noise
     channel = int(np.nanargmax(effect))
     if not effect[channel] > _FLOOR:
         return []
     where = f" in channel {channel}" if len(noise) > 1 else ""
-    who = "All tiles have" if found.tile is None else f"Tile {found.tile} has"
+    who = "All tiles have" if found.of_all else f"Tile {found.tile} has"
     said = {"who": who, "size": float(found.value[channel]), "where": where, "effect": in_digits(effect[channel])}
-    error = float(found.error[channel])
-    fields = {"error": error, "channel": channel}
-    finding = Finding.of("uneven_background", found.tile, said["size"], said["size"] / error, said, **fields)
+    fields = {"error": float(found.error[channel]), "channel": channel}
+    if len(found.tiles) > 1:
+        fields |= {"tiles": found.tiles, "message": _OF_TWO.format(*found.tiles, **said)}
+    sigma = said["size"] / fields["error"]
+    finding = Finding.of("uneven_background", found.tile, said["size"], sigma, said, **fields)
     told = [(float(effect[channel]), finding)]
     if found.tile is None:
         return told

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from .normal_equations import Equations
+from .normal_equations import Equations, solved
 from .tile_fit import STRUCTURE
 
 # In errors of the stars, and as a part of a scale: where sky and stars are further apart, the sky's gain is none.
@@ -20,6 +21,8 @@ _LEAST_APART = 0.03
 # A gain as far from 1 is an exposure or unit of its own: how sharp structure is, is measured in that.
 _OWN_UNIT = 2.0
 _LEAST_FACTOR = 1e-9
+# Errors of a gain below this change nothing.
+_LEAST_ERROR = 1e-4
 # An offset of so much of the level, and of the noise of a block, may be a gain; what then tells it without stars.
 _LARGE_PART = 0.1
 _LARGE_OFFSET = 80.0
@@ -127,30 +130,64 @@ class Witnessed:
         Tiles whose gain sky or stars tell.
     flat : ndarray, shape (N,)
         What noise in the sky says of the gains; 0 where the sky is not asked.
+    asked : ndarray of bool, shape (N,)
+        Tiles whose gain the sky is asked of.
+    matrix, score : ndarray, shapes (N, 7, N, 7) and (N, 7)
+        What the sky alone says.
     """
 
     equations: Equations
     change: np.ndarray
     told: np.ndarray
     flat: np.ndarray
+    asked: np.ndarray
+    matrix: np.ndarray
+    score: np.ndarray
 
 
 def witnessed(channel, skies=True):
     """Equations in which the sky speaks of a gain where it has structure and the stars do not contradict it."""
     matrix, score, flat = channel.normal()
     asked = _structured(channel, matrix, flat) & ~channel.doubted if skies else np.zeros(channel.count, dtype=bool)
+    # The halves that a finding is tried on are made of what is not lessened by a doubt, for that is of all blocks.
+    unsure = with_doubt(matrix, score, channel.blurred(), channel.variance)
     while True:
-        own, right = matrix.copy(), score.copy()
-        own[~asked, 1], own[:, :, ~asked, 1], right[~asked, 1] = 0.0, 0.0, 0.0
-        channel.witness.enter(own, right, channel.terms[:, 1], channel.variance)
+        own, right = with_stars(channel, *unsure, asked)
         equations, told = Equations(own, right, channel.terms, channel.level), asked | channel.witness.told
         change = equations.full(told, channel.witness.gains())
         apart = channel.witness.contradicted(channel.terms[:, 1] + change[:, 1]) * asked
         worst = int(np.argmax(apart))
         if apart[worst] <= 1:
-            return Witnessed(equations, change, told, np.where(asked, flat, 0.0))
+            return Witnessed(equations, change, told, np.where(asked, flat, 0.0), asked, matrix, score)
         # One by one: a tile that is not what it seems draws its neighbours along.
         asked[worst], channel.doubted[worst] = False, True
+
+
+def with_doubt(matrix, score, error, variance):
+    """Equations of the sky in which each gain has an error of its own, shape (N,), beside what the noise makes.
+
+    As if each tile had one more gain, of that error and of nothing that the stars see, solved for and left out.
+    """
+    unsure = np.flatnonzero(error > _LEAST_ERROR)
+    if not unsure.size:
+        return matrix, score
+    across = matrix[unsure, 1].reshape(len(unsure), score.size)
+    inner = matrix[unsure, 1][:, unsure, 1] + np.diag(variance / error[unsure] ** 2)
+    known = solved(inner, np.column_stack([across, score[unsure, 1]]))
+    # Most tiles do not meet; and BLAS would wake threads.
+    across = csr_array(across.T)
+    return (
+        matrix - (across @ known[:, :-1]).reshape(matrix.shape),
+        score - (across @ known[:, -1]).reshape(score.shape),
+    )
+
+
+def with_stars(channel, matrix, score, asked):
+    """Normal equations of some or all blocks, the sky asked of the gains of some tiles, and what all stars say."""
+    own, right = matrix.copy(), score.copy()
+    own[~asked, 1], own[:, :, ~asked, 1], right[~asked, 1] = 0.0, 0.0, 0.0
+    channel.witness.enter(own, right, channel.terms[:, 1], channel.variance)
+    return own, right
 
 
 def _structured(channel, matrix, flat):

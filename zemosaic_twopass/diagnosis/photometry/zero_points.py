@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 # Fewer stars say nothing of the scale of a tile.
 FEWEST_STARS = 3
 # In errors.
-_LEAST_SIGNAL = 12.0
+_LEAST_SIGNAL = 7.0
 _HUBER = 1.345
 _ITERATIONS = 30
 _SETTLED = 1e-6
@@ -24,6 +24,9 @@ _SETTLED = 1e-6
 _SYSTEMATIC = 0.01
 # Of what lies outside the apertures, as part of a star, by so much at least tiles may differ.
 _SHAPES = 0.01
+# Beyond the curve of growth lies so much of what it shows, as little as nothing and as much as twice that: from a
+# Gaussian to a Moffat profile of β = 2.5.
+_BEYOND = 0.08
 # How far the errors from the pixels' noise are trusted before the stars speak for themselves.
 _PRIOR_FREEDOM = 3.0
 # And of how many stars is worth what those of all tiles say of the scatter of one tile's.
@@ -162,8 +165,9 @@ def _growths(fluxes):
             value, variance = own[told, channel], error[told, channel] ** 2
             usual = np.average(value, weights=1 / variance)
             differ = max(np.average((value - usual) ** 2 - variance, weights=1 / variance), _SHAPES**2)
-            growth[told, channel] = usual + (value - usual) * differ / (differ + variance)
-            left[told, channel] = np.sqrt(differ * variance / (differ + variance)) / usual
+            more = (value - usual) * differ / (differ + variance)
+            growth[told, channel] = usual + (1 + _BEYOND) * more
+            left[told, channel] = np.hypot(np.sqrt(differ * variance / (differ + variance)), _BEYOND * more) / usual
     return growth, left
 
 

@@ -6,30 +6,47 @@ import numpy as np
 
 from ..finding import Finding, Nearly, of_a_pair
 from ..kinds import KINDS
+from .crops import take_out_crops
 from .shifts import ALARMS, SHIFT_FLOOR
 
 # A tenth of a pixel shows in the stars about as the noise of a pixel does in the sky.
 _PER_PIXEL = 10.0
 
 
-def shift_findings(shifts):
+def shift_findings(shifts, axes):
     """What is found in the places of tiles.
 
     Parameters
     ----------
     shifts : sequence of (Shift or None)
         From `register`.
+    axes : sequence of ndarray, shape (2, 2)
+        Of each tile, as `TileMeasurement` has them.
 
     Returns
     -------
     list of (float, Finding)
-        With the size of each effect in tenths of a pixel, tile by tile.
+        With the size of each effect in tenths of a pixel: what most tiles have in common in their own pixels, once,
+        then what is left, tile by tile.
     """
-    return [
+    crops, left = take_out_crops(shifts, axes)
+    return [(_PER_PIXEL * float(crop.sizes.max()), _crop(crop)) for crop in crops] + [
         (_PER_PIXEL * float(np.hypot(*shift.pixels)), _finding(index, shift))
-        for index, shift in enumerate(shifts)
+        for index, shift in enumerate(left)
         if shift is not None and shift.matters
     ]
+
+
+def _crop(crop):
+    x, y = (float(value) for value in crop.pixels)
+    many, low, high = len(crop.sizes), crop.sizes.min(), crop.sizes.max()
+    message = (
+        f"The stars of {many} of {crop.tested} tiles lie {low:.2g} to {high:.2g} px from where the others have them, "
+        f"all by as much of their own pixels (x {x:+.3g}, y {y:+.3g}): a crop of the master tiles that moved their WCS "
+        "twice leads there; see that crop, and do not solve the tiles anew."
+    )
+    error = float(np.sqrt(np.trace(crop.covariance) / 2))
+    return Finding.of("astrometry", None, float(np.hypot(x, y)), crop.significance, message=message, error=error)
 
 
 def stranger_findings(found):

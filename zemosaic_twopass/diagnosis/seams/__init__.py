@@ -2,15 +2,18 @@
 
 In: mosaics as `Picture`, and the block means of tiles with what is wrong with them, or regions by footprints or a
 coverage map. Out: one `SeamMap` a mosaic, each edge an `Edge`, and what lies across the worst; of two maps, what has
-changed. Doors: `seams_with_tiles`, `seams_alone`, `compare_seams`.
+changed. Doors: `seams_with_tiles`, `seams_alone`, `compare_seams`. What is expected of the mosaics of a pass comes of
+its `Makings`.
 """
 
 from .changes import Change, Comparison, compare_seams
-from .measured import Seams, seams_alone, seams_with_tiles
+from .makings import Makings
+from .measured import Left, Seams, seams_alone, seams_with_tiles
 from .picture import Picture
-from .records import PICTURES, SURE, Edge, Profile, SeamMap
+from .records import FAINT, PICTURES, SURE, VISIBLE, Edge, Profile, SeamMap
 from .regions import Regions
-from .sky import matched
+from .sky import matched, sky_of
 
-__all__ = ["PICTURES", "SURE", "Change", "Comparison", "Edge", "Picture", "Profile", "Regions", "SeamMap"]
-__all__ += ["Seams", "compare_seams", "matched", "seams_alone", "seams_with_tiles"]
+__all__ = ["FAINT", "PICTURES", "SURE", "VISIBLE", "Change", "Comparison", "Edge", "Left", "Makings", "Picture"]
+__all__ += ["Profile", "Regions", "SeamMap", "Seams", "compare_seams", "matched", "seams_alone", "seams_with_tiles"]
+__all__ += ["sky_of"]

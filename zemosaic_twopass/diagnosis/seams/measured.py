@@ -21,9 +21,8 @@ _FEWEST_BESIDE = 12
 # By how much the scatter of the columns is too small on a night without seams, where nothing nearer is known.
 _USUAL = 1.8
 _NEAR = 20.0
-# Of the noise of a pixel: so far beside the truth are steps read where tiles and mosaic have their noise in common and
-# none of it is left in their difference (68 of 100; benchmarks/seams.py, matched).
-_LEAST = 0.01
+# Of the level: where a mosaic is a mean of the very tiles nothing but the rounding of its pixels is left of it.
+_ROUNDING = np.finfo(np.float32).eps
 # Of the columns of a strip, for what need not be known to a few per cent.
 _ENOUGH = 3
 
@@ -38,24 +37,48 @@ class Seams:
         One a mosaic, in the order given.
     profiles : tuple of Profile
         Across the worst five edges of the last mosaic, and at the same places in those before it.
+    left : tuple of (Left or None)
+        What of the steps of each mosaic is not expected; None where nothing is known of that.
+    made : tuple of (ndarray, shape (n, C), or None)
+        What each of some faults makes at the edges of the last mosaic, in adu; NaN, or None, where that is not known.
     """
 
     maps: tuple[SeamMap, ...]
     profiles: tuple[Profile, ...]
+    left: tuple[Left | None, ...] = ()
+    made: tuple[np.ndarray | None, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Left:
+    """What is left of the steps at n edges once what is expected is taken from them.
+
+    Attributes
+    ----------
+    step, error : ndarray, shape (n, C)
+        In adu; NaN where it is not known.
+    contrast : ndarray, shape (n, C)
+        As `Edge.contrast`, of what is left.
+    """
+
+    step: np.ndarray
+    error: np.ndarray
+    contrast: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """One mosaic: its edges, what lies across each of them, and the channel of the largest contrast."""
+    """One mosaic: its edges, what lies across each of them, the channel of the largest contrast, what is left."""
 
     map: SeamMap
     distance: np.ndarray
     level: np.ndarray
     error: np.ndarray
     channel: np.ndarray
+    left: Left | None = None
 
 
-def seams_with_tiles(pictures, footprints, corrected):
+def seams_with_tiles(pictures, footprints, corrected, makings=None, faults=()):
     """The steps at all edges in mosaics of tiles, against the sky that the tiles show once their faults are out.
 
     Parameters
@@ -67,6 +90,10 @@ def seams_with_tiles(pictures, footprints, corrected):
     corrected : sequence of (ndarray, shape (C, h, w), or None)
         Block means of each tile, in its box, with what was found wrong with it taken out; NaN where not known. None
         for a tile that is to be no part of the sky.
+    makings : Makings, optional
+        Of mosaics that a pass made; without it nothing is expected.
+    faults : sequence of (dict of int to ndarray, shape (C, h, w)), optional
+        What each adds to tiles, in adu before the gain, by tile in its box; None for one of which that is not known.
 
     Returns
     -------
@@ -85,11 +112,12 @@ def seams_with_tiles(pictures, footprints, corrected):
         return Seams((), ())
     shape = pictures[0].value.shape[1:]
     sky, depth = sky_of(footprints, corrected, shape, len(pictures[0].value))
-    found, geometry, before = [], {}, None
+    found, geometry, before, predicted = [], {}, None, {}
     with np.errstate(all="ignore"):
         for picture in pictures:
             if before is not None and before.value is picture.value and before.part is picture.part:
                 # The same mosaic under another name.
+                predicted[picture.name] = predicted.get(before.name)
                 found.append(replace(found[-1], map=replace(found[-1].map, mosaic=picture.name)))
                 continue
             before = picture
@@ -100,8 +128,14 @@ def seams_with_tiles(pictures, footprints, corrected):
                 stretches = stretches_of(regions)
                 strips = Strips.of_blocks(stretches, regions)
                 geometry[key] = len(stretches) and _ByTiles.of(stretches, strips, (footprints, corrected, sky, depth))
-            found.append(geometry[key].measure(picture) if geometry[key] else _without_edges(picture))
-    return _together(found)
+            if makings is not None:
+                predicted[picture.name] = makings.predicted(picture, predicted)
+            own = predicted.get(picture.name)
+            found.append(geometry[key].measure(picture, own) if geometry[key] else _without_edges(picture))
+        made = (None,) * len(faults)
+        if own is not None and geometry[key]:
+            made = tuple(fields and geometry[key].steps(makings.steps_of(fields, own)) for fields in faults)
+    return replace(_together(found), left=tuple(one.left for one in found), made=made)
 
 
 def _ends(picture):
@@ -128,22 +162,31 @@ class _ByTiles:
         step = Filters.of(strips, bent=False)
         return cls(stretches, strips, step, sky[2], excess(stretches, strips, step, sky))
 
-    def measure(self, picture):
+    def measure(self, picture, predicted):
         value, scale = matched(picture.value, self.sky)
         off, shown = self.strips.of(value - self.sky), self.strips.of(value, _ENOUGH)
         level, spread = profiles(off)
-        steps, gain = self.step.read(off), self.step.gain.copy()
+        filters = [(slice(None), self.step)]
         ramps = ramps_of(level, spread, self.strips)
         for number in np.unique(ramps[ramps > 0]):
             chosen = ramps == number
-            other = Filters.of(self.strips.at(chosen), False, RAMPS[number])
-            steps[chosen], gain[chosen] = other.read(off[chosen]), other.gain
-        step, error = along(steps, gain)
+            filters.append((chosen, Filters.of(self.strips.at(chosen), False, RAMPS[number])))
+        step, error = _read(off, filters)
         noise = _noise(self.strips, picture.noise / scale[:, np.newaxis, np.newaxis])
-        least = _LEAST * np.nan_to_num(np.sqrt(np.mean(noise**2, axis=0)))
+        least = _ROUNDING * middle(np.abs(value).reshape(len(value), -1))
         error = np.sqrt(error**2 + self.floor**2 + least**2)
+        left = None
+        if predicted is not None:
+            # The very pixels, so neither noise nor sky is in it.
+            left, beside = _read(self.strips.of(predicted.left(picture.value)), filters)
+            left = left, np.sqrt(beside**2 + least**2)
         across = self.strips, level, spread
-        return _measured(picture.name, self.stretches, (step, error), noise, _structure(shown), across)
+        return _measured(picture.name, self.stretches, (step, error, left), noise, _structure(shown), across)
+
+    def steps(self, blocks):
+        """The steps at all edges in blocks without noise, shape (n, C); NaN where they are not known."""
+        steps = self.step.read(self.strips.of(blocks))
+        return np.nansum(steps, axis=-1) / np.isfinite(steps).sum(axis=-1)
 
 
 def seams_alone(pictures, regions):
@@ -175,7 +218,7 @@ def seams_alone(pictures, regions):
             step, error = along(bent.read(shown), bent.gain)
             error = error * _enlarged(stretches, regions, pixels)
             noise, across = _noise(strips, picture.noise), (strips, *profiles(shown))
-            found.append(_measured(picture.name, stretches, (step, error), noise, _structure(shown), across))
+            found.append(_measured(picture.name, stretches, (step, error, None), noise, _structure(shown), across))
     return _together(found)
 
 
@@ -200,6 +243,14 @@ def _enlarged(stretches, regions, pixels):
     return np.maximum(1.0, np.maximum(usual, far / 2))
 
 
+def _read(values, filters):
+    """Steps of strips of values and their errors, by the last of some filters that goes for each stretch."""
+    steps, gain = filters[0][1].read(values), filters[0][1].gain.copy()
+    for chosen, own in filters[1:]:
+        steps[chosen], gain[chosen] = own.read(values[chosen]), own.gain
+    return along(steps, gain)
+
+
 def _noise(strips, noise):
     """Noise of a pixel inside and outside of each edge, shape (2, n, C)."""
     values = strips.of(noise, _ENOUGH)
@@ -219,8 +270,9 @@ def _structure(shown):
 
 
 def _measured(name, stretches, steps, noise, structure, across):
-    """A `_Measured` of one mosaic."""
-    step, error = steps
+    """A `_Measured` of one mosaic, from its steps, their errors, and what is left of them with its errors or None."""
+    step, error, left = steps
+    expected = np.full(step.shape, np.nan) if left is None else step - left[0]
     # Not their sum: what is left of the noise is in the structure too, and a step of the noise is to be one.
     scale = np.fmax(np.sqrt(np.mean(noise**2, axis=0)), structure)
     contrast = np.where(np.isfinite(step) & (scale > 0), np.abs(step) / scale, np.nan)
@@ -237,12 +289,14 @@ def _measured(name, stretches, steps, noise, structure, across):
             tuple(error[index].tolist()),
             tuple(noise[:, index].mean(axis=-1).tolist()),
             float(contrast[index, channel[index]]),
+            tuple(expected[index].tolist()) if np.isfinite(expected[index]).any() else None,
         )
         for index in range(len(stretches))
     ]
     strips, level, spread = across
     distance = middle(np.moveaxis(np.where(strips.known, strips.distance, np.nan), 1, -1))
-    return _Measured(SeamMap.of(name, edges, step.shape[1]), distance, level, spread, channel)
+    left = left and Left(*left, np.abs(left[0]) / np.where(scale > 0, scale, np.nan))
+    return _Measured(SeamMap.of(name, edges, step.shape[1]), distance, level, spread, channel, left)
 
 
 def _together(found):

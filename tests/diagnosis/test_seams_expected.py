@@ -1,0 +1,199 @@
+"""What the mosaics of a pass should hold: expected steps, what a fault makes, and seams that nothing makes."""
+
+import logging
+
+import numpy as np
+import pytest
+
+import zemosaic_worker
+from zemosaic_instrument import TwoPassProbe
+from zemosaic_twopass.command.passes import first_pass_of
+from zemosaic_twopass.diagnosis.seams import Makings, Picture
+from zemosaic_twopass.offline.workers import run_second_pass
+from zemosaic_twopass.synthetic.faults import Fault, faulty_pass
+from zemosaic_twopass.synthetic.sky import synthetic_tiles
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
+QUIET = logging.getLogger("quiet")
+NOISE = 8.0
+
+
+def report_of(*faults, seed=3, shape=(240, 320), directory):
+    """The report of a whole second pass of nine small tiles."""
+    faults = [Fault.parse(fault) for fault in faults]
+    tiles = synthetic_tiles(seed=seed, shape=shape, overlap=0.45, faults=faults)
+    QUIET.setLevel(logging.CRITICAL)
+    first = first_pass_of(zemosaic_worker, tiles, 1)
+    with faulty_pass(zemosaic_worker, faults), TwoPassProbe(zemosaic_worker, directory=directory, strict=True) as probe:
+        run_second_pass(zemosaic_worker, first, tiles, sigma=50, clip=(0.85, 1.18), cpu_workers=1, logger=QUIET)
+    (report,) = probe.reports
+    return report
+
+
+def told(report):
+    """Findings that are no notes."""
+    return [finding for finding in report.findings if finding.about.group != "note"]
+
+
+def unexpected(seams):
+    """Of every edge, what is not expected of it in units of the noise."""
+    known = [edge for edge in seams.edges if edge.expected is not None]
+    assert len(known) > 0.8 * len(seams.edges) > 20
+    return np.array([np.abs(np.subtract(edge.step, edge.expected)) / np.mean(edge.noise) for edge in known])
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_of_a_sound_pass_every_step_is_expected(tmp_path, seed):
+    report = report_of(seed=seed, directory=tmp_path)
+    assert {own.mosaic for own in report.seams} == {"first_pass", "second_pass", "merged"}
+    for seams in report.seams:
+        assert np.nanmax(unexpected(seams)) < 0.05
+    assert report.picture == "no_seam"
+    assert not [finding for finding in report.findings if finding.kind == "seam"]
+    assert report.summary.startswith("No seam is in the mosaic. Every tile agrees")
+
+
+def test_an_offset_is_taken_by_matching(tmp_path):
+    report = report_of("offset:4:25", directory=tmp_path)
+    (finding,) = [one for one in report.findings if one.kind == "offset"]
+    assert report.summary == f"No seam is in the mosaic: matching took the {finding.value:+.4g} adu of tile 4."
+    assert finding.seam.tile == 4
+    assert finding.what_if.mosaic == pytest.approx(finding.what_if.mosaic_taken_out, abs=0.01 * NOISE)
+    assert "nothing to do for this picture" in finding.message
+    assert finding.about.advice not in finding.message
+
+
+def test_a_slope_makes_the_seam_that_it_is_given(tmp_path):
+    report = report_of("gradient:4:80", directory=tmp_path)
+    (finding,) = [one for one in report.findings if one.kind == "gradient"]
+    assert report.picture == "visible"
+    assert finding.seam.tile == 4
+    assert finding.seam in report.seams[-1].edges
+    assert finding.seam.look in ("faint", "visible")
+    # Without it next to nothing is left.
+    assert finding.what_if.mosaic_taken_out < 0.25 * finding.what_if.mosaic
+    assert report.summary.startswith("A visible seam, ")
+    assert f"{finding.value:.4g} adu from end to end" in report.summary
+    assert report.summary.endswith("see moonlight, flat field and gradient removal.")
+    assert np.nanmax(unexpected(report.seams[-1])) < 0.2
+    assert not [one for one in report.findings if one.kind == "seam"]
+
+
+@pytest.mark.parametrize("size", [5.0, -30.0])
+def test_a_seam_of_the_merge_is_no_tiles(tmp_path, size):
+    report = report_of(f"seam:4:{size}", directory=tmp_path)
+    assert report.verdict == "pipeline_bug"
+    (finding,) = told(report)
+    assert (finding.kind, finding.tile) == ("seam", 4)
+    assert finding.value == pytest.approx(size, rel=0.1)
+    assert "made in the merge of the two passes" in finding.message
+    assert report.summary == finding.message
+    assert finding.seam in report.seams[-1].edges
+    for seams in report.seams[:2]:
+        assert np.nanmax(unexpected(seams)) < 0.05
+    own = [edge for edge in report.seams[-1].edges if edge.expected and edge.tile == 4]
+    assert np.allclose([edge.expected for edge in own], 0, atol=0.1 * NOISE)
+
+
+def test_beside_a_seam_of_the_merge_a_fault_of_a_tile_is_told_too(tmp_path):
+    report = report_of("seam:1:30", "gradient:4:80", directory=tmp_path)
+    seam, gradient = told(report)
+    assert (seam.kind, gradient.kind, gradient.tile, gradient.seam.tile) == ("seam", "gradient", 4, 4)
+    assert 1 in (seam.seam.tile, *seam.seam.neighbours)
+
+
+def test_what_is_seen_comes_first(tmp_path):
+    report = report_of("offset:0:60", "gradient:4:80", directory=tmp_path)
+    assert [(one.kind, one.tile) for one in told(report)] == [("gradient", 4), ("offset", 0)]
+    assert [one.finding for one in report.evidence] == told(report)
+
+
+SHAPE = (20, 40)
+
+
+def makings(gains=(1.0, 1.2), weights=(1.0, 1.0), doubtful=(False, False), sky=100.0):
+    """Two tiles side by side that meet in ten columns, the second 6 adu higher."""
+    boxes = (slice(0, 20), slice(0, 25)), (slice(0, 20), slice(15, 40))
+    rows, columns = np.indices(SHAPE)
+    level = sky + 3.0 * np.sin(columns) + np.cos(rows * columns) + 0 * rows
+    given = [level[box][np.newaxis] + add for box, add in zip(boxes, (0.0, 6.0), strict=True)]
+    footprints = tuple((box, np.ones((20, 25))) for box in boxes)
+    return Makings(SHAPE, footprints, tuple(given), np.array(gains), np.array(weights), doubtful)
+
+
+def mean_of(own, gains, weights, taken):
+    total, weight = np.zeros((1, *SHAPE)), np.zeros(SHAPE)
+    for (box, _), given, gain, part, less in zip(own.footprints, own.given, gains, weights, taken, strict=True):
+        total[:, box[0], box[1]] += part * (gain * given - less)
+        weight[box] += part
+    return total / weight
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (1.0, 3.0)])
+def test_what_matching_took_is_read_off(weights):
+    own = makings(weights=weights)
+    picture = Picture("second_pass", mean_of(own, own.gains, weights, (-4.0, 9.0)), np.ones((1, *SHAPE)))
+    found = own.predicted(picture, {})
+    assert np.allclose(found.left(picture.value), 0, atol=1e-4)
+    assert found.taken[1, 0] - found.taken[0, 0] == pytest.approx(13.0, abs=1e-3)
+
+
+def test_a_first_pass_has_no_gains_and_perhaps_no_weights():
+    own = makings(weights=(1.0, 3.0))
+    for weights in ((1.0, 1.0), (1.0, 3.0)):
+        picture = Picture("first_pass", mean_of(own, (1, 1), weights, (0.0, 6.0)), np.ones((1, *SHAPE)))
+        assert np.allclose(own.predicted(picture, {}).value, picture.value, atol=1e-3)
+
+
+def test_what_is_no_mean_of_the_tiles_is_not_expected():
+    own = makings()
+    value = mean_of(own, own.gains, own.weights, (0.0, 0.0))
+    other = np.random.default_rng(1).normal(value, 1.0)
+    assert own.predicted(Picture("second_pass", other, np.ones((1, *SHAPE))), {}) is None
+    unknown = makings(gains=(1.0, np.nan))
+    assert unknown.predicted(Picture("second_pass", value, np.ones((1, *SHAPE))), {}) is None
+
+
+def test_a_merge_is_made_of_both_passes_and_what_comes_after_is_that_scaled():
+    own, seen = makings(), {}
+    pictures = [
+        Picture(name, mean_of(own, gains, own.weights, (0.0, 1.0)), np.ones((1, *SHAPE)))
+        for name, gains in (("first_pass", (1, 1)), ("second_pass", own.gains))
+    ]
+    for picture in pictures:
+        seen[picture.name] = own.predicted(picture, seen)
+    part = np.zeros(SHAPE)
+    part[:, :12] = 1.0
+    part[:, 12] = 0.4
+    value = np.where(part > 0.5, pictures[1].value, pictures[0].value)
+    merged = seen["merged"] = own.predicted(Picture("merged", value, np.ones((1, *SHAPE)), part), seen)
+    assert np.isnan(merged.value[:, :, 12]).all()
+    known = np.isfinite(merged.value)
+    assert np.allclose(merged.left(value)[known], 0, atol=1e-3)
+    assert known.sum() == 20 * 39
+    final = own.predicted(Picture("final", 0.5 * value + 7.0, np.ones((1, *SHAPE))), seen)
+    assert final.scale[0] == pytest.approx(0.5, rel=1e-3)
+    assert np.ptp(final.left(0.5 * value + 7.0)[known]) < 0.05
+    # Of which pass it is told without its parts.
+    assert own.predicted(Picture("merged", pictures[0].value, np.ones((1, *SHAPE))), seen) is seen["first_pass"]
+
+
+def test_of_a_tile_that_gave_more_than_it_shows_the_rest_is_not_known():
+    share = np.ones((20, 25))
+    share[:, :3] = 0.0
+    own = makings(doubtful=(False, True))
+    footprints = own.footprints[0], (own.footprints[1][0], share)
+    own = Makings(SHAPE, footprints, own.given, own.gains, own.weights, own.doubtful)
+    value = mean_of(own, own.gains, own.weights, (0.0, 0.0))
+    found = own.predicted(Picture("second_pass", value, np.ones((1, *SHAPE))), {})
+    assert np.isnan(found.value[:, :, 15:18]).all()
+    assert np.isfinite(np.delete(found.value, slice(15, 18), axis=2)).all()
+
+
+def test_matching_takes_its_part_of_a_field():
+    own = makings(gains=(1.0, 1.0))
+    fields = {1: np.full((1, 20, 25), 5.0)}
+    for taken, step in (((0.0, 6.0), 0.0), ((0.0, 0.0), 5.0)):
+        picture = Picture("second_pass", mean_of(own, own.gains, own.weights, taken), np.ones((1, *SHAPE)))
+        made = own.steps_of(fields, own.predicted(picture, {}))
+        assert made[0, 3, 30] - made[0, 3, 3] == pytest.approx(step, abs=1e-6)

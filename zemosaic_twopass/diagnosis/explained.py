@@ -1,0 +1,252 @@
+"""Which finding makes which seam, and the seams that none makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from .finding import Finding, WhatIf, in_digits
+from .kinds import KINDS
+from .seams import FAINT, SURE, VISIBLE, Left, SeamMap
+from .seen import in_mosaic, place_of, told
+
+# Of a step, so much must be a finding's for it to be its.
+_MOST_OF_IT = 0.5
+# As far from each other two edges are the same in two mosaics.
+_SAME, _APART = 20.0, 1e3
+# What takes no part in a picture, or of which nobody can say where it would show.
+_NOWHERE = "second_pass_unused", "duplicate_tile"
+_MADE_IN = {
+    "first_pass": "the first pass",
+    "second_pass": "the coadd of the second pass",
+    "merged": "the merge of the two passes",
+    "final": "the steps after the merge",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """The edges of the last mosaic as arrays, n of them.
+
+    Attributes
+    ----------
+    map : SeamMap
+    left : Left or None
+    """
+
+    map: SeamMap
+    left: Left | None
+
+    @cached_property
+    def steps(self):
+        """Shape (n, C)."""
+        return np.array([edge.step for edge in self.map.edges])
+
+    @cached_property
+    def scale(self):
+        """Adu that have a contrast of 1, shape (n,), by the channel of the largest step."""
+        contrast = np.array([edge.contrast for edge in self.map.edges])
+        return np.fmax.reduce(np.abs(self.steps), axis=1) / np.where(contrast > 0, contrast, np.nan)
+
+    @cached_property
+    def channel(self):
+        """That of the largest step of each edge."""
+        return np.argmax(np.nan_to_num(np.abs(self.steps), nan=-1.0), axis=1)
+
+    @cached_property
+    def seen(self):
+        """Which anybody sees."""
+        return np.array([edge.look in ("faint", "visible") for edge in self.map.edges], dtype=bool)
+
+    def of(self, values):
+        """Values of shape (n, C) in the channel of the largest step of each edge."""
+        return values[np.arange(len(values)), self.channel]
+
+    def touching(self, tile):
+        """Which are edges of a tile, or lie in it; all for None."""
+        return np.array([tile in (None, edge.tile, *edge.neighbours) for edge in self.map.edges], dtype=bool)
+
+    def own(self, tile):
+        """Which are edges of a tile; all for None."""
+        return np.array([tile in (None, edge.tile) for edge in self.map.edges], dtype=bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """What a finding makes in the last mosaic.
+
+    Attributes
+    ----------
+    made : ndarray, shape (n,)
+        Of the largest step of each edge, in adu; NaN where that is not known.
+    accounts : ndarray, shape (n,), bool
+        Seams that are seen, and are its.
+    guessed : bool
+        Whether it is only known that it may be so: all that is not expected, where the finding is.
+    spread : bool
+        Whether that may be anywhere.
+    """
+
+    made: np.ndarray
+    accounts: np.ndarray
+    guessed: bool = False
+    spread: bool = False
+
+    def worst(self, edges):
+        """Index of the worst of its seams; None where it has none."""
+        weight = np.where(self.accounts, [edge.weight for edge in edges.map.edges], -1.0)
+        return int(np.argmax(weight)) if self.accounts.any() else None
+
+    def look(self, edges):
+        """How the worst of it looks: "visible", "faint" or "none"."""
+        worst = self.worst(edges)
+        return "none" if worst is None else edges.map.edges[worst].look
+
+    def largest(self, edges):
+        """The most that it makes anywhere, in units of noise and structure."""
+        return float(np.nanmax(np.abs(self.made) / edges.scale, initial=0.0))
+
+
+def explained(found, seams, asked=()):
+    """An `Examination` with what its findings make in the picture, and the seams that none of them makes.
+
+    Parameters
+    ----------
+    found : Examination
+    seams : Seams
+        Of the mosaics that were seen; the last may be of any.
+    asked : sequence of Finding
+        One for each of `seams.made`.
+
+    Returns
+    -------
+    Examination
+        With `Finding.seam`, what each leaves in the mosaic, findings in the order of what is seen, and a sentence that
+        begins with the picture.
+    """
+    edges = Edges(seams.maps[-1], seams.left[-1])
+    if not edges.map.edges or edges.map.picture == "unknown":
+        return found
+    with np.errstate(all="ignore"):
+        made = {id(finding): own for finding, own in zip(asked, seams.made, strict=True)}
+        shares = [_share(finding, made.get(id(finding)), edges) for finding in found.findings]
+        findings = [_shown(*pair, edges) for pair in zip(found.findings, shares, strict=True)]
+        pairs = [*zip(findings, shares, strict=True), *_unexplained(seams, edges, shares)]
+        order = _order(pairs, edges)
+        findings, shares = zip(*order, strict=True) if order else ((), ())
+        found = replace(found, findings=findings)
+        return replace(found, told=told(found, edges, shares))
+
+
+def _share(finding, made, edges):
+    """The `Share` of a finding; None where it is not known."""
+    if finding.about.group == "note" or finding.kind in _NOWHERE or edges.left is None and made is None:
+        return None
+    step = edges.of(edges.steps)
+    if made is not None:
+        own = edges.of(made)
+        return Share(own, edges.seen & (own * step > 0) & (np.abs(own) >= _MOST_OF_IT * np.abs(step)))
+    pipeline = finding.about.group == "pipeline"
+    if finding.tile is None and not pipeline:
+        return None
+    # What it does to the mosaic is not known, but that it is not what was to be expected. Matching hands what the
+    # coadd did to one tile on to all.
+    beyond = edges.of(edges.left.step)
+    own = np.where(edges.touching(None if pipeline else finding.tile), np.where(np.isfinite(beyond), beyond, step), 0.0)
+    return Share(own, edges.seen & (np.abs(own) >= _MOST_OF_IT * np.abs(step)), True, pipeline)
+
+
+def _shown(finding, share, edges):
+    """A finding with its edge, and what is left there without it."""
+    if share is None:
+        return finding
+    known = edges.own(finding.tile) & np.isfinite(share.made) & np.isfinite(edges.of(edges.steps))
+    own = np.where(known, np.abs(share.made), -1.0)
+    own += np.where(share.accounts & (own >= 0), np.fmax.reduce(np.abs(edges.steps), axis=None), 0.0)
+    index = int(np.argmax(own))
+    if own[index] < 0 or share.guessed and not share.accounts.any():
+        return finding
+    edge, step = edges.map.edges[index], edges.of(edges.steps)[index]
+    what_if = finding.what_if or WhatIf(np.nan, np.nan, np.nan, "adu", float(np.mean(edge.noise)))
+    left = np.nan if share.guessed else float(abs(step - share.made[index]))
+    what_if = replace(what_if, mosaic=float(abs(step)), mosaic_taken_out=left)
+    return replace(finding, message=in_mosaic(finding, share, edges), seam=edge, what_if=what_if)
+
+
+def _unexplained(seams, edges, shares):
+    """Findings of the kind `seam` and their shares, one for each stage in which there is one first."""
+    left = edges.left
+    if left is None:
+        return []
+    sizes, errors = np.abs(left.step), left.error
+    odd = edges.seen & (np.fmax.reduce(np.where(sizes > SURE * errors, left.contrast, 0.0), axis=1) >= FAINT)
+    for share in shares:
+        if share is not None and share.guessed and not share.spread:
+            odd &= ~share.accounts
+    stage = _first(seams, edges)
+    # What is wrong with the coadd of one tile has a name already, and what comes after the coadd is another matter.
+    if any(share is not None and share.spread for share in shares):
+        odd &= ~np.isin(stage, ("first_pass", "second_pass"))
+    groups = [(name, odd & (stage == name)) for name in dict.fromkeys(stage[odd].tolist())]
+    step = edges.of(left.step)
+    return [(_seam(name, edges, own), Share(np.where(own, step, 0.0), own)) for name, own in groups]
+
+
+def _first(seams, edges):
+    """The first mosaic in which each edge has most of what is not expected of it in the last, shape (n,)."""
+    names = [one.mosaic for one in seams.maps]
+    found, last = np.full(len(edges.map.edges), names[-1], dtype=object), _places(edges.map)
+    channel = np.argmax(np.nan_to_num(np.abs(edges.left.step), nan=-1.0), axis=1)
+    step = edges.left.step[np.arange(len(channel)), channel]
+    for one, left in list(zip(seams.maps, seams.left, strict=True))[-2::-1]:
+        if left is None or not one.edges:
+            continue
+        apart, near = cKDTree(_places(one)).query(last, distance_upper_bound=_SAME)
+        there = np.isfinite(apart)
+        there[there] = left.step[near[there], channel[there]] / step[there] >= _MOST_OF_IT
+        found[there] = one.mosaic
+    return found
+
+
+def _places(seams):
+    """Where edges are, those of different tiles far apart, shape (n, 3)."""
+    return np.array([(e.x, e.y, _APART * (-1 if e.tile is None else e.tile)) for e in seams.edges])
+
+
+def _seam(stage, edges, own):
+    """The finding on the worst of some edges, own of all, that nothing accounts for."""
+    left, count = edges.left, np.count_nonzero(own)
+    worst = int(np.argmax(np.where(own, np.fmax.reduce(left.contrast, axis=1), -1.0)))
+    channel = int(np.nanargmax(left.contrast[worst]))
+    edge, value, error = edges.map.edges[worst], float(left.step[worst, channel]), float(left.error[worst, channel])
+    contrast = float(left.contrast[worst, channel])
+    said = {
+        "look": "visible" if contrast >= VISIBLE else "faint",
+        "effect": in_digits(contrast),
+        "where": place_of(edge),
+        "stage": _MADE_IN.get(stage, stage),
+        "more": "" if count == 1 else f", {count - 1} more edge{'s' if count > 2 else ''} like it",
+    }
+    fields = {"error": error, "channel": channel if left.step.shape[1] > 1 else None, "seam": edge}
+    return Finding.of("seam", edge.tile, value, abs(value) / error if error > 0 else np.inf, said, **fields)
+
+
+def _order(pairs, edges):
+    """Pairs of findings and shares: pipeline kinds by gravity, then residual ones by what is seen, then notes."""
+    gravity, looks = list(KINDS), ["visible", "faint", "none"]
+
+    def rank(pair):
+        finding, share = pair
+        match finding.about.group:
+            case "pipeline":
+                return 0, gravity.index(finding.kind)
+            case "residual":
+                # Of which that is not known as of those that are seen: somebody has to look.
+                return 1, 0 if share is None else looks.index(share.look(edges))
+        return 2, 0
+
+    # They come by size, and those that rank alike stay so.
+    return sorted(pairs, key=rank)

@@ -1,0 +1,280 @@
+"""What a mosaic is made of: tiles, gains and shares, and so what it should hold, and what a fault in it makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from ...tiles.grid import common_part
+from .fit import middle
+from .sky import matched
+
+_MAD = 1.4826
+_HUBER = 1.345
+_ROUNDS = 6
+_RIDGE = 1e-9
+# Of a block: less is nothing of it.
+_NOTHING = 0.02
+# Blocks from which what matching took is read: enough for some hundred tiles.
+_MOST = 20_000
+# Of the noise of a pixel, by which blocks may scatter beside what is predicted: else it was made otherwise.
+_CLOSES = 0.1
+# Of what matching would take, so much must be gone for it to have been there.
+_MATCHED = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """What a mosaic should hold.
+
+    Attributes
+    ----------
+    value : ndarray, shape (C, h, w)
+        Of each block, in adu of the tiles; NaN where it is not known.
+    scale : ndarray, shape (C,)
+        Of the mosaic: its adu over those of `value`.
+    gains : ndarray, shape (N,)
+        Those in it.
+    taken : ndarray, shape (N, C), or None
+        What background matching took from each tile in adu, but for a constant; None where several went into it.
+    """
+
+    value: np.ndarray
+    scale: np.ndarray
+    gains: np.ndarray
+    taken: np.ndarray | None = None
+
+    def left(self, value):
+        """What a mosaic of shape (C, h, w) holds beyond it, in adu of the tiles, but for a constant."""
+        return value / self.scale[:, np.newaxis, np.newaxis] - self.value
+
+
+@dataclass(frozen=True, eq=False)
+class Makings:
+    """What the mosaics of a pass are made of, N tiles in blocks.
+
+    M = Σ f_i (g_i T_i − c_i) with T_i the tile, g_i its gain, 1 in a first pass, f_i its share of the weight there, and
+    c_i what matching took, which is read off the mosaic where everything else is known.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (h, w) of the mosaics in blocks.
+    footprints : sequence of ((tuple of slice, ndarray of shape (h, w)) or None)
+        As of `measured.seams_with_tiles`.
+    given : sequence of (ndarray, shape (C, h, w), or None)
+        Block means of the tiles as given, in their boxes.
+    gains : ndarray, shape (N,)
+        As applied in the second pass; NaN for one that is not known.
+    weights : ndarray, shape (N,)
+    doubtful : sequence of bool
+        Tiles of which the coadd may have used more than the footprint, as edges that are no sky.
+    """
+
+    shape: tuple
+    footprints: tuple
+    given: tuple
+    gains: np.ndarray
+    weights: np.ndarray
+    doubtful: tuple
+
+    def predicted(self, picture, before):
+        """What a mosaic of a pass should hold.
+
+        Parameters
+        ----------
+        picture : Picture
+        before : dict of str to (Predicted or None)
+            Of the mosaics before it.
+
+        Returns
+        -------
+        Predicted or None
+            None where it is not the mean of the tiles that it should be, or of mosaics that are, or that is not known.
+        """
+        first, second, last = (before.get(name) for name in ("first_pass", "second_pass", "merged"))
+        if picture.name == "first_pass":
+            return self._mean(picture, np.ones_like(self.gains))
+        if picture.name == "second_pass":
+            return self._mean(picture, self.gains)
+        if picture.name == "final" and "merged" in before:
+            # What is done to it as a whole is no seam.
+            return last and Predicted(last.value, matched(picture.value, last.value)[1], last.gains, last.taken)
+        if picture.part is None:
+            found = [one for one in (second, first) if one is not None]
+            return min(found, key=lambda one: _scatter(one.left(picture.value)), default=None)
+        if first is None or second is None:
+            return None
+        share = picture.part
+        with np.errstate(invalid="ignore"):
+            value = np.where(share >= 1 - _NOTHING, second.value, np.where(share <= _NOTHING, first.value, np.nan))
+        return Predicted(value, second.scale, second.gains)
+
+    def steps_of(self, fields, predicted):
+        """What fields of adu in some tiles make in a mosaic, with what matching takes of them.
+
+        Parameters
+        ----------
+        fields : dict of int to ndarray, shape (C, h, w)
+            By tile, in its box; before the gain.
+        predicted : Predicted
+            Of the mosaic.
+
+        Returns
+        -------
+        ndarray, shape (C, h, w)
+            NaN where it is not known.
+        """
+        fields = {tile: predicted.gains[tile] * field for tile, field in fields.items()}
+        taken = self._balance(fields) if self._is_matched(predicted) else 0 * self._balance({})
+        return self._sum(fields, taken, self._shares(self.weights))
+
+    def matched(self):
+        """Blocks of a mean of the tiles before any gain, backgrounds matched, shape (C, h, w)."""
+        given = {i: own for i, own in enumerate(self.given) if own is not None}
+        return self._sum(given, self._balance(given), self._shares(self.weights))
+
+    def noise(self, tiles):
+        """Noise of a pixel of that mean, by that of each tile, sequence of ndarray of shape (C,): (C, h, w)."""
+        total = np.zeros((len(tiles[0]), *self.shape))
+        for own, noise in zip(self._shares(self.weights), tiles, strict=True):
+            if own is not None:
+                box, share = own
+                total[:, box[0], box[1]] = np.nan_to_num(total[:, box[0], box[1]]) + np.multiply.outer(
+                    noise**2, share**2
+                )
+        return np.sqrt(total)
+
+    def _mean(self, picture, gains):
+        """`Predicted` of a mean of all tiles after their gains."""
+        if not np.isfinite(gains).all():
+            return None
+        fields = {i: gains[i] * own for i, own in enumerate(self.given) if own is not None and self.footprints[i]}
+        noise = float(middle(picture.noise.ravel()))
+        ones = np.ones_like(self.weights)
+        # Not every version weighs tiles in its first pass.
+        for weights in (self.weights, ones) if (self.weights != self.weights[0]).any() else (ones,):
+            shares = self._shares(weights)
+            plain = self._sum(fields, np.zeros((len(gains), len(picture.value))), shares)
+            taken = _taken(picture.value - plain, shares)
+            value = self._sum(fields, taken, shares)
+            if _scatter(picture.value - value) <= _CLOSES * noise:
+                return Predicted(value, np.ones(len(value)), gains, taken)
+        return None
+
+    def _shares(self, weights):
+        """f of each tile in its box; NaN where what it has in the coadd is not known."""
+        total, found = np.zeros(self.shape), []
+        for own, weight, doubtful in zip(self.footprints, weights, self.doubtful, strict=True):
+            if own is not None:
+                share = np.where(own[1] > _NOTHING, own[1], np.nan if doubtful else 0.0)
+                total[own[0]] += weight * share
+        for own, weight in zip(self.footprints, weights, strict=True):
+            share = own and weight * np.where(own[1] > _NOTHING, own[1], 0.0)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                found.append(own and (own[0], np.where(total[own[0]] > 0, share / total[own[0]], np.nan)))
+        return found
+
+    def _sum(self, fields, taken, shares):
+        """Σ f_i (field_i − c_i) on all blocks; NaN where no tile is, or one of them is not known."""
+        total, covered = np.zeros((taken.shape[1], *self.shape)), np.zeros(self.shape, dtype=bool)
+        for index, own in enumerate(shares):
+            if own is None:
+                continue
+            box, share = own
+            field = fields.get(index, 0.0) - taken[index][:, np.newaxis, np.newaxis]
+            # What it has nothing of need not be known.
+            total[:, box[0], box[1]] += np.where(share == 0, 0.0, share * field)
+            covered[box] |= ~(share == 0)
+        return np.where(covered, total, np.nan)
+
+    @cached_property
+    def _pairs(self):
+        """(i, j, part of i's box, part of j's box) of tiles that meet."""
+        found = []
+        for i, one in enumerate(self.footprints):
+            for j in range(i + 1, len(self.footprints)):
+                other = self.footprints[j]
+                parts = None if one is None or other is None else common_part(one[0], other[0])
+                if parts and self.given[i] is not None and self.given[j] is not None:
+                    both = (one[1][parts[0]] > 1 - _NOTHING) & (other[1][parts[1]] > 1 - _NOTHING)
+                    if both.any():
+                        found.append((i, j, parts[0], parts[1], both))
+        return found
+
+    def _balance(self, fields):
+        """What matching takes of fields, shape (N, C): the offsets that leave least of the mean steps of all pairs."""
+        count, channels = len(self.footprints), len(next(own for own in self.given if own is not None))
+        rows, steps = [], []
+        for i, j, here, there, both in self._pairs:
+            rows.append((i, j))
+            step = np.zeros(channels)
+            for sign, tile, part in ((1, i, here), (-1, j, there)):
+                if tile in fields:
+                    values = fields[tile][(slice(None), *part)][:, both]
+                    step += sign * np.nan_to_num(np.nansum(values, axis=1) / np.isfinite(values).sum(axis=1))
+            steps.append(step)
+        if not rows:
+            return np.zeros((count, channels))
+        design = np.zeros((len(rows), count))
+        design[np.arange(len(rows)), np.array(rows).T] = np.array([[1.0], [-1.0]])
+        return np.linalg.lstsq(design, np.array(steps), rcond=None)[0]
+
+    def _is_matched(self, predicted):
+        """Whether backgrounds were matched: what was taken is what matching would have taken."""
+        if predicted.taken is None:
+            return True
+        gains = predicted.gains
+        right = self._balance({i: gains[i] * own for i, own in enumerate(self.given) if own is not None})
+        i, j = np.array([pair[:2] for pair in self._pairs] or [(0, 0)]).T
+        wanted, found = right[i] - right[j], predicted.taken[i] - predicted.taken[j]
+        return np.sum(wanted * found) > _MATCHED * np.sum(wanted**2)
+
+
+def _scatter(left):
+    """Of what is left of blocks, about its median of each channel."""
+    known = left[:, np.isfinite(left).all(axis=0)]
+    if not known.size:
+        return np.inf
+    return _MAD * float(np.median(np.abs(known - np.median(known, axis=1, keepdims=True))))
+
+
+def _taken(left, shares):
+    """What matching took of each tile, shape (N, C), of what a mosaic holds less than its tiles, −Σ f_i c_i.
+
+    A Huber fit: what is wrong with part of a mosaic is not to be taken for it.
+    """
+    usable = np.isfinite(left).any(axis=0)
+    step = max(1, int(np.sqrt(usable.sum() / _MOST)))
+    thin = np.zeros_like(usable)
+    thin[::step, ::step] = usable[::step, ::step]
+    number = np.where(thin, np.cumsum(thin).reshape(thin.shape) - 1, -1)
+    data, rows, columns = [], [], []
+    for index, own in enumerate(shares):
+        if own is not None:
+            place, share = number[own[0]], own[1]
+            inside = (place >= 0) & (share > 0)
+            data.append(share[inside])
+            rows.append(place[inside])
+            columns.append(np.full(inside.sum(), index))
+    shape = np.count_nonzero(thin), len(shares)
+    design = csr_array((np.concatenate(data), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+    return np.stack([_huber(design, -plane[thin]) for plane in left], axis=1)
+
+
+def _huber(design, wanted):
+    """The terms that bring a sparse design nearest to what is wanted, where that is known; NaN for one that is not."""
+    known = np.isfinite(wanted)
+    wanted, weight = np.where(known, wanted, 0.0), known.astype(float)
+    for _ in range(_ROUNDS):
+        normal = (design.T @ design.multiply(weight[:, np.newaxis]).tocsr()).toarray()
+        told = np.diag(normal) > 0
+        normal += _RIDGE * np.trace(normal) / len(normal) * np.eye(len(normal))
+        found = np.linalg.solve(normal, design.T @ (weight * wanted))
+        off = np.abs(wanted - design @ found)
+        spread = max(_MAD * float(np.median(off[known])), np.finfo(np.float32).tiny) if known.any() else 1.0
+        weight = known * np.minimum(1.0, _HUBER * spread / np.maximum(off, spread * _HUBER))
+    return np.where(told, found, np.nan)

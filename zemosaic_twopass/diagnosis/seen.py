@@ -1,0 +1,170 @@
+"""The picture in words: where a seam is, what makes it, what a finding leaves in the mosaic."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .finding import in_digits
+
+# Faults that make nothing but steps: where none is seen nothing has to be done.
+# So little is told as less than it.
+_SMALL = 0.01
+# What is left of a step that is expected.
+_SMALL_PART = 0.5
+_LEVELS = "offset", "gain_residual", "gradient", "uneven_background", "vignetting", "gain_seam"
+
+
+def place_of(edge):
+    """Where an edge is, in words."""
+    at = f"(x={edge.x:.0f}, y={edge.y:.0f})"
+    if edge.tile is None:
+        return f"where the part of the second pass ends {at}"
+    right, up = edge.normal
+    sideways = abs(right) > abs(up)
+    side = ("right" if right > 0 else "left") if sideways else ("upper" if up > 0 else "lower")
+    return f"at the {side} side of tile {edge.tile} {at}"
+
+
+def seam_words(edge):
+    """How an edge looks, how strong it is and where, such as ``A faint seam, 0.6 times the noise, at …``."""
+    return f"A {edge.look} seam, {in_digits(edge.contrast)} times the noise, {place_of(edge)}"
+
+
+def told(found, edges, shares):
+    """What an `Examination` comes to, the picture first.
+
+    Parameters
+    ----------
+    found : Examination
+        Findings in order.
+    edges : Edges
+        Of the last mosaic.
+    shares : sequence of (Share or None)
+        One a finding.
+
+    Returns
+    -------
+    str
+    """
+    findings = found.findings
+    if not edges.seen.any():
+        return f"No seam is in the mosaic{_of_none(found, edges, shares)}"
+    worst = edges.map.worst
+    edge = edges.map.edges[worst]
+    causes = [
+        (abs(share.made[worst]), number)
+        for number, share in enumerate(shares)
+        if share is not None and share.accounts[worst]
+    ]
+    number = max(causes, default=(0, None))[1]
+    if number is None:
+        rest = _without_cause(edges, worst) if found.of_pass else ""
+        text = f"{seam_words(edge)}{rest}."
+    elif findings[number].about.group == "pipeline":
+        own = findings[number].message
+        text = own if findings[number].kind == "seam" else f"{seam_words(edge)}. {own}"
+    else:
+        advice = findings[number].about.advice
+        text = f"{seam_words(edge)}: {', '.join(_cause(findings[number], edge))}. {advice[:1].upper()}{advice[1:]}."
+    # What has to be told whatever the picture is like.
+    first = findings[0] if findings and findings[0].about.group == "pipeline" else None
+    if number is None and found.verdict == "residual":
+        first = findings[0]
+    return text if first is None or first.message in text else f"{text} {first.message}"
+
+
+def _of_none(found, edges, shares):
+    """The rest of a sentence on a picture without a seam."""
+    told_of = [
+        (finding, share)
+        for finding, share in zip(found.findings, shares, strict=True)
+        if finding.kind in _LEVELS and share is not None
+    ]
+    first = found.findings[0] if found.findings else None
+    if not told_of or first is not told_of[0][0]:
+        return f". {found.sentence}"
+    finding, share = told_of[0]
+    others = len({own.tile for own, _ in told_of} - {finding.tile})
+    more = f" So it is with {others} more." if others else ""
+    if finding.kind == "offset":
+        return f": matching took the {finding.value:+.4g} adu of tile {finding.tile}.{more}"
+    what = ", ".join(_cause(finding))
+    return f": {what}, leaves {_at_most(share, edges)} times the noise at the edges.{more}"
+
+
+def _without_cause(edges, index):
+    """What is said of a seam that no finding makes."""
+    left = np.nan if edges.left is None else edges.of(edges.left.step)[index]
+    if not abs(left) < _SMALL_PART * abs(edges.of(edges.steps)[index]):
+        return ": what makes it is not known"
+    return ": the tiles make it together, and none of them stands out"
+
+
+def _cause(finding, edge=None):
+    """What a finding is, as what makes a seam, and how much of it."""
+    whose = "its" if edge is not None and edge.tile == finding.tile else "the"
+    of = "" if whose == "its" or finding.tile is None else f" of tile {finding.tile}"
+    match finding.kind:
+        case "offset":
+            return f"{whose} level{of}", f"{finding.value:+.4g} adu off"
+        case "gain_residual":
+            return f"{whose} scale{of}", f"{1 + finding.value:.4g} times that of the others"
+        case "gradient":
+            return f"{whose} slope{of}", f"{finding.value:.4g} adu from end to end"
+        case "uneven_background":
+            return f"{whose} light{of} that is no plane", f"{finding.value:.3g} adu from place to place"
+        case "vignetting":
+            how = "brighter" if finding.value > 0 else "darker"
+            return "the corners of all tiles", f"{abs(finding.value):.3g} adu {how} than their middles"
+        case "gain_seam":
+            return "the gains", "which multiply the pedestal too"
+        case "astrometry":
+            return f"{whose} WCS{of}", f"{finding.value:.3g} px off"
+        case "no_signal":
+            return f"tile {finding.tile}", "which has no signal in a channel"
+        case "unmasked_border":
+            return f"{whose} edge{of}", "which is no sky"
+    return (f"{whose} {finding.kind.replace('_', ' ')}{of}",)
+
+
+def in_mosaic(finding, share, edges):
+    """The sentence of a finding with what it leaves in the mosaic; nothing to be done where nobody sees that.
+
+    Parameters
+    ----------
+    finding : Finding
+        With what would be without it, as far as that is known.
+    share : Share
+    edges : Edges
+
+    Returns
+    -------
+    str
+    """
+    advice = f"{finding.about.advice}."
+    if finding.about.group == "pipeline" or share.guessed or not finding.message.endswith(advice):
+        return finding.message
+    what = finding.message.removesuffix(advice).rstrip(" :")
+    if finding.what_if is not None and finding.what_if.unit == "adu":
+        # What tiles have beside each other is not what the mosaic has.
+        what = what.replace(finding.what_if.between_tiles(), "")
+    worst = share.worst(edges)
+    if worst is not None:
+        edge = edges.map.edges[worst]
+        step, own = edges.of(edges.steps)[worst], share.made[worst]
+        left = f"{in_digits(abs(step - own))} adu with that taken out"
+        text = f"in the mosaic that makes a {edge.look} step of {abs(step):.3g} adu {place_of(edge)}, {left}: {advice}"
+    elif finding.kind in _LEVELS:
+        text = (
+            f"nobody sees that in the mosaic, {_at_most(share, edges)} times the noise at its edges: nothing to do for "
+            "this picture."
+        )
+    else:
+        text = f"it makes no seam that anybody sees: {advice}"
+    return f"{what} {text[0].upper()}{text[1:]}" if what.endswith(".") else f"{what}; {text}"
+
+
+def _at_most(share, edges):
+    """The most that it makes, in units of noise and structure, in words."""
+    size = share.largest(edges)
+    return "less than 0.01" if size < _SMALL else in_digits(size)
