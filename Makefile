@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test test-oldest test-all test-public mutants soak lint clean
 
 demo: $(VENV)/installed
-	$(BIN)/zemosaic-twopass demo --fault offset
+	$(BIN)/zemosaic-twopass demo --fault gradient
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto --cov

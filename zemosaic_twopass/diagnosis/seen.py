@@ -19,10 +19,7 @@ def place_of(edge):
     at = f"(x={edge.x:.0f}, y={edge.y:.0f})"
     if edge.tile is None:
         return f"where the part of the second pass ends {at}"
-    right, up = edge.normal
-    sideways = abs(right) > abs(up)
-    side = ("right" if right > 0 else "left") if sideways else ("upper" if up > 0 else "lower")
-    return f"at the {side} side of tile {edge.tile} {at}"
+    return f"at the {edge.side} side of tile {edge.tile} {at}"
 
 
 def seam_words(edge):

@@ -96,7 +96,7 @@ def change_lines(found):
         edge, (before, after) = change.first, change.step
         tile = MISSING if edge.tile is None else edge.tile
         yield (
-            f"[TwoPassCompare] edge idx={tile} side={side_of(edge)} x={edge.x:.0f} y={edge.y:.0f} "
+            f"[TwoPassCompare] edge idx={tile} side={edge.side} x={edge.x:.0f} y={edge.y:.0f} "
             f"step {before:.6g} -> {after:.6g} adu error={change.error:.6g} {change.verdict}"
         )
     if len(changed) > _LINES:
@@ -117,20 +117,12 @@ def _ascii(text):
     return text.encode("ascii", "backslashreplace").decode()
 
 
-def side_of(edge):
-    """Which side of its tile an edge is in the picture, rows upwards: left, right, top or bottom."""
-    right, up = edge.normal
-    if abs(right) > abs(up):
-        return "right" if right > 0 else "left"
-    return "top" if up > 0 else "bottom"
-
-
 def change_rows(found):
     """One dict an edge that is in both mosaics, the keys those of the table."""
     return [
         {
             "tile": -1 if change.first.tile is None else change.first.tile,
-            "side": side_of(change.first),
+            "side": change.first.side,
             "x": change.first.x,
             "y": change.first.y,
             "length": change.first.length,

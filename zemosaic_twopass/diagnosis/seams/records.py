@@ -69,6 +69,14 @@ class Edge:
         )
 
     @property
+    def side(self):
+        """Which side of its tile it is, the rows of the mosaic upwards: "left", "right", "upper" or "lower"."""
+        right, up = self.normal
+        if abs(right) > abs(up):
+            return "right" if right > 0 else "left"
+        return "upper" if up > 0 else "lower"
+
+    @property
     def weight(self):
         """The contrast, less where the step is not sure; -1 where nothing is known."""
         return -1.0 if math.isnan(self.contrast) else self.contrast * min(1.0, self.sigma / SURE)
