@@ -129,7 +129,8 @@ def pixels_between(wcs, wcs_out, x, y):
         if not np.any((longitude < 0) | (longitude >= 360)):
             x, y = wcs_out.world_to_pixel_values(longitude, latitude)
             return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    x, y = pixel_to_pixel(wcs, wcs_out, x, y)
+    # Of two frames it takes arrays alone.
+    x, y = pixel_to_pixel(wcs, wcs_out, np.asarray(x), np.asarray(y))
     return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
 
 
