@@ -21,7 +21,7 @@ from .overlaps import shared_blocks
 from .scatter import Residuals, misfit, spread
 from .selection import brought, choose, search, settle
 from .tile_fit import TileFit, terms_inside, tile_fits
-from .witness import Witness, Witnessed, witnessed
+from .witness import Witness, Witnessed, own_units, witnessed
 from .zero_points import StarScales
 
 # A mosaic without a fault would show one this often if nothing but its noise were in it.
@@ -128,7 +128,9 @@ def solve(looks, shape_out, stars=None):
     tiles, noise = [tile for tile, _ in looks], np.array([own for _, own in looks])
     stars = StarScales.none(*noise.shape) if stars is None else stars
     there = np.array([tile is not None for tile in tiles])
-    witnesses = [Witness.of(stars, channel, there) for channel in range(noise.shape[1])]
+    level = np.array([np.full(noise.shape[1], np.nan) if tile is None else _levels(tile) for tile in tiles])
+    units = [own_units(*own) for own in zip(level.T, noise.T, strict=True)]
+    witnesses = [Witness.of(stars, channel, there, own) for channel, own in enumerate(units)]
     shared = shared_blocks(tiles, coarse_shape(shape_out), [witness.units() for witness in witnesses])
     channels = [Channel(*own) for own in zip(shared, noise.T, witnesses, strict=True)]
     partners, groups = _neighbours(channels, len(tiles))
@@ -169,6 +171,11 @@ def _helps(channels, states, inside):
         return Helps(*np.zeros((2, len(inside), len(KINDS) + 1)))
     halves = [Halves(channel, state.found) for channel, state in zip(channels, states, strict=True)]
     return helps(halves, inside, _independent(channels, states))
+
+
+def _levels(tile):
+    """Median of the blocks of each channel; NaN where it knows none."""
+    return [np.median(own[known]) if (known := np.isfinite(own)).any() else np.nan for own in tile.value]
 
 
 def _begin(channel):

@@ -21,6 +21,9 @@ _LEAST_APART = 0.03
 # A gain as far from 1 is an exposure or unit of its own: how sharp structure is, is measured in that.
 _OWN_UNIT = 2.0
 _LEAST_FACTOR = 1e-9
+# Level and noise that are both so far off, and off alike, are those of other units; how well they tell the logarithm.
+_OTHER_UNITS, _ALIKE = 20.0, 4.0
+_UNIT_ERROR = 0.3
 # Errors of a gain below this change nothing.
 _LEAST_ERROR = 1e-4
 # An offset of so much of the level, and of the noise of a block, may be a gain; what then tells it without stars.
@@ -52,10 +55,11 @@ class Witness:
     groups: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(cls, stars, channel, there):
+    def of(cls, stars, channel, there, units):
         """What `StarScales` say in a channel of the tiles that are there, shape (N,): others are no part of it.
 
-        One that the sky is not asked of would keep a scale of 1, and its stars would give theirs to the others.
+        Where they are silent of a tile in units of its own, these stand in: `units`, shape (N,), from `own_units`. One
+        that the sky is not asked of would keep a scale of 1, and its stars would give theirs to the others.
         """
         logarithm, number = np.where(there, stars.logarithm[:, channel], np.nan), stars.groups[:, channel]
         told = np.isfinite(logarithm)
@@ -68,6 +72,9 @@ class Witness:
             information[inner] = inverse - np.outer(along, along) / along.sum()
             logarithm[group] -= np.median(logarithm[group])
         error = stars.against_others(1.0)[1][:, channel]
+        for index in np.flatnonzero(there & ~told & np.isfinite(units)):
+            logarithm[index], error[index], information[index, index] = units[index], _UNIT_ERROR, _UNIT_ERROR**-2
+            groups.append(np.array([index]))
         return cls(logarithm, error, information, tuple(groups))
 
     @property
@@ -115,6 +122,24 @@ class Witness:
             away = np.abs(left[group] - np.median(left[group]))
             found[group] = away / np.maximum(_APART * self.error[group], _LEAST_APART)
         return np.nan_to_num(found)
+
+
+def own_units(level, noise):
+    """Logarithms of the units of tiles in one channel, NaN for one that is in those of the others; shape (N,).
+
+    Of a tile whose level and noise are both more than twenty times too large or too small, by about as much.
+
+    Parameters
+    ----------
+    level, noise : ndarray, shape (N,)
+        In what the tile is in; NaN where there is none.
+    """
+    known = (level > 0) & (noise > 0)
+    if not known.any():
+        return np.full(len(level), np.nan)
+    ratios = [np.log(np.where(known, own, 1.0) / np.median(own[known])) for own in (level, noise)]
+    own = known & (np.abs(ratios).min(axis=0) > np.log(_OTHER_UNITS)) & (np.abs(ratios[0] - ratios[1]) < np.log(_ALIKE))
+    return np.where(own, ratios[0], np.nan)
 
 
 @dataclass(eq=False)
@@ -199,6 +224,8 @@ def _structured(channel, matrix, flat):
     enough = np.where(large & ~channel.witness.told, _LESS_STRUCTURE, STRUCTURE)
     for index in np.flatnonzero(flat > 0):
         block = matrix[index, :, index]
+        if not np.isfinite(block).all():
+            continue
         rest = np.delete(np.arange(len(block)), 1)
         known = np.linalg.lstsq(block[np.ix_(rest, rest)], block[rest, 1], rcond=None)[0]
         found[index] = flat[index] < enough[index] * (block[1, 1] - block[1, rest] @ known)
