@@ -128,9 +128,7 @@ def solve(looks, shape_out, stars=None):
     tiles, noise = [tile for tile, _ in looks], np.array([own for _, own in looks])
     stars = StarScales.none(*noise.shape) if stars is None else stars
     there = np.array([tile is not None for tile in tiles])
-    level = np.array([np.full(noise.shape[1], np.nan) if tile is None else _levels(tile) for tile in tiles])
-    units = [own_units(*own) for own in zip(level.T, noise.T, strict=True)]
-    witnesses = [Witness.of(stars, channel, there, own) for channel, own in enumerate(units)]
+    witnesses = [Witness.of(stars, channel, there, own) for channel, own in enumerate(own_units(tiles, noise))]
     shared = shared_blocks(tiles, coarse_shape(shape_out), [witness.units() for witness in witnesses])
     channels = [Channel(*own) for own in zip(shared, noise.T, witnesses, strict=True)]
     partners, groups = _neighbours(channels, len(tiles))
@@ -171,11 +169,6 @@ def _helps(channels, states, inside):
         return Helps(*np.zeros((2, len(inside), len(KINDS) + 1)))
     halves = [Halves(channel, state.found) for channel, state in zip(channels, states, strict=True)]
     return helps(halves, inside, _independent(channels, states))
-
-
-def _levels(tile):
-    """Median of the blocks of each channel; NaN where it knows none."""
-    return [np.median(own[known]) if (known := np.isfinite(own)).any() else np.nan for own in tile.value]
 
 
 def _begin(channel):

@@ -124,22 +124,30 @@ class Witness:
         return np.nan_to_num(found)
 
 
-def own_units(level, noise):
-    """Logarithms of the units of tiles in one channel, NaN for one that is in those of the others; shape (N,).
+def own_units(tiles, noise):
+    """Logarithms of the units of tiles, NaN for one that is in those of the others; shape (C, N).
 
     Of a tile whose level and noise are both more than twenty times too large or too small, by about as much.
 
     Parameters
     ----------
-    level, noise : ndarray, shape (N,)
-        In what the tile is in; NaN where there is none.
+    tiles : sequence of (CoarseTile or None)
+    noise : ndarray, shape (N, C)
+        Of a pixel, in what the tile is in.
     """
-    known = (level > 0) & (noise > 0)
-    if not known.any():
-        return np.full(len(level), np.nan)
-    ratios = [np.log(np.where(known, own, 1.0) / np.median(own[known])) for own in (level, noise)]
-    own = known & (np.abs(ratios).min(axis=0) > np.log(_OTHER_UNITS)) & (np.abs(ratios[0] - ratios[1]) < np.log(_ALIKE))
-    return np.where(own, ratios[0], np.nan)
+    level = np.full(noise.shape, np.nan)
+    for index, tile in enumerate(tiles):
+        for channel, own in enumerate(() if tile is None else tile.value):
+            known = np.isfinite(own)
+            level[index, channel] = np.median(own[known]) if known.any() else np.nan
+    found = np.full(level.T.shape, np.nan)
+    for channel, pair in enumerate(zip(level.T, noise.T, strict=True)):
+        known = (pair[0] > 0) & (pair[1] > 0)
+        if known.any():
+            first, second = (np.log(np.where(known, own, 1.0) / np.median(own[known])) for own in pair)
+            far = np.minimum(np.abs(first), np.abs(second)) > np.log(_OTHER_UNITS)
+            found[channel] = np.where(known & far & (np.abs(first - second) < np.log(_ALIKE)), first, np.nan)
+    return found
 
 
 @dataclass(eq=False)
