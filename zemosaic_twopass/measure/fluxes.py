@@ -50,8 +50,9 @@ _BRIGHT = 0.3
 _MIDDLE = 4.5
 # In errors, far below what stars are asked for in the mean of several tiles.
 _LEAST_SIGNAL = 5.0
-# Error with which a star tells what lies outside; and of that, where none does.
+# Error with which a star tells what lies outside; and of that, where none does. What has more or less has a neighbour.
 _TELLS_GROWTH, _GROWTH_UNKNOWN = 0.05, 0.1
+_PLAUSIBLE = 0.9, 1.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,7 +271,7 @@ def _growth(growth, error, usable):
     factor, doubt = np.ones(len(growth)), np.full(len(growth), _GROWTH_UNKNOWN)
     for channel in range(len(growth)):
         told = growth[channel, usable[channel] & (error[channel] < _TELLS_GROWTH)]
-        told = told[np.isfinite(told)]
+        told = told[(told > _PLAUSIBLE[0]) & (told < _PLAUSIBLE[1])]
         if len(told) >= _FEWEST:
             factor[channel] = np.median(told)
             scatter = _GAUSSIAN_MAD * np.median(np.abs(told - factor[channel]))
