@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flat_skies import NOISE, SHAPE, flat_tiles, found, surveyed
 
-from zemosaic_twopass.diagnosis.photometry import solution
+from zemosaic_twopass.diagnosis.photometry import pricing, solution
 
 ODD, OFFSET, GRADIENT = 4, 0, 2
 ROWS, COLUMNS = (axis[..., np.newaxis] / n - 0.5 for axis, n in zip(np.indices(SHAPE), SHAPE, strict=True))
@@ -29,7 +29,7 @@ def test_a_fault_that_is_there_helps(kind, added):
 
 def test_of_what_noise_asks_for_little_is_claimed(monkeypatch):
     """As if a mosaic without a fault might have many: what half of the blocks asks for the other half does not."""
-    monkeypatch.setattr(solution, "_FALSE_ALARMS", 8.0)
+    monkeypatch.setattr(pricing, "_FALSE_ALARMS", 8.0)
     kept = surveyed(flat_tiles(82, nebula=20.0, channels=2)).solution
     monkeypatch.setattr(solution, "_DOUBTS", 0)
     asked = surveyed(flat_tiles(82, nebula=20.0, channels=2)).solution

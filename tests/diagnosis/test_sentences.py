@@ -32,7 +32,7 @@ def contradictions(finding):
     text = f"{finding.message} | {finding.runner_up}"
     if any(float(one) < 1 for one in _RULED_OUT.findall(text)):
         yield f"ruled out by next to nothing: {text}"
-    if "cannot be told from" in text and "ruled out" in text:
+    if ("cannot be told from" in text or "would look the same" in text) and "ruled out" in text:
         yield f"ruled out, and not to be told: {text}"
     for given, left in _STEP.findall(text):
         if not float(left) <= float(given):

@@ -54,7 +54,7 @@ class Halves:
     """
 
     def __init__(self, channel, found):
-        one, right, _ = channel.normal(channel.checkerboard())
+        one, right, _ = channel.normal(channel.layout.checkerboard())
         # Stars are a witness of their own: each half is held against all of them.
         first = with_stars(channel, one, right, found.asked)
         second = with_stars(channel, found.matrix - one, found.score - right, found.asked)

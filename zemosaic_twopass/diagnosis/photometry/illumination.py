@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import least_squares
 
-from ..terms import at_level
 from .classify import GRADIENT_FLOOR
 
 _FEWEST_TILES = 4
-_FEWEST_GRADIENTS = 3
+FEWEST_GRADIENTS = 3
 # The slopes of most tiles must be within so much of what the curvature makes of them.
-_MISS = 0.3
+MISS = 0.3
 # Of the usual side of a tile: middles must be further apart than that both ways, for in a row of tiles that brighten
 # one after the other, as under a rising moon, it would be the same.
 _APART = 0.2
@@ -27,16 +26,6 @@ _MOST = 0.9
 # Errors larger by so much than the slopes scatter are those of equations that do not tell.
 _TOLD = 10.0
 _ROUNDS = 2
-_TINY = np.finfo(float).tiny
-# For a bow of any form: how many tiles there must be, and how near slopes must be; of 400 layouts of six, nine and
-# sixteen tiles each with slopes drawn at random none was as near.
-_FEWEST_OF_ANY_FORM = 6
-_MISS_OF_ANY_FORM = 0.2
-# As a part of how a round bow misses them; and of the greater bend the lesser.
-_CLOSER = 0.5
-_BOTH_WAYS = 0.2
-# How near the offsets of tiles must be to those of one slope that all of them have.
-_MISS_OF_ONE_SLOPE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +90,11 @@ def flattened(looks, solution, solve_again):
         Both as given where there is no such curvature.
     curvature : Curvature or None
     """
-    layout = _Layout.of(looks)
+    layout = Layout.of(looks)
     first = _common(layout, solution, np.nanmedian([look.noise for look in looks], axis=0))
     if first is None:
         return looks, solution, None
-    tested, tried = _tested(solution), []
+    tested, tried = tested_tiles(solution), []
     furthest = max(look.reach for look in looks if look.blocks is not None) / first.reach
     for level in (None, np.median(solution.level[:, tested], axis=1)):
         curvature = replace(first, level=level)
@@ -114,93 +103,18 @@ def flattened(looks, solution, solve_again):
         # Again, for faults of single tiles had their part in it as long as they were not told apart.
         _, again = _tried(looks, curvature, solve_again)
         for _ in range(_ROUNDS):
-            if not _sloping(again):
+            if not sloping(again):
                 break
-            height, error, _ = _by_slopes(layout, again)
+            height, error, _ = by_slopes(layout, again)
             curvature = replace(curvature, height=curvature.height + height, error=error)
             _, again = _tried(looks, curvature, solve_again)
         curvature = _refined(curvature, layout, again)
         if _divides(curvature, furthest):
             flat, again = _tried(looks, curvature, solve_again)
             # A solution that ran away names nothing.
-            if np.array_equal(_tested(again), tested):
+            if np.array_equal(tested_tiles(again), tested):
                 tried.append((flat, again, curvature))
     return min([*tried, (looks, solution, None)], key=_left_over)
-
-
-def bent_alike(looks, solution, flat, curvature):
-    """How high light that bends the same way in every tile is, whatever its form, as that of the moon.
-
-    Such light is k x² + l y² + m xy about the middle of each tile and, which offsets take up, a slope that is the same
-    in all; put side by side the tiles seem to slope, each in proportion to where it lies.
-
-    Parameters
-    ----------
-    looks : sequence of TileMeasurement
-    solution : Solution
-        Of these.
-    flat : Solution
-        With a round bow taken out, which explains part of it or none.
-    curvature : Curvature or None
-        That bow.
-
-    Returns
-    -------
-    (ndarray, ndarray) or None
-        From the lowest to the highest of middle and corners in adu, and its standard error, shape (C,) each; None where
-        the tiles do not follow such light, or a round bow explains them as well.
-    """
-    layout, tested = _Layout.of(looks), _tested(solution)
-    if len(tested) < _FEWEST_OF_ANY_FORM or not _sloping(solution) or _in_a_row(layout, tested):
-        return None
-    if not _sloping(flat):
-        return (np.abs(curvature.height), curvature.error) if curvature and _sloping_alike(layout, flat) else None
-    middles, sides = layout.middles[tested], layout.sides[tested]
-    corner = np.median(sides, axis=0) / 2
-    found = [_bend(middles, own, corner) for own in solution.terms[:, tested, 2:] / sides]
-    height, error, missed = map(np.array, zip(*found, strict=True))
-    largest = int(np.argmax(height))
-    closer = missed[largest] < _CLOSER * _by_slopes(layout, solution)[2][largest]
-    return (height, error) if closer and missed[largest] < _MISS_OF_ANY_FORM else None
-
-
-def _sloping_alike(layout, solution):
-    """Whether the offsets of half of the tiles and more are those of one slope that all have."""
-    tested = _tested(solution)
-    if np.count_nonzero(solution.inside[:, 0]) < max(_FEWEST_GRADIENTS, len(tested) / 2):
-        return False
-    design = np.column_stack([np.ones(len(tested)), layout.middles[tested]])
-    seen = at_level(solution.terms[:, tested].reshape(-1, 4), solution.level[:, tested].ravel())[:, 0]
-    offsets = seen.reshape(-1, len(tested))
-    own = offsets[np.argmax(np.ptp(offsets, axis=1))]
-    along = design @ np.linalg.lstsq(design, own, rcond=None)[0]
-    return bool(np.median(np.abs(own - along)) < _MISS_OF_ONE_SLOPE * np.median(np.abs(along - np.mean(along))))
-
-
-def _bend(middles, slopes, corner):
-    """Height of the light that slopes, shape (T, 2), follow, its error, and by what part of them they miss it."""
-    usual = float(np.median(np.hypot(*slopes.T)))
-    if not usual > 0:
-        return 0.0, np.inf, np.inf
-
-    def expected(terms):
-        return -2 * middles @ np.array([[terms[0], terms[1]], [terms[1], terms[2]]]) + terms[3:]
-
-    def left(terms):
-        return (expected(terms) - slopes).ravel()
-
-    terms = least_squares(left, np.zeros(5), loss="soft_l1", x_scale="jac", f_scale=_MISS * usual).x
-    # Where it bends one way only it may be tiles that slope more one after the other, as under a rising moon.
-    form = np.array([[terms[0], terms[1]], [terms[1], terms[2]]]) * np.outer(corner, corner)
-    lesser, greater = np.sort(np.abs(np.linalg.eigvalsh(form)))
-    if lesser < _BOTH_WAYS * greater:
-        return 0.0, np.inf, np.inf
-    square, across = terms[[0, 2]] @ corner**2, 2 * terms[1] * np.prod(corner)
-    ends = 0.0, square + across, square - across
-    away = expected(terms) - expected(terms).mean(axis=0)
-    missed = np.median(np.hypot(*left(terms).reshape(-1, 2).T)) / max(np.median(np.hypot(*away.T)), _TINY)
-    height = float(np.ptp(ends))
-    return height, max(missed * height / np.sqrt(len(slopes)), _TINY), missed
 
 
 def _left_over(one):
@@ -210,7 +124,7 @@ def _left_over(one):
 
 
 @dataclass(frozen=True, eq=False)
-class _Layout:
+class Layout:
     """Where tiles lie, in pixels of the mosaic.
 
     Attributes
@@ -246,7 +160,7 @@ class _Layout:
         return np.column_stack([level, np.zeros(len(level)), -2 * self.middles * self.sides]) / self.reach**2
 
 
-def _tested(solution):
+def tested_tiles(solution):
     """Tiles that could be compared."""
     return np.flatnonzero([fit is not None for fit in solution.fits])
 
@@ -261,33 +175,33 @@ def _divides(curvature, furthest):
 
 def _common(layout, solution, noise):
     """The curvature that the slopes of most tiles follow, if they are large enough to matter; else None."""
-    tested = _tested(solution)
+    tested = tested_tiles(solution)
     pattern = layout.pattern()[tested]
-    if not _sloping(solution) or len(tested) < _FEWEST_TILES or not np.isfinite(pattern).all():
+    if not sloping(solution) or len(tested) < _FEWEST_TILES or not np.isfinite(pattern).all():
         return None
-    if _in_a_row(layout, tested):
+    if in_a_row(layout, tested):
         return None
-    height, error, missed = _by_slopes(layout, solution)
+    height, error, missed = by_slopes(layout, solution)
     largest = np.abs(height) * np.hypot(*pattern[:, 2:].T).max()
-    if not (np.median(missed) < _MISS and np.any(largest > GRADIENT_FLOOR * noise)):
+    if not (np.median(missed) < MISS and np.any(largest > GRADIENT_FLOOR * noise)):
         return None
     return Curvature(height, error, None, layout.reach, 0.0)
 
 
-def _in_a_row(layout, tested):
+def in_a_row(layout, tested):
     """Whether the middles of tiles lie too near one line."""
     return bool(np.any(np.ptp(layout.middles[tested], axis=0) < _APART * np.median(layout.sides[tested], axis=0)))
 
 
-def _sloping(solution):
+def sloping(solution):
     """Whether half of the tiles that could be compared, or more, slope."""
     number = np.count_nonzero(solution.inside[:, 2])
-    return number >= max(_FEWEST_GRADIENTS, len(_tested(solution)) / 2)
+    return number >= max(FEWEST_GRADIENTS, len(tested_tiles(solution)) / 2)
 
 
-def _by_slopes(layout, solution):
+def by_slopes(layout, solution):
     """Height at which the slopes of most tiles are as expected, its error, and by what part of that they miss it."""
-    tested = _tested(solution)
+    tested = tested_tiles(solution)
     sides = layout.sides[tested]
     expected = layout.pattern()[tested, 2:] / sides
     # What all slope by in common is not known.
@@ -303,7 +217,7 @@ def _by_slopes(layout, solution):
             np.zeros(3),
             loss="soft_l1",
             x_scale="jac",
-            f_scale=_MISS * usual,
+            f_scale=MISS * usual,
         )
         heights[channel], misses[channel] = fit.x[0], np.median(np.hypot(*fit.fun.reshape(-1, 2).T))
     parts = misses / np.abs(heights) / np.median(np.hypot(*expected.T))

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...tiles.grid import common_part
+from .bending import bent_alike
 from .correction import correction_of
-from .illumination import Curvature, bent_alike, flattened
+from .illumination import Curvature, flattened
 from .solution import Solution, solve
 from .unevenness import Unevenness, light_beyond
 

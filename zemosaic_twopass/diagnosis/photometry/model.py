@@ -20,6 +20,7 @@ from scipy.sparse import csr_array
 from ...measure.coarse import FACTOR
 from .overlaps import sums_of_products
 from .scatter import Residuals
+from .sharing import noise_in_common
 
 TERMS = 7
 _HUBER = 1.345
@@ -42,12 +43,6 @@ _FEWEST_STEPS = 10
 # By so much at least, relatively, the noise of a tile may be its own.
 _LEAST_OWN = 0.03
 _BRIGHTEST = 99.0
-# In blocks.
-_LEAST_CELL = 3
-# Tiles whose difference scatters by less than this part of what their noise lets expect share their pixels, as crops of
-# one stack do: then the scatter that is seen counts, but never less than so much of the noise.
-_SHARED = 0.3
-_LEAST_SHARED = 0.05
 
 
 class Channel:
@@ -63,6 +58,7 @@ class Channel:
 
     Attributes
     ----------
+    layout : Layout
     noise : ndarray, shape (N,)
         Of a block in adu, were its pixels independent.
     terms : ndarray, shape (N, 7)
@@ -85,15 +81,15 @@ class Channel:
     """
 
     def __init__(self, shared, noise, witness):
-        self._layout, self._shared = shared.layout, shared
-        self.count, self.keys = self._layout.count, self._layout.keys
-        self.pairs = self._layout.meetings.tiles
-        self._tile, self._spot = self._layout.tile, self._layout.spot
+        self.layout, self._shared = shared.layout, shared
+        self.count, self.keys = self.layout.count, self.layout.keys
+        self.pairs = self.layout.meetings.tiles
+        self._tile, self._spot = self.layout.tile, self.layout.spot
         self.witness, self.variance, self.doubted = witness, 1.0, np.zeros(self.count, dtype=bool)
         self._unit = witness.units()
-        unit = self._layout.each(self._unit)
-        self._layers = *self._layout.uv, *(shared.edges[:, self._spot] * unit)
-        self._there = np.flatnonzero(np.diff(self._layout.starts))
+        unit = self.layout.each(self._unit)
+        self._layers = *self.layout.uv, *(shared.edges[:, self._spot] * unit)
+        self._there = np.flatnonzero(np.diff(self.layout.starts))
         strength = np.abs(shared.edges).sum(axis=0)[self._spot] * unit
         number = min(max(int(_STRONGEST * len(strength)), _FEWEST_STRONG), len(strength))
         self._strongest = np.argpartition(strength, -number)[-number:] if number else np.zeros(0, dtype=int)
@@ -102,7 +98,7 @@ class Channel:
         self.noise = np.array(noise, dtype=float) / FACTOR
         self._scale = self.noise.copy()
         self._doubt, self._huber = np.ones((2, len(shared.value)))
-        self._common, self.sharing = self._noise_in_common()
+        self._common, self.sharing = noise_in_common(self.layout, shared.value, self.noise)
         self.freedom = np.zeros(self.count)
         # Tiles whose terms were the first that were no numbers any more: soon none are.
         self._lost = ()
@@ -117,11 +113,11 @@ class Channel:
         self._observe()
         level = self.level.copy()
         for index in self._there:
-            level[index] = np.median(self._sky[self._layout.own(index)])
+            level[index] = np.median(self._sky[self.layout.own(index)])
         # At another level the same tile has another offset.
         self.terms = terms.copy()
         self.terms[:, 0] += terms[:, 1] * (level - self.level)
-        self.level, self._above = level, self._sky - self._layout.each(level)
+        self.level, self._above = level, self._sky - self.layout.each(level)
 
     def astray(self):
         """The tile whose offset is furthest beyond what these values can have, as a tuple; empty where none is.
@@ -140,20 +136,12 @@ class Channel:
         """What a gain multiplies in each tile: its level, or how far the brightest that it shares rises above it."""
         found = np.abs(self.level)
         for index in self._there:
-            found[index] = max(found[index], np.percentile(np.abs(self._above[self._layout.own(index)]), _BRIGHTEST))
+            found[index] = max(found[index], np.percentile(np.abs(self._above[self.layout.own(index)]), _BRIGHTEST))
         return found
 
     def in_errors(self, left):
         """Residuals in units of the error of their block."""
         return left / (self._errors() * np.sqrt(np.maximum(1 - self._share, 1e-3)))
-
-    def checkerboard(self):
-        """Which places are of one of two colours, in cells of half of what a tile usually knows; shape (seen,)."""
-        if not self._there.size:
-            return np.zeros(0, dtype=bool)
-        side = np.maximum(np.rint(np.median(self._layout.size[:, self._there], axis=1) / 2), _LEAST_CELL)
-        rows, columns = np.divmod(self._layout.seen, self._layout.shape[1])
-        return (columns // side[0] + rows // side[1]) % 2 == 0
 
     def normal(self, places=None):
         """Normal equations of all terms with the sky eliminated.
@@ -171,7 +159,7 @@ class Channel:
         flat : ndarray, shape (N,)
             The part of the gains' diagonal that is noise of the sky and no structure.
         """
-        layout, meet = self._layout, self._layout.meetings
+        layout, meet = self.layout, self.layout.meetings
         # At one place the terms of all tiles are made of the same seven layers, so that sums over shared blocks are.
         layers, own = self._map_layers(), self._own_layers()
         weight = self._weight if places is None else self._weight * places[self._spot]
@@ -203,7 +191,7 @@ class Channel:
 
     def left(self, step):
         """Residuals once the terms have changed by `step`, shape (N, 7), and the sky has followed."""
-        offset, gain, *rest = map(self._layout.each, step.T)
+        offset, gain, *rest = map(self.layout.each, step.T)
         own = offset + gain * self._above
         for term, layer in zip(rest, self._layers, strict=True):
             own += term * layer
@@ -212,8 +200,8 @@ class Channel:
 
     def _map_layers(self):
         """What the terms of all tiles are made of, place by place; shape (7, seen)."""
-        height, width = self._layout.shape
-        rows, columns = np.divmod(self._layout.seen, width)
+        height, width = self.layout.shape
+        rows, columns = np.divmod(self.layout.seen, width)
         sky = np.zeros(len(rows))
         sky[self._spot] = self._sky - self._middle()
         return np.stack([np.ones(len(sky)), sky, columns / width, rows / height, *self._shared.edges])
@@ -223,7 +211,7 @@ class Channel:
         own = np.tile(np.eye(TERMS), (self.count, 1, 1))
         own[:, 1, 0] = self._middle() - self.level
         for term, (corner, size, whole) in enumerate(
-            zip(self._layout.corner, self._layout.size, self._layout.shape[::-1], strict=True), start=2
+            zip(self.layout.corner, self.layout.size, self.layout.shape[::-1], strict=True), start=2
         ):
             own[:, term, term], own[:, term, 0] = whole / size, (0.5 - corner) / size - 0.5
         edges = np.arange(4, TERMS)
@@ -256,38 +244,11 @@ class Channel:
         """What terms leave, from `left`, along with what is to be expected of it."""
         # What tiles have in common does not scatter as the rest does.
         weight = np.where(self._common == 1, self._weight, 0.0)
-        return Residuals(self._layout, left, weight, self._share, self._huber >= 1, self._errors())
+        return Residuals(self.layout, left, weight, self._share, self._huber >= 1, self._errors())
 
     def _errors(self):
         """Of each block by itself."""
-        return self._layout.each(self._scale) * self._common * self._doubt
-
-    def _noise_in_common(self):
-        """What part of its noise each block does not have in common with all that it meets, and which tiles have it.
-
-        Returns
-        -------
-        part : ndarray, shape (E,)
-        sharing : ndarray of bool, shape (N, N)
-        """
-        meet, value = self._layout.meetings, self._shared.value
-        sharing = np.zeros((self.count, self.count), dtype=bool)
-        alike = np.ones(len(meet.tiles.T))
-        for number, (begin, end) in enumerate(zip(meet.starts, meet.starts[1:], strict=False)):
-            first = meet.first[begin:end]
-            step = np.diff(value[first] - value[meet.second[begin:end]])[np.diff(self._layout.place[first]) == 1]
-            if len(step) >= _FEWEST_STEPS:
-                expected = np.sqrt(2) * np.hypot(*self.noise[meet.tiles[:, number]])
-                alike[number] = _GAUSSIAN_MAD * np.median(np.abs(step)) / max(expected, _TINY)
-        sharing[tuple(meet.tiles[:, alike < _SHARED])] = True
-        if not sharing.any():
-            return np.ones(len(value)), sharing
-        # Where a third tile is another exposure, no weight of a block says what two of the three have in common.
-        own = np.repeat(np.where(alike < _SHARED, np.maximum(alike, _LEAST_SHARED), 1.0), np.diff(meet.starts))
-        largest = np.zeros(len(self._layout.seen))
-        np.maximum.at(largest, self._spot[meet.first], own)
-        # Where all are one exposure there is nothing else to measure noise by.
-        return (largest if (largest == 1).any() else np.ones_like(largest))[self._spot], sharing
+        return self.layout.each(self._scale) * self._common * self._doubt
 
     def _sum(self, values):
         """Sums over the tiles at each place."""
@@ -299,7 +260,7 @@ class Channel:
         How it differs from what the noise of a pixel lets expect is much the same in all tiles; what a tile tells of
         its own counts by how many blocks it has (Efron & Morris 1975, J. Am. Stat. Assoc. 70, 311).
         """
-        follow = (np.diff(self._layout.place) == 1) & (np.diff(self._tile) == 0) & (self._common[1:] == 1)
+        follow = (np.diff(self.layout.place) == 1) & (np.diff(self._tile) == 0) & (self._common[1:] == 1)
         steps, tile = np.abs(np.diff(size))[follow], self._tile[1:][follow]
         tiles = np.flatnonzero(np.bincount(tile, minlength=self.count) >= _FEWEST_STEPS)
         if not tiles.size:
@@ -316,8 +277,8 @@ class Channel:
         self.freedom = np.zeros(self.count)
         self.freedom[tiles] = (own + doubt) / (2 * own * doubt)
         # Of tiles that share all that they meet others in nothing is known but what is usual.
-        only = np.bincount(self._tile, self._common < 1, minlength=self.count) == np.diff(self._layout.starts)
-        self.freedom[only & (np.diff(self._layout.starts) > 0)] = np.median(self.freedom[tiles])
+        only = np.bincount(self._tile, self._common < 1, minlength=self.count) == np.diff(self.layout.starts)
+        self.freedom[only & (np.diff(self.layout.starts) > 0)] = np.median(self.freedom[tiles])
 
     def _doubts(self, size):
         """Error of each block in units of that of a block without structure; at least 1.
@@ -327,15 +288,15 @@ class Channel:
         hold all that it has above the sky.
         """
         typical = max(np.median(self._strength[self._strongest]), _TINY)
-        scale = self._layout.each(self._scale) * self._common
+        scale = self.layout.each(self._scale) * self._common
         cut = np.maximum(_GAUSSIAN_MAD * np.median(np.abs(size[self._strongest])) / typical, _LEAST_CUT / scale)
-        missed = self._shared.missing * np.abs(self._above) * self._layout.each(np.abs(self._unit)) / scale
+        missed = self._shared.missing * np.abs(self._above) * self.layout.each(np.abs(self._unit)) / scale
         return np.sqrt(1 + (cut * self._strength) ** 2 + missed**2)
 
     def _observe(self):
         """Sky, residuals and each tile's part in the sky, from the present terms and weights."""
-        offset, gain, *rest = map(self._layout.each, self.terms.T)
-        level, self._gain = self._layout.each(self.level), 1 + gain
+        offset, gain, *rest = map(self.layout.each, self.terms.T)
+        level, self._gain = self.layout.each(self.level), 1 + gain
         self._weight = self._huber / self._errors() ** 2
         own = self._shared.value - (offset - gain * level)
         for term, layer in zip(rest, self._layers, strict=True):

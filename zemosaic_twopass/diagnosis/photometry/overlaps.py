@@ -9,6 +9,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 _FEWEST_BLOCKS = 20
+# Blocks each way.
+_LEAST_CELL = 3
 _PLACES, _PARTS = 2048, 4
 
 
@@ -68,6 +70,15 @@ class Layout:
     def keys(self):
         """A number that an entry has in every channel, ascending."""
         return self.tile * (self.shape[0] * self.shape[1]) + self.place
+
+    def checkerboard(self):
+        """Which places are of one of two colours, in cells of half of what a tile usually knows; shape (seen,)."""
+        there = np.diff(self.starts) > 0
+        if not there.any():
+            return np.zeros(0, dtype=bool)
+        side = np.maximum(np.rint(np.median(self.size[:, there], axis=1) / 2), _LEAST_CELL)
+        rows, columns = np.divmod(self.seen, self.shape[1])
+        return (columns // side[0] + rows // side[1]) % 2 == 0
 
     def each(self, values):
         """What tiles have, shape (…, N), given to each of their entries."""

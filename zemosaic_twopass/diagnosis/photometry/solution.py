@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
-from scipy.special import fdtri
 
 from ...measure.coarse import FACTOR, coarse_shape
 from ...parallel import threads
@@ -16,16 +14,15 @@ from ...settings import worker_count
 from ..terms import TileTerms
 from .held_out import Halves, Helps, helps, without_the_refuted
 from .model import Channel
-from .normal_equations import COLUMNS, KINDS, Equations
+from .normal_equations import KINDS, Equations
 from .overlaps import shared_blocks
+from .pricing import independent_of, price_of, unborne
 from .scatter import Residuals, misfit, spread
 from .selection import brought, choose, search, settle
 from .tile_fit import TileFit, terms_inside, tile_fits
 from .witness import Witness, Witnessed, own_units, witnessed
 from .zero_points import StarScales
 
-# A mosaic without a fault would show one this often if nothing but its noise were in it.
-_FALSE_ALARMS = 2e-4
 # A step changes a gain by this part of itself at most.
 _FURTHEST = 0.5
 _STEPS = 12
@@ -38,11 +35,6 @@ _CHOOSING = 8
 _WEIGHING = 5
 # In errors of a term if the others were known; for gains at first, relatively.
 _CONVERGED = 0.02
-# Degrees of freedom with which a tile can be tested.
-_FEWEST = 4.0
-_CLIPPED = 3.0
-# What speaks for a gain must be more than this, in units of the deviance, than for an offset.
-_RATHER_AN_OFFSET = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +129,7 @@ def solve(looks, shape_out, stars=None):
         list(run(_begin, channels))
         nothing = np.zeros((len(tiles), len(KINDS)), dtype=bool)
         inside, states = _converge(channels, nothing, groups, lambda *of: search(*of, groups), run)
-        equations, price = [state.equations for state in states], _price(channels, states, inside)
+        equations, price = [state.equations for state in states], price_of(channels, states, inside)
         settled, crowded = settle(equations, inside, price, groups)
         # Of a kind that all have, the tile that has none stays the one that the others are measured from.
         known, refuted = np.where(settled, 0.0, np.inf), np.zeros_like(inside)
@@ -160,15 +152,19 @@ def _refuted(channels, states, inside, spared):
     """Kinds that do not help where they were not fitted, shape (N, 3)."""
     if not inside.any():
         return inside
+    alone = np.zeros_like(inside)
+    alone[:, 1] = np.any([unborne(*own) for own in zip(channels, states, strict=True)], axis=0)
+    if (alone & inside).any():
+        return alone & inside
     halves = [Halves(channel, state.found) for channel, state in zip(channels, states, strict=True)]
-    return inside & ~without_the_refuted(halves, inside, _independent(channels, states), spared)
+    return inside & ~without_the_refuted(halves, inside, independent_of(channels, states), spared)
 
 
 def _helps(channels, states, inside):
     if not inside.any():
         return Helps(*np.zeros((2, len(inside), len(KINDS) + 1)))
     halves = [Halves(channel, state.found) for channel, state in zip(channels, states, strict=True)]
-    return helps(halves, inside, _independent(channels, states))
+    return helps(halves, inside, independent_of(channels, states))
 
 
 def _begin(channel):
@@ -220,7 +216,7 @@ def _converge(channels, inside, groups, select, run):
         states, before = linearised(), inside
         equations = [state.equations for state in states]
         if turn < _CHOOSING:
-            inside = select(equations, inside, _price(channels, states, inside))
+            inside = select(equations, inside, price_of(channels, states, inside))
         _enter(equations, inside)
         moved = max(run(lambda channel, state, turn=turn: _moved(channel, state, turn < _WEIGHING), channels, states))
         if moved < _CONVERGED and (inside == before).all():
@@ -256,47 +252,6 @@ def _neighbours(channels, count):
     return partners, [group for group in groups if len(group) > 1]
 
 
-def _price(channels, states, inside):
-    """What a kind must bring, so that a mosaic without a fault rarely has one; shape (N, 3), infinite where not told.
-
-    The deviances of the channels are added: as many of Fisher's F as are independent, the errors being estimated. A
-    gain is told where one channel tells it; the others have nothing against it. One that is `inside` has been told
-    already: what it takes out of the sky must not make it untold.
-    """
-    independent = _independent(channels, states)
-    own = np.max([channel.freedom for channel in channels], axis=0)
-    pooled = min(state.freedom for state in states)
-    freedom = 1 / (1 / pooled + 1 / np.maximum(own, np.finfo(float).tiny))
-    tested = freedom > _FEWEST
-    rare = _FALSE_ALARMS / max(np.count_nonzero(tested) * len(KINDS), 1)
-    price = np.full((len(own), len(KINDS)), np.inf)
-    for kind, columns in enumerate(COLUMNS):
-        number = len(columns) * independent
-        price[tested, kind] = len(columns) * len(channels) * fdtri(number, freedom[tested], 1 - rare)
-    told = np.any([state.told for state in states], axis=0)
-    price[:, 1] = np.where(told | inside[:, 1], price[:, 1] + _RATHER_AN_OFFSET, np.inf)
-    return price
-
-
-def _independent(channels, states):
-    """How many independent channels scatter as the sum of all does (Satterthwaite 1946)."""
-    keys = [channel.keys for channel in channels]
-    same = all(np.array_equal(keys[0], key) for key in keys)
-    common = keys[0] if same else reduce(np.intersect1d, keys)
-    where = [slice(None) if same else np.searchsorted(key, common) for key in keys]
-    if len(common) < 2:
-        return 1.0
-    sizes = [
-        np.clip(channel.in_errors(state.residuals.left)[own], -_CLIPPED, _CLIPPED)
-        for channel, state, own in zip(channels, states, where, strict=True)
-    ]
-    product = np.einsum("ie,je->ij", sizes, sizes)
-    scale = np.sqrt(np.maximum(np.diag(product), np.finfo(float).tiny))
-    alike = product / np.outer(scale, scale)
-    np.fill_diagonal(alike, 1.0)
-    return len(channels) ** 2 / float(np.sum(alike**2))
-
-
 def with_kinds_of(solution, inside):
     """A solution with another choice of which tile has which kind of fault.
 
@@ -317,7 +272,7 @@ def with_kinds_of(solution, inside):
 
 def _solution(channels, states, inside, stars, partners):
     equations = [state.equations for state in states]
-    price = _price(channels, states, inside)
+    price = price_of(channels, states, inside)
     astray = next(((*tile, index) for index, own in enumerate(channels) if (tile := own.astray())), ())
     if astray:
         # As where tiles hold next to no noise: better nothing than that.
@@ -333,7 +288,7 @@ def _solution(channels, states, inside, stars, partners):
         FACTOR * np.stack([channel.noise for channel in channels], axis=1),
         brought(equations),
         price,
-        _independent(channels, states),
+        independent_of(channels, states),
         partners,
         tuple(equations),
         np.array([channel.signal() for channel in channels]),

@@ -128,7 +128,8 @@ def _over_squares(field, uv, square):
             places.append(uv[:, own].mean(axis=1))
     if len(values) < _FEWEST_SQUARES:
         return None
-    noise = _GAUSSIAN_MAD * np.nanmedian(np.abs(np.diff(field, axis=1))) / np.sqrt(2)
+    steps = np.diff(field, axis=1)
+    noise = _GAUSSIAN_MAD * np.nanmedian(np.abs(steps - np.nanmedian(steps))) / np.sqrt(2)
     return Squares(np.array(values), float(_MEDIAN_COST * noise / np.sqrt(np.median(counts))), np.transpose(places))
 
 
