@@ -83,7 +83,7 @@ class Fluxes:
         return cls(-1, *np.full((2, stars, channels), np.nan), *np.full((2, channels), np.nan))
 
 
-def measure_fluxes(tile, wcs, stars):
+def measure_fluxes(tile, wcs, stars, flat=None):
     """Measure the brightness of the stars of a tile.
 
     Parameters
@@ -94,6 +94,8 @@ def measure_fluxes(tile, wcs, stars):
         Of the mosaic, to which the places of the stars refer.
     stars : Stars
         Of the tile. The surest 60 are measured, the others NaN.
+    flat : list of ndarray, optional
+        `coarse.flat_planes` of the tile, where they were made before.
 
     Returns
     -------
@@ -104,7 +106,7 @@ def measure_fluxes(tile, wcs, stars):
         return ()
     places = stars.places[:_MOST]
     x, y = pixels_between(wcs, tile.wcs, *places.T)
-    images = np.stack(flat_planes(tile)).reshape(-1, *tile.shape)
+    images = np.stack(flat_planes(tile) if flat is None else flat).reshape(-1, *tile.shape)
     width = _half_light(_Stamps.of(images, x[:_FOR_WIDTH], y[:_FOR_WIDTH], (_TRIAL[-1], *_TRIAL_RING)))
     if not np.isfinite(width):
         return ()
