@@ -78,7 +78,7 @@ def _fluxes(planes, places, width):
         ring = ApertureStats(
             image, CircularAnnulus(places, *(width * radius for radius in _RING)), sigma_clip=SigmaClip(3.0)
         )
-        own = ApertureStats(image - 0.0, CircularAperture(places, _APERTURE * width), local_bkg=ring.median)
+        own = ApertureStats(image, CircularAperture(places, _APERTURE * width), local_bkg=np.nan_to_num(ring.median))
         noise = ring.std * np.sqrt(own.sum_aper_area.value)
         bright = own.sum > _BRIGHT * noise
         flux[bright, channel], error[bright, channel] = own.sum[bright], noise[bright]

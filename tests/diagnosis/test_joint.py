@@ -269,7 +269,7 @@ def test_equations_are_sums_over_the_blocks_of_every_tile(colour):
     # One tile is in units of its own.
     stars.logarithm[3:6, 1] = 0.0, np.log(7.0), 0.0
     stars.covariance[1, range(3, 6), range(3, 6)] = 1e-4
-    witness = Witness.of(stars, 1, np.ones(len(looks), bool))
+    witness = Witness.of(stars, 1, np.ones(len(looks), bool), np.full(len(looks), np.nan))
     assert np.ptp(witness.units()) > 1
     shared = shared_blocks([tile for tile, _ in looks], coarse_shape(shape), [witness.units()] * 2)[1]
     channel = Channel(shared, np.array([noise[1] for _, noise in looks]), witness)

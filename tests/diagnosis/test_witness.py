@@ -50,6 +50,16 @@ def test_a_tile_in_units_of_its_own():
     assert 1 + seen["gain_residual", ODD].value == pytest.approx(1 / 65535, rel=0.05)
 
 
+@pytest.mark.parametrize("nebula", [0.0, 20.0])
+@pytest.mark.parametrize("unit", [1 / 65535, 257.0])
+def test_a_tile_in_units_of_its_own_without_a_star(unit, nebula):
+    """Its level and its noise are both as far off."""
+    seen = found(surveyed(with_odd(flat_tiles(6, stars=0, nebula=nebula), lambda pixels: unit * pixels)))
+    assert list(seen) == [("gain_residual", ODD)]
+    assert 1 + seen["gain_residual", ODD].value == pytest.approx(unit, rel=0.01)
+    assert "too few stars (0) to" in seen["gain_residual", ODD].message
+
+
 @pytest.mark.parametrize("height", [20.0, 60.0])
 def test_light_that_is_no_term_is_no_factor(height):
     """A glow in a corner: a factor explains it best, and the stars know that there is none."""
@@ -89,7 +99,7 @@ def test_sound_tiles_of_few_or_many_stars(stars):
 def test_what_stars_say_does_not_ask_for_a_common_scale():
     stars = StarScales.none(4, 1)
     stars.logarithm[:3, 0], stars.covariance[0, :3, :3] = (0.0, 0.0, 0.4), 1e-4 * np.eye(3)
-    witness = Witness.of(stars, 0, np.ones(4, bool))
+    witness = Witness.of(stars, 0, np.ones(4, bool), np.full(4, np.nan))
     np.testing.assert_allclose(witness.information @ np.ones(4), 0, atol=1e-6)
     np.testing.assert_allclose(witness.gains(), [0, 0, np.expm1(0.4), 0])
     np.testing.assert_array_equal(witness.told, [True, True, True, False])

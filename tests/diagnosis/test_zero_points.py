@@ -82,3 +82,17 @@ def test_no_stars_at_all():
     scales = star_scales([Fluxes.none(3), Fluxes.none(3)], nothing, nothing, nothing)
     assert not scales.counts.any()
     assert np.isnan(scales.against_others(np.ones((2, 3)))).all()
+
+
+@pytest.mark.parametrize(("links", "joined"), [(1, False), (2, False), (3, True)])
+def test_two_halves_that_fewer_than_three_stars_join_are_not_joined(links, joined):
+    """One of them may be anything, and would give half of the mosaic a scale."""
+    tiles = np.array([0, 1] * 6 + [2, 3] * 6 + [1, 2] * links)
+    numbers = np.concatenate([np.repeat(np.arange(12), 2), np.repeat(12 + np.arange(links), 2)])
+    order = np.argsort(tiles, kind="stable")
+    flux = [np.full((np.count_nonzero(tiles == own), 1), 1000.0) for own in range(4)]
+    fluxes = [Fluxes(0, own, 0.01 * own, np.ones(1), np.full(1, 0.01)) for own in flux]
+    scales = star_scales(fluxes, np.arange(len(tiles)), tiles[order], numbers[order])
+    assert (scales.groups[0, 0] == scales.groups[3, 0]) == joined
+    assert scales.counts[:, 0].tolist() == [6, 6 + joined * links, 6 + joined * links, 6]
+    assert np.isfinite(scales.logarithm).all()

@@ -84,8 +84,12 @@ def test_pickle_is_not_loaded(tmp_path):
 
 
 def test_report_that_is_not_there(tmp_path, capsys):
-    assert cli.main(["compare", str(tmp_path), str(tmp_path)]) == 2
-    assert "twopass_report.json" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    report = write(tmp_path / "a", [1.0])
+    assert cli.main(["compare", str(report), str(tmp_path / "empty")]) == 2
+    assert f"{tmp_path / 'empty'}: no report is there" in capsys.readouterr().err
+    assert cli.main(["compare", str(tmp_path / "empty"), str(tmp_path / "empty")]) == 2
+    assert "not the output folder of a ZeMosaic run" in capsys.readouterr().err
 
 
 def test_two_runs_of_the_command(tmp_path, capsys, monkeypatch):

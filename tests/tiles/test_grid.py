@@ -5,7 +5,7 @@ import pytest
 from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.utils import pixel_to_pixel
 
-from zemosaic_twopass.tiles.grid import block_mean, block_wcs, common_part, pixel_box, tile_outline
+from zemosaic_twopass.tiles.grid import block_mean, block_wcs, common_part, pixel_box, pixels_between, tile_outline
 
 
 def tangent(crval=(83.0, -5.0), scale=2 / 3600, angle=0.3, shape=(60, 80), projection="TAN"):
@@ -194,3 +194,13 @@ def test_common_part(box, other, expected):
     found = common_part(box, other)
     numbers = found and tuple(tuple(n for part in own for n in (part.start, part.stop)) for own in found)
     assert numbers == expected
+
+
+def test_pixels_in_another_frame_may_be_given_as_lists():
+    galactic = WCS(naxis=2)
+    galactic.wcs.ctype = ["GLON-TAN", "GLAT-TAN"]
+    galactic.wcs.crval, galactic.wcs.crpix, galactic.wcs.cdelt = [10.0, 20.0], [5.0, 5.0], [-0.01, 0.01]
+    turned = galactic.deepcopy()
+    turned.wcs.crpix = [7.0, 4.0]
+    x, y = pixels_between(galactic, turned, [1.0, 2.0], [3.0, 4.0])
+    np.testing.assert_allclose([x, y], [[3.0, 4.0], [2.0, 3.0]], atol=1e-6)

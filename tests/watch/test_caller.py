@@ -128,8 +128,13 @@ def test_one_that_crops_its_first_pass(application, tmp_path):
     assert report.verdict == "pipeline_bug"
     ((level, verdict),) = application.lines("[TwoPassVerdict]")
     assert level == "WARNING" and "The second pass had no effect" in verdict
-    # What the user sees is the first pass, which is not where the tiles are.
-    assert ([seams.mosaic for seams in report.seams], report.picture) == (["second_pass"], "unknown")
+    # What the user sees is the first pass, which begins where the second does.
+    assert [seams.mosaic for seams in report.seams] == ["first_pass", "second_pass", "merged"]
+    assert report.picture == "no_seam"
+    seen = [edge for edge in report.seams[-1].edges if edge.look != "unknown"]
+    assert len(seen) > 10 and max(edge.y for edge in seen) < height - 60
+    steps = [np.subtract(edge.step, edge.expected) for edge in seen if edge.expected]
+    assert len(steps) > 10 and np.abs(steps).max() < 0.5
     # Everything else of the report as ever.
     assert report.delta.reference == "tiles"
     assert any(f.test == "map" and "has shape" in f.message for f in report.findings)
@@ -158,6 +163,8 @@ def test_one_that_shifts_the_wcs_of_the_second(application, tmp_path):
     assert (x, y) == pytest.approx((12, 9), abs=0.05)
     assert "double" in first.message
     assert "not in the code" not in " ".join([report.summary, *(f.message for f in report.findings)])
+    # The tiles are not where the first pass, of which most of the picture may be, has them.
+    assert ([seams.mosaic for seams in report.seams], report.picture) == (["second_pass"], "unknown")
 
 
 def test_one_that_turns(application, tmp_path):

@@ -17,6 +17,8 @@ from .seen import in_mosaic, place_of, told
 _MOST_OF_IT = 0.5
 # As far from each other two edges are the same in two mosaics.
 _SAME, _APART = 20.0, 1e3
+# So near beside each other two edges are read as one, in pixels; of their normals, so much is the same then.
+_ONE, _PARALLEL = 20.0, 0.95
 # What takes no part in a picture, or of which nobody can say where it would show.
 _NOWHERE = "second_pass_unused", "duplicate_tile"
 _MADE_IN = {
@@ -111,7 +113,7 @@ class Share:
 
 
 def explained(found, seams, asked=()):
-    """An `Examination` with what its findings make in the picture, and the seams that none of them makes.
+    """An `Examination` with what its findings make in the picture, the seams that none of them makes, the worst edge.
 
     Parameters
     ----------
@@ -123,13 +125,15 @@ def explained(found, seams, asked=()):
 
     Returns
     -------
-    Examination
+    found : Examination
         With `Finding.seam`, what each leaves in the mosaic, findings in the order of what is seen, and a sentence that
         begins with the picture.
+    worst : int or None
+        `SeamMap.worst` of the last mosaic; of edges that are read as one that of the tile that makes it.
     """
     edges = Edges(seams.maps[-1], seams.left[-1])
     if not edges.map.edges or edges.map.picture == "unknown":
-        return found
+        return found, edges.map.worst
     with np.errstate(all="ignore"):
         made = {id(finding): own for finding, own in zip(asked, seams.made, strict=True)}
         shares = [_share(finding, made.get(id(finding)), edges) for finding in found.findings]
@@ -137,8 +141,34 @@ def explained(found, seams, asked=()):
         pairs = [*zip(findings, shares, strict=True), *_unexplained(seams, edges, shares)]
         order = _order(pairs, edges)
         findings, shares = zip(*order, strict=True) if order else ((), ())
+        edges = replace(edges, map=replace(edges.map, worst=_named(edges, findings, shares)))
         found = replace(found, findings=findings)
-        return replace(found, told=told(found, edges, shares))
+        return replace(found, told=told(found, edges, shares)), edges.map.worst
+
+
+def _named(edges, findings, shares):
+    """Index of the worst edge; of edges that are read as one, that of the tile whose finding makes it."""
+    worst = edges.map.worst
+    made = [abs(share.made[worst]) if share is not None and share.accounts[worst] else 0.0 for share in shares]
+    return worst if max(made, default=0) == 0 else _of_tile(edges, worst, findings[int(np.argmax(made))].tile)
+
+
+def _of_tile(edges, index, tile):
+    """An edge, or that of a tile which looks the same and is read as one with it."""
+    own, all_edges = edges.map.edges[index], edges.map.edges
+    if tile in (None, own.tile):
+        return index
+    beside = [n for n, edge in enumerate(all_edges) if edge.tile == tile and edge.look == own.look]
+    beside = [n for n in beside if _beside(all_edges[n], own)]
+    return max(beside, key=lambda n: all_edges[n].weight, default=index)
+
+
+def _beside(edge, other):
+    """Whether two edges run alongside each other, so near that they are read as one."""
+    (right, down), across = edge.normal, (other.x - edge.x, other.y - edge.y)
+    apart, ahead = abs(across[0] * right + across[1] * down), abs(across[1] * right - across[0] * down)
+    parallel = abs(right * other.normal[0] + down * other.normal[1])
+    return parallel > _PARALLEL and apart < _ONE and ahead < (edge.length + other.length) / 2
 
 
 def _share(finding, made, edges):
@@ -173,7 +203,9 @@ def _shown(finding, share, edges):
     what_if = finding.what_if or WhatIf(np.nan, np.nan, np.nan, "adu", float(np.mean(edge.noise)))
     left = np.nan if share.guessed else float(abs(step - share.made[index]))
     what_if = replace(what_if, mosaic=float(abs(step)), mosaic_taken_out=left)
-    return replace(finding, message=in_mosaic(finding, share, edges), seam=edge, what_if=what_if)
+    worst = share.worst(edges)
+    worst = None if worst is None else _of_tile(edges, worst, finding.tile)
+    return replace(finding, message=in_mosaic(finding, share, edges, worst), seam=edge, what_if=what_if)
 
 
 def _unexplained(seams, edges, shares):

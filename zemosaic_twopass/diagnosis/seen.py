@@ -124,7 +124,7 @@ def _cause(finding, edge=None):
     return (f"{whose} {finding.kind.replace('_', ' ')}{of}",)
 
 
-def in_mosaic(finding, share, edges):
+def in_mosaic(finding, share, edges, worst):
     """The sentence of a finding with what it leaves in the mosaic; nothing to be done where nobody sees that.
 
     Parameters
@@ -133,6 +133,8 @@ def in_mosaic(finding, share, edges):
         With what would be without it, as far as that is known.
     share : Share
     edges : Edges
+    worst : int or None
+        Of its seams the worst.
 
     Returns
     -------
@@ -145,7 +147,6 @@ def in_mosaic(finding, share, edges):
     if finding.what_if is not None and finding.what_if.unit == "adu":
         # What tiles have beside each other is not what the mosaic has.
         what = what.replace(finding.what_if.between_tiles(), "")
-    worst = share.worst(edges)
     if worst is not None:
         edge = edges.map.edges[worst]
         step, own = edges.of(edges.steps)[worst], share.made[worst]

@@ -88,7 +88,7 @@ def coarse_shape(shape_out):
     return tuple(int(n) // FACTOR for n in shape_out)
 
 
-def project_blocks(tile, place):
+def project_blocks(tile, place, flat=None):
     """Interpolate a tile onto the mosaic's pixels, as the coadd does, and average it over blocks.
 
     Parameters
@@ -97,6 +97,8 @@ def project_blocks(tile, place):
         Pixels where its coverage is not positive are left out.
     place : Place or None
         Of the tile in the mosaic.
+    flat : list of ndarray, optional
+        `flat_planes` of the tile, where they were made before.
 
     Returns
     -------
@@ -111,7 +113,7 @@ def project_blocks(tile, place):
     )
     if any(part.stop <= part.start for part in coarse):
         return None
-    images = _interpolated(flat_planes(tile), place, coarse)
+    images = _interpolated(flat_planes(tile) if flat is None else flat, place, coarse)
     maps = np.swapaxes([_block_maps(image) for image in images], 0, 1)
     return CoarseTile(coarse, *maps)
 

@@ -50,8 +50,9 @@ _BRIGHT = 0.3
 _MIDDLE = 4.5
 # In errors, far below what stars are asked for in the mean of several tiles.
 _LEAST_SIGNAL = 5.0
-# Error with which a star tells what lies outside; and of that, where none does.
+# Error with which a star tells what lies outside; and of that, where none does. What has more or less has a neighbour.
 _TELLS_GROWTH, _GROWTH_UNKNOWN = 0.05, 0.1
+_PLAUSIBLE = 0.9, 1.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ class Fluxes:
         return cls(-1, *np.full((2, stars, channels), np.nan), *np.full((2, channels), np.nan))
 
 
-def measure_fluxes(tile, wcs, stars):
+def measure_fluxes(tile, wcs, stars, flat=None):
     """Measure the brightness of the stars of a tile.
 
     Parameters
@@ -93,6 +94,8 @@ def measure_fluxes(tile, wcs, stars):
         Of the mosaic, to which the places of the stars refer.
     stars : Stars
         Of the tile. The surest 60 are measured, the others NaN.
+    flat : list of ndarray, optional
+        `coarse.flat_planes` of the tile, where they were made before.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def measure_fluxes(tile, wcs, stars):
         return ()
     places = stars.places[:_MOST]
     x, y = pixels_between(wcs, tile.wcs, *places.T)
-    images = np.stack(flat_planes(tile)).reshape(-1, *tile.shape)
+    images = np.stack(flat_planes(tile) if flat is None else flat).reshape(-1, *tile.shape)
     width = _half_light(_Stamps.of(images, x[:_FOR_WIDTH], y[:_FOR_WIDTH], (_TRIAL[-1], *_TRIAL_RING)))
     if not np.isfinite(width):
         return ()
@@ -270,7 +273,7 @@ def _growth(growth, error, usable):
     factor, doubt = np.ones(len(growth)), np.full(len(growth), _GROWTH_UNKNOWN)
     for channel in range(len(growth)):
         told = growth[channel, usable[channel] & (error[channel] < _TELLS_GROWTH)]
-        told = told[np.isfinite(told)]
+        told = told[(told > _PLAUSIBLE[0]) & (told < _PLAUSIBLE[1])]
         if len(told) >= _FEWEST:
             factor[channel] = np.median(told)
             scatter = _GAUSSIAN_MAD * np.median(np.abs(told - factor[channel]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..tiles.grid import pixels_between, tile_outline
 from ..tiles.planes import channels_last
-from .coarse import CoarseTile, pixel_noise, project_blocks
+from .coarse import CoarseTile, flat_planes, pixel_noise, project_blocks
 from .delta import project_layers
 from .fluxes import Fluxes, measure_fluxes
 from .not_sky import Border, Silent, not_sky
@@ -121,8 +121,8 @@ def measure_tile(placed):
         tile = found.taken_out(tile)
         if found.mask is not None:
             noise = _noise(tile)
-        blocks, stars = project_blocks(tile, place), find_stars(found.heard(tile), wcs)
-        fluxes = measure_fluxes(tile, wcs, stars)
+        flat, stars = flat_planes(tile), find_stars(found.heard(tile), wcs)
+        blocks, fluxes = project_blocks(tile, place, flat), measure_fluxes(tile, wcs, stars, flat)
     reach = float(np.hypot(*(corner - middle)))
     own = {"border": found.border, "silent": found.silent, "digest": _digest(placed.tile.pixels)}
     axes = np.transpose(axes - middle)

@@ -137,7 +137,7 @@ def draw_mosaic(axes, seams, backdrop):
     axes.imshow(backdrop.grey, cmap="gray", vmin=0, vmax=255, origin="lower", extent=extent, aspect="auto")
     axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
     name = _NAMES.get(seams.mosaic, seams.mosaic)
-    axes.set_title(f"{name}: {seams.picture.replace('_', ' ')}", fontsize=MEDIUM, loc="left", pad=4, **TEXT)
+    axes.set_title(f"{name}: {seams.picture.replace('_', ' ')}", fontsize=MEDIUM, loc="left", y=1.0, pad=4, **TEXT)
 
 
 def stretched(grey):
@@ -171,8 +171,10 @@ def draw_edges(axes, seams, limits, worst):
         edges = [edge for edge in seams.edges if edge.look == look]
         lines, width = [_ends(edge) for edge in edges], _WIDTHS[look] * (_THINNER if many else 1)
         if look in ("faint", "visible"):
-            # Dark around it, so that pale colours show on a bright sky too.
-            axes.add_collection(LineCollection(lines, colors=INK, linewidths=width + 1.2, capstyle="butt"))
+            # Dark around it, so that pale colours show on a bright sky, and light around that: where it is printed in
+            # grey dark colours show on a dark sky.
+            for colour, wider in (("white", 2.4), (INK, 1.0)):
+                axes.add_collection(LineCollection(lines, colors=colour, linewidths=width + wider, capstyle="butt"))
             steps = [colours(limits(_in_noise(edge))) for edge in edges]
             axes.add_collection(LineCollection(lines, colors=steps, linewidths=width, capstyle="butt"))
         elif lines:
@@ -217,7 +219,7 @@ def draw_bar(figure, limits, low, height):
     bar = figure.add_axes((_LEFT / WIDTH, low, 0.4 * _PANEL / WIDTH, height))
     figure.colorbar(ScalarMappable(limits, _COLOURS), cax=bar, orientation="horizontal", extend="both")
     finish_ticks(bar)
-    bar.set_title("step, inside − outside, × noise", fontsize=SMALL, loc="left", pad=3, **TEXT)
+    bar.set_title("step, inside − outside, × noise", fontsize=SMALL, loc="left", y=1.0, pad=3, **TEXT)
     styles = {"visible": "solid", "faint": "solid", "noise": (0, (1, 2)), "none": "solid"}
     inks = {look: INK if look in ("visible", "faint") else "#909090" for look in styles}
     lines = [Line2D([], [], color=inks[k], linewidth=_WIDTHS[k], linestyle=style) for k, style in styles.items()]
@@ -254,7 +256,7 @@ def _draw_profiles(figure, maps, profiles, worst, height):
             )
             top = max(top, np.nanmax(np.abs(profile.value) + np.nan_to_num(profile.error), initial=0.0))
         edge = maps[-1].edges[index]
-        axes.set_title(f"{number}: {_whose(edge)}", fontsize=SMALL, loc="left", pad=3, **TEXT)
+        axes.set_title(f"{number}: {_whose(edge)}", fontsize=SMALL, loc="left", y=1.0, pad=3, **TEXT)
         finish_ticks(axes)
         panels.append(axes)
     for axes in panels:

@@ -122,26 +122,30 @@ def pixels_between(wcs, wcs_out, x, y):
     x, y : ndarray, float64
         Pixels of `wcs_out`, NaN where there is none; to the bit as `pixel_to_pixel` for two ICRS WCS.
     """
-    if _same_axes(wcs, wcs_out):
-        # Coordinate objects cost as much as the coordinates, of a few thousand points more.
-        longitude, latitude = wcs.pixel_to_world_values(x, y)
-        # They would wrap others, and a turn more or less is rounded.
-        if not np.any((longitude < 0) | (longitude >= 360)):
-            x, y = wcs_out.world_to_pixel_values(longitude, latitude)
+    if _is_icrs(wcs) and _is_icrs(wcs_out):
+        sky = _icrs_degrees(wcs, x, y)
+        if sky is not None:
+            x, y = wcs_out.world_to_pixel_values(*sky)
             return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    # Between frames of another equinox it wants arrays.
+    # Of two frames it takes arrays alone.
     x, y = pixel_to_pixel(wcs, wcs_out, np.asarray(x), np.asarray(y))
     return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
 
 
-def _same_axes(wcs, other):
-    """Whether the world axes of two WCS are the same: ICRS in degrees in the same order."""
-    if not (isinstance(wcs, WCS) and isinstance(other, WCS)):
+def _is_icrs(wcs):
+    """Whether the world axes of a WCS are right ascension and declination in the ICRS, in degrees."""
+    if not isinstance(wcs, WCS):
         return False
-    return all(
-        own.naxis == 2 and (own.wcs.lng, own.wcs.lat) == (0, 1) and wcs_to_celestial_frame(own).name == "icrs"
-        for own in (wcs, other)
-    )
+    return wcs.naxis == 2 and (wcs.wcs.lng, wcs.wcs.lat) == (0, 1) and wcs_to_celestial_frame(wcs).name == "icrs"
+
+
+def _icrs_degrees(wcs, x, y):
+    """What coordinate objects of a WCS in the ICRS would hold for pixels; None where they would wrap a longitude.
+
+    They cost as much as the coordinates of a few thousand points more. A turn more or less is rounded.
+    """
+    longitude, latitude = wcs.pixel_to_world_values(x, y)
+    return None if np.any((longitude < 0) | (longitude >= 360)) else (longitude, latitude)
 
 
 def block_wcs(wcs, factor):
@@ -291,5 +295,8 @@ def tile_outline(shape, wcs):
     none, full = np.zeros(_OUTLINE_STEPS), np.ones(_OUTLINE_STEPS)
     x = np.concatenate((ahead, full, 1 - ahead, none)) * width - 0.5
     y = np.concatenate((none, ahead, full, 1 - ahead)) * height - 0.5
-    sky = wcs.pixel_to_world(x, y).icrs
-    return np.column_stack((sky.ra.deg, sky.dec.deg))
+    sky = _icrs_degrees(wcs, x, y) if _is_icrs(wcs) else None
+    if sky is None:
+        sky = wcs.pixel_to_world(x, y).icrs
+        sky = sky.ra.deg, sky.dec.deg
+    return np.column_stack(sky)

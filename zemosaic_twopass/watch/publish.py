@@ -120,7 +120,7 @@ def publish(run, draft, merge):
         with run.guard():
             seams = draft.stages.measured()
         with run.guard():
-            found = draft.stages.explained(found)
+            found, seams = draft.stages.explained(found, seams)
     report = TwoPassReport.of(found, **draft.parts, **seams, merge=merge)
     probe.reports.append(report)
     try:

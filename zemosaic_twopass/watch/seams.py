@@ -35,6 +35,7 @@ class Stages:
         weights = [tile.weight for tile in second_pass.tiles]
         self._makings = makings_of(measurements, found.mended, weights, second_pass.shape)
         self._findings = found.findings
+        self._displaced = any(finding.kind == "pass_misregistration" for finding in found.findings)
         self._causes = causes_of(found.findings, measurements, found.mended)
         # (Picture, Backdrop) of each; None of one that cannot be measured.
         self._seen = []
@@ -42,7 +43,10 @@ class Stages:
         self._measured = None
 
     def see(self, name, mosaic, coverage, part=None):
-        """Take in a mosaic; of one that is on another grid only that it came.
+        """Take in a mosaic; of one that cannot be placed only that it came.
+
+        One of another shape was cropped at its far sides: it begins where the grid of the second pass does, which its
+        caller has from it. Where the second pass lies beside it, the tiles are not where their WCS put them.
 
         Parameters
         ----------
@@ -55,10 +59,21 @@ class Stages:
             The pixels of it that are the second pass's.
         """
         self._seen.append(None)
-        if np.ndim(mosaic) not in (2, 3) or channels_last(mosaic).shape != self._shape:
+        if np.ndim(mosaic) not in (2, 3) or channels_last(mosaic).shape[2] != self._shape[2]:
             return
-        coverage = coverage if np.shape(coverage) == self._shape[:2] else None
+        if self._displaced and name != "second_pass":
+            return
+        coverage = coverage if np.shape(coverage) == np.shape(mosaic)[:2] else None
+        if channels_last(mosaic).shape != self._shape:
+            mosaic, coverage = (plane if plane is None else self._placed(plane) for plane in (mosaic, coverage))
         self._seen[-1] = Picture.of(name, mosaic, coverage, part), Backdrop.of(mosaic)
+
+    def _placed(self, image):
+        """An image of another shape on the grid, NaN where it does not reach."""
+        placed = np.full((*self._shape[:2], *np.shape(image)[2:]), np.nan, dtype=np.float32)
+        rows, columns = map(min, self._shape[:2], np.shape(image)[:2])
+        placed[:rows, :columns] = image[:rows, :columns]
+        return placed
 
     def see_again(self, name):
         """Take in a mosaic that is the last one, to the bit."""
@@ -83,9 +98,26 @@ class Stages:
             picture, self._measured = found.maps[-1].picture, found
         return {"seams": found.maps, "profiles": found.profiles, "backdrops": backdrops, "picture": picture}
 
-    def explained(self, found):
-        """An `Examination` with what its findings make in the last mosaic, where that was measured."""
-        return found if self._measured is None else explained(found, self._measured, self._findings)
+    def explained(self, found, parts):
+        """What its findings make in the last mosaic, where that was measured.
+
+        Parameters
+        ----------
+        found : Examination
+        parts : dict
+            As `measured` gives them.
+
+        Returns
+        -------
+        found : Examination
+        parts : dict
+            The worst edge of the last mosaic is that of the tile that makes it, of those that are read as one.
+        """
+        if self._measured is None:
+            return found, parts
+        found, worst = explained(found, self._measured, self._findings)
+        *before, last = parts["seams"]
+        return found, {**parts, "seams": (*before, replace(last, worst=worst))}
 
 
 def stages_of(run, measurements, found):

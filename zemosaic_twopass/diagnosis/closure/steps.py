@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import lsqr
 
+from ...measure.median import median_of_known
 from ...tiles.grid import common_part
 from ..finding import Finding, WhatIf, in_digits
 from ..gains import GAIN_TOLERANCE
@@ -185,7 +186,6 @@ def _meetings(coarse):
 
 def _step(one, other, gain, other_gain, taken):
     """(before, added, after) of a step, as `Step` has them."""
-    pedestal = float(np.median((one + other) / 2))
-    before = float(np.median(one - other))
-    after = float(np.median(one * float(gain) - other * float(other_gain))) - float(taken)
-    return before, float(gain - other_gain) * pedestal, after
+    layers = (one + other) / 2, one - other, one * float(gain) - other * float(other_gain)
+    pedestal, before, after = median_of_known(np.stack(layers)).tolist()
+    return before, float(gain - other_gain) * pedestal, after - float(taken)

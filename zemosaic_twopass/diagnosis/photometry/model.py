@@ -18,6 +18,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from ...measure.coarse import FACTOR
+from ...measure.median import median_of_known
 from .overlaps import sums_of_products
 from .scatter import Residuals
 from .sharing import noise_in_common
@@ -113,7 +114,7 @@ class Channel:
         self._observe()
         level = self.level.copy()
         for index in self._there:
-            level[index] = np.median(self._sky[self.layout.own(index)])
+            level[index] = median_of_known(self._sky[self.layout.own(index)])
         # At another level the same tile has another offset.
         self.terms = terms.copy()
         self.terms[:, 0] += terms[:, 1] * (level - self.level)
@@ -266,7 +267,7 @@ class Channel:
         if not tiles.size:
             return
         ends = np.searchsorted(tile, [tiles, tiles + 1])
-        seen = np.array([np.median(steps[first:end]) for first, end in ends.T]) * _GAUSSIAN_MAD / np.sqrt(2)
+        seen = np.array([median_of_known(steps[first:end]) for first, end in ends.T]) * _GAUSSIAN_MAD / np.sqrt(2)
         seen = np.log(np.maximum(seen * self._scale[tiles] / self.noise[tiles], _LEAST_NOISE))
         # Variance of the logarithm of a standard deviation from a median of so many.
         doubt = _MEDIAN_COST / 2 / np.bincount(self._tile, 1 - self._share, minlength=self.count)[tiles]

@@ -20,7 +20,7 @@ from .pricing import independent_of, price_of, unborne
 from .scatter import Residuals, misfit, spread
 from .selection import brought, choose, search, settle
 from .tile_fit import TileFit, terms_inside, tile_fits
-from .witness import Witness, Witnessed, witnessed
+from .witness import Witness, Witnessed, own_units, witnessed
 from .zero_points import StarScales
 
 # A step changes a gain by this part of itself at most.
@@ -120,7 +120,7 @@ def solve(looks, shape_out, stars=None):
     tiles, noise = [tile for tile, _ in looks], np.array([own for _, own in looks])
     stars = StarScales.none(*noise.shape) if stars is None else stars
     there = np.array([tile is not None for tile in tiles])
-    witnesses = [Witness.of(stars, channel, there) for channel in range(noise.shape[1])]
+    witnesses = [Witness.of(stars, channel, there, own) for channel, own in enumerate(own_units(tiles, noise))]
     shared = shared_blocks(tiles, coarse_shape(shape_out), [witness.units() for witness in witnesses])
     channels = [Channel(*own) for own in zip(shared, noise.T, witnesses, strict=True)]
     partners, groups = _neighbours(channels, len(tiles))

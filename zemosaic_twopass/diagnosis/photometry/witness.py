@@ -21,6 +21,9 @@ _LEAST_APART = 0.03
 # A gain as far from 1 is an exposure or unit of its own: how sharp structure is, is measured in that.
 _OWN_UNIT = 2.0
 _LEAST_FACTOR = 1e-9
+# Level and noise that are both so far off, and off alike, are those of other units; how well they tell the logarithm.
+_OTHER_UNITS, _ALIKE = 20.0, 4.0
+_UNIT_ERROR = 0.3
 # Errors of a gain below this change nothing.
 _LEAST_ERROR = 1e-4
 # An offset of so much of the level, and of the noise of a block, may be a gain; what then tells it without stars.
@@ -52,10 +55,11 @@ class Witness:
     groups: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(cls, stars, channel, there):
+    def of(cls, stars, channel, there, units):
         """What `StarScales` say in a channel of the tiles that are there, shape (N,): others are no part of it.
 
-        One that the sky is not asked of would keep a scale of 1, and its stars would give theirs to the others.
+        Where they are silent of a tile in units of its own, these stand in: `units`, shape (N,), from `own_units`. One
+        that the sky is not asked of would keep a scale of 1, and its stars would give theirs to the others.
         """
         logarithm, number = np.where(there, stars.logarithm[:, channel], np.nan), stars.groups[:, channel]
         told = np.isfinite(logarithm)
@@ -68,6 +72,9 @@ class Witness:
             information[inner] = inverse - np.outer(along, along) / along.sum()
             logarithm[group] -= np.median(logarithm[group])
         error = stars.against_others(1.0)[1][:, channel]
+        for index in np.flatnonzero(there & ~told & np.isfinite(units)):
+            logarithm[index], error[index], information[index, index] = units[index], _UNIT_ERROR, _UNIT_ERROR**-2
+            groups.append(np.array([index]))
         return cls(logarithm, error, information, tuple(groups))
 
     @property
@@ -115,6 +122,32 @@ class Witness:
             away = np.abs(left[group] - np.median(left[group]))
             found[group] = away / np.maximum(_APART * self.error[group], _LEAST_APART)
         return np.nan_to_num(found)
+
+
+def own_units(tiles, noise):
+    """Logarithms of the units of tiles, NaN for one that is in those of the others; shape (C, N).
+
+    Of a tile whose level and noise are both more than twenty times too large or too small, by about as much.
+
+    Parameters
+    ----------
+    tiles : sequence of (CoarseTile or None)
+    noise : ndarray, shape (N, C)
+        Of a pixel, in what the tile is in.
+    """
+    level = np.full(noise.shape, np.nan)
+    for index, tile in enumerate(tiles):
+        for channel, own in enumerate(() if tile is None else tile.value):
+            known = np.isfinite(own)
+            level[index, channel] = np.median(own[known]) if known.any() else np.nan
+    found = np.full(level.T.shape, np.nan)
+    for channel, pair in enumerate(zip(level.T, noise.T, strict=True)):
+        known = (pair[0] > 0) & (pair[1] > 0)
+        if known.any():
+            first, second = (np.log(np.where(known, own, 1.0) / np.median(own[known])) for own in pair)
+            far = np.minimum(np.abs(first), np.abs(second)) > np.log(_OTHER_UNITS)
+            found[channel] = np.where(known & far & (np.abs(first - second) < np.log(_ALIKE)), first, np.nan)
+    return found
 
 
 @dataclass(eq=False)
@@ -199,6 +232,8 @@ def _structured(channel, matrix, flat):
     enough = np.where(large & ~channel.witness.told, _LESS_STRUCTURE, STRUCTURE)
     for index in np.flatnonzero(flat > 0):
         block = matrix[index, :, index]
+        if not np.isfinite(block).all():
+            continue
         rest = np.delete(np.arange(len(block)), 1)
         known = np.linalg.lstsq(block[np.ix_(rest, rest)], block[rest, 1], rcond=None)[0]
         found[index] = flat[index] < enough[index] * (block[1, 1] - block[1, rest] @ known)

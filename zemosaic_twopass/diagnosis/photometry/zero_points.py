@@ -125,9 +125,10 @@ def star_scales(fluxes, entries, tiles, numbers):
         while len(known):
             often = np.bincount(numbers[known])[numbers[known]] > 1
             enough = np.bincount(tiles[known], minlength=count)[tiles[known]] >= FEWEST_STARS
-            if np.all(often & enough):
+            together = _together(tiles[known], numbers[known], count) if np.all(often & enough) else often
+            if np.all(together & enough):
                 break
-            known = known[often & enough] if np.all(often) else known[often]
+            known = known[together & (enough if np.all(often) else True)]
         if not len(known):
             continue
         relative = error[known, channel] / flux[known, channel]
@@ -149,6 +150,19 @@ def _bright(flux, error, numbers):
     known = np.flatnonzero(np.isfinite(flux))
     signal = np.bincount(numbers[known], flux[known] / error[known]) / np.maximum(np.bincount(numbers[known]), 1)
     return known[signal[numbers[known]] > _LEAST_SIGNAL]
+
+
+def _together(tiles, numbers, count):
+    """Entries of stars in tiles that enough of them join, directly or through others; of one that is in two such groups
+    those in the group where it is most often."""
+    group, before, ones = np.arange(count), count + 1, np.ones(len(tiles))
+    while (number := int(group.max()) + 1) < before:
+        seen = csr_array((ones, (group[tiles], numbers)), shape=(number, int(numbers.max()) + 1))
+        seen.data[:] = 1.0
+        joined = connected_components((seen @ seen.T) >= FEWEST_STARS, directed=False)[1]
+        before, group = number, joined[group]
+    seen = csr_array((ones, (numbers, group[tiles])))
+    return group[tiles] == np.asarray(seen.argmax(axis=1)).ravel()[numbers]
 
 
 def _growths(fluxes):

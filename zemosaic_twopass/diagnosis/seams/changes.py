@@ -13,6 +13,8 @@ from .records import Edge, SeamMap
 # Of so many comparisons of two mosaics that differ in nothing but their errors, Gaussian ones, one has an edge that is
 # said to have changed.
 _ONE_IN = 100
+# Of the noise of a pixel: so far beside each other the steps of two equal runs may be, for matching draws at random.
+_REPEATS = 0.01
 # Of one side: directions within this angle, and edges no further apart across, in pixels; along, they must overlap.
 _TURN = np.cos(np.deg2rad(25))
 _ACROSS = 24.0
@@ -33,7 +35,7 @@ class Change:
     step : (float, float)
         In adu in that channel, inside − outside; NaN where not known.
     error : float
-        Standard error of the change of the size of the step, |second| − |first|.
+        Standard error of the change of the size of the step, |second| − |first|, with what two equal runs differ by.
     beyond : float
         So many of these it must be for a change.
     """
@@ -54,6 +56,9 @@ class Change:
             return cls(first, second, None, (math.nan, math.nan), math.nan, beyond)
         channel = max(known, key=lambda index: max(map(abs, pairs[index][:2])))
         before, after, *errors = pairs[channel]
+        # Of an edge whose noise is not known nothing is added.
+        spread = np.nan_to_num(np.mean([first.noise, second.noise], axis=1))
+        errors += (_REPEATS * spread).tolist()
         return cls(first, second, channel, (before, after), math.hypot(*errors), beyond)
 
     @property

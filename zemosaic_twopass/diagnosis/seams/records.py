@@ -61,7 +61,7 @@ class Edge:
     contrast: float
     expected: tuple[float, ...] | None = None
 
-    @property
+    @cached_property
     def sigma(self):
         """Errors in the step of the channel that has most; NaN where there is none."""
         return max(
@@ -81,7 +81,7 @@ class Edge:
         """The contrast, less where the step is not sure; -1 where nothing is known."""
         return -1.0 if math.isnan(self.contrast) else self.contrast * min(1.0, self.sigma / SURE)
 
-    @property
+    @cached_property
     def look(self):
         """How it looks: "visible", "faint", "noise" (nothing but the noise changes), "none", or "unknown"."""
         if math.isnan(self.contrast):
