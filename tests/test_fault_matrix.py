@@ -20,6 +20,9 @@ ODD = (
     "diagnosis.registration.strangers",
     "diagnosis.photometry.unevenness",
     "diagnosis.photometry.levelling",
+    # Of `repair` and `compare`.
+    "diagnosis.foreseen",
+    "diagnosis.seams.changes",
 )
 # The frames of ours that stand around every guard: nothing of ours is above them, the pipeline is.
 OUTERMOST = {

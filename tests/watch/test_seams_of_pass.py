@@ -112,9 +112,9 @@ def test_the_json_holds_every_edge(worker, night, debug_log, tmp_path):
         assert (entry["mosaic"], entry["worst"], tuple(entry["rms"])) == (own.mosaic, own.worst, own.rms)
         for one, edge in zip(entry["edges"], own.edges, strict=True):
             assert (one["tile"], one["x"], one["y"], tuple(one["normal"])) == (edge.tile, edge.x, edge.y, edge.normal)
-            known = [step if np.isfinite(step) else None for step in edge.step]
-            assert one["step"] == known
-            assert tuple(one["expected"]) == edge.expected
+            assert one["step"] == [step if np.isfinite(step) else None for step in edge.step]
+            expected = [step if np.isfinite(step) else None for step in edge.expected or ()]
+            assert one["expected"] == (expected or None)
 
 
 def with_steps_after(monkeypatch, worker, change):

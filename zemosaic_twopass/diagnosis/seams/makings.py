@@ -14,12 +14,12 @@ from .sky import matched
 
 _MAD = 1.4826
 _HUBER = 1.345
-_ROUNDS = 6
+_ROUNDS = 5
 _RIDGE = 1e-9
 # Of a block: less is nothing of it.
 _NOTHING = 0.02
 # Blocks from which what matching took is read: enough for some hundred tiles.
-_MOST = 20_000
+_MOST = 5_000
 # Of the noise of a pixel, by which blocks may scatter beside what is predicted: else it was made otherwise.
 _CLOSES = 0.1
 # Of what matching would take, so much must be gone for it to have been there.
