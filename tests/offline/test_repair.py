@@ -139,7 +139,7 @@ def test_the_table_says_what_was_done(done, faulty):
     for name in table.colnames:
         assert table[name].description
         assert table[name].unit == (
-            "adu" if name.startswith(("offset", "slope", "curvature")) else "pix" if "shift" in name else None
+            "adu" if name.startswith(("offset", "slope", "curvature", "bend")) else "pix" if "shift" in name else None
         )
     assert table["gain_g"][0] == pytest.approx(1 / 1.05, rel=1e-3)
     assert 0 < table["gain_error_g"][0] < 1e-3

@@ -134,7 +134,8 @@ def in_common(tiles):
         One a tile; none measured for one whose stars are far smaller than the usual ones, or wider.
     """
     often = Counter(one.step for own, _, _ in tiles for one in own)
-    step = max(often, key=lambda step: (often[step], step), default=-1)
+    # Of two that as many have, the smaller: in the wider is more of neighbours and of the sky.
+    step = max(often, key=lambda step: (often[step], -step), default=-1)
     return [
         next((one for one in own if one.step == step), Fluxes.none(channels, stars)) for own, channels, stars in tiles
     ]
