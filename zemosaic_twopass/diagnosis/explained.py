@@ -71,6 +71,12 @@ class Edges:
         """Which are edges of a tile, or lie in it; all for None."""
         return np.array([tile in (None, edge.tile, *edge.neighbours) for edge in self.map.edges], dtype=bool)
 
+    def along(self, index, tile):
+        """The tile, where an edge is its own or runs in one line with one of its own, so near that both look as one."""
+        own = self.map.edges[index]
+        near = tile is not None and any(edge.tile == tile and _in_line(edge, own) for edge in self.map.edges)
+        return tile if near else None
+
     def own(self, tile):
         """Which are edges of a tile; all for None."""
         return np.array([tile in (None, edge.tile) for edge in self.map.edges], dtype=bool)
@@ -163,12 +169,18 @@ def _of_tile(edges, index, tile):
     return max(beside, key=lambda n: all_edges[n].weight, default=index)
 
 
+def _in_line(edge, other):
+    """Whether two edges lie in one line, or nearly."""
+    (right, down), across = edge.normal, (other.x - edge.x, other.y - edge.y)
+    parallel = abs(right * other.normal[0] + down * other.normal[1])
+    return parallel > _PARALLEL and abs(across[0] * right + across[1] * down) < _ONE
+
+
 def _beside(edge, other):
     """Whether two edges run alongside each other, so near that they are read as one."""
     (right, down), across = edge.normal, (other.x - edge.x, other.y - edge.y)
-    apart, ahead = abs(across[0] * right + across[1] * down), abs(across[1] * right - across[0] * down)
-    parallel = abs(right * other.normal[0] + down * other.normal[1])
-    return parallel > _PARALLEL and apart < _ONE and ahead < (edge.length + other.length) / 2
+    ahead = abs(across[1] * right - across[0] * down)
+    return _in_line(edge, other) and ahead < (edge.length + other.length) / 2
 
 
 def _share(finding, made, edges):

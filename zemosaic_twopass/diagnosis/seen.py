@@ -14,17 +14,19 @@ _SMALL_PART = 0.5
 _LEVELS = "offset", "gain_residual", "gradient", "uneven_background", "vignetting", "gain_seam"
 
 
-def place_of(edge):
-    """Where an edge is, in words."""
+def place_of(edge, tile=None):
+    """Where an edge is, in words; along a tile whose own edge is read as one with it, where one is given."""
     at = f"(x={edge.x:.0f}, y={edge.y:.0f})"
+    if tile not in (None, edge.tile):
+        return f"along tile {tile} {at}"
     if edge.tile is None:
         return f"where the part of the second pass ends {at}"
     return f"at the {edge.side} side of tile {edge.tile} {at}"
 
 
-def seam_words(edge):
+def seam_words(edge, tile=None):
     """How an edge looks, how strong it is and where, such as ``A faint seam, 0.6 times the noise, at …``."""
-    return f"A {edge.look} seam, {in_digits(edge.contrast)} times the noise, {place_of(edge)}"
+    return f"A {edge.look} seam, {in_digits(edge.contrast)} times the noise, {place_of(edge, tile)}"
 
 
 def told(found, edges, shares):
@@ -61,8 +63,9 @@ def told(found, edges, shares):
         own = findings[number].message
         text = own if findings[number].kind == "seam" else f"{seam_words(edge)}. {own}"
     else:
-        advice = findings[number].about.advice
-        text = f"{seam_words(edge)}: {', '.join(_cause(findings[number], edge))}. {advice[:1].upper()}{advice[1:]}."
+        advice, along = findings[number].about.advice, edges.along(worst, findings[number].tile)
+        cause = ", ".join(_cause(findings[number], along is not None))
+        text = f"{seam_words(edge, along)}: {cause}. {advice[:1].upper()}{advice[1:]}."
     # What has to be told whatever the picture is like.
     first = findings[0] if findings and findings[0].about.group == "pipeline" else None
     if number is None and found.verdict == "residual":
@@ -97,10 +100,10 @@ def _without_cause(edges, index):
     return ": the tiles make it together, and none of them stands out"
 
 
-def _cause(finding, edge=None):
-    """What a finding is, as what makes a seam, and how much of it."""
-    whose = "its" if edge is not None and edge.tile == finding.tile else "the"
-    of = "" if whose == "its" or finding.tile is None else f" of tile {finding.tile}"
+def _cause(finding, named=False):
+    """What a finding is, as what makes a seam, and how much of it; whether its tile was just named."""
+    whose = "its" if named else "the"
+    of = "" if named or finding.tile is None else f" of tile {finding.tile}"
     match finding.kind:
         case "offset":
             return f"{whose} level{of}", f"{finding.value:+.4g} adu off"
@@ -150,8 +153,11 @@ def in_mosaic(finding, share, edges, worst):
     if worst is not None:
         edge = edges.map.edges[worst]
         step, own = edges.of(edges.steps)[worst], share.made[worst]
-        left = f"{in_digits(abs(step - own))} adu with that taken out"
-        text = f"in the mosaic that makes a {edge.look} step of {abs(step):.3g} adu {place_of(edge)}, {left}: {advice}"
+        place, left = place_of(edge, edges.along(worst, finding.tile)), in_digits(abs(step - own))
+        text = (
+            f"in the mosaic that makes a {edge.look} step of {abs(step):.3g} adu {place}, {left} adu with that taken "
+        )
+        text += f"out: {advice}"
     elif finding.kind in _LEVELS:
         text = (
             f"nobody sees that in the mosaic, {_at_most(share, edges)} times the noise at its edges: nothing to do for "
