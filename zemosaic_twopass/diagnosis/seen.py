@@ -154,10 +154,8 @@ def in_mosaic(finding, share, edges, worst):
         edge = edges.map.edges[worst]
         step, own = edges.of(edges.steps)[worst], share.made[worst]
         place, left = place_of(edge, edges.along(worst, finding.tile)), in_digits(abs(step - own))
-        text = (
-            f"in the mosaic that makes a {edge.look} step of {abs(step):.3g} adu {place}, {left} adu with that taken "
-        )
-        text += f"out: {advice}"
+        text = f"in the mosaic that makes a {edge.look} step of {abs(step):.3g} adu {place}"
+        text += f", {left} adu with that taken out: {advice}"
     elif finding.kind in _LEVELS:
         text = (
             f"nobody sees that in the mosaic, {_at_most(share, edges)} times the noise at its edges: nothing to do for "
