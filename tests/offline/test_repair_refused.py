@@ -9,7 +9,7 @@ from scipy.ndimage import median_filter
 
 from zemosaic_twopass.diagnosis.acceptance import accept
 from zemosaic_twopass.diagnosis.comparison import compare
-from zemosaic_twopass.diagnosis.photometry import StarScales, scatter
+from zemosaic_twopass.diagnosis.photometry import StarScales
 from zemosaic_twopass.measure.measurement import measure_tile
 from zemosaic_twopass.measure.stars import Stars
 from zemosaic_twopass.offline.corrections import TABLE_NAME, repair_lines, to_dict
@@ -79,20 +79,18 @@ def test_without_stars_they_say_nothing(sound):
     assert not any("stars" in reason for reason in accepted.refused.values())
 
 
-def test_what_does_not_help_where_it_was_not_fitted_is_refused(monkeypatch):
-    """Brighter in two opposite quarters and darker in the others: half of it asks for what the other half does not."""
-    # As if nobody had seen that no term explains it.
-    monkeypatch.setattr(scatter, "_MUCH", np.inf)
-    tiles = synthetic_tiles(**SKY, faults=[Fault("offset", 0, 30.0)])
-    rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in tiles[4].shape)
-    saddle = 40 * (rows[:, np.newaxis] * columns)[..., np.newaxis]
-    tiles[4] = replace(tiles[4], pixels=tiles[4].pixels + saddle)
-    found, shape = surveyed(tiles)
-    only = replace(found.solution, inside=np.zeros_like(found.solution.inside))
-    only.terms[:], only.covariance[:] = 0.0, np.nan
-    accepted = accept(claimed(replace(found, solution=only), 4, OFFSET, 5.0), shape)
-    assert 4 in accepted.refused
-    assert "where it was not fitted" in accepted.refused[4]
+def test_what_does_not_help_where_it_was_not_fitted_is_refused(sound):
+    """As if the half of tile 4 that a level was not fitted on had steps that grow by it."""
+    found, shape = sound
+    claim = claimed(found, 4, OFFSET, 5.0)
+    fall, error = claim.solution.helps.fall.copy(), claim.solution.helps.error.copy()
+    fall[4], error[4] = -20.0, 5.0
+    helps = replace(claim.solution.helps, fall=fall, error=error)
+    accepted = accept(replace(claim, solution=replace(claim.solution, helps=helps)), shape)
+    assert list(accepted.refused) == [4]
+    assert "fall by -20 +/- 5 times their variance" in accepted.refused[4]
+    # The same where no block tells.
+    assert "cannot be judged" in accept(claim, shape).refused[4]
 
 
 @pytest.fixture(scope="module")
