@@ -20,9 +20,20 @@ ODD = (
     "diagnosis.registration.strangers",
     "diagnosis.photometry.unevenness",
     "diagnosis.photometry.levelling",
+    "diagnosis.photometry.surface",
+    "diagnosis.photometry.bending",
+    "diagnosis.photometry.sharing",
+    "diagnosis.registration.crops",
+    "measure.feathers",
+    "diagnosis.photometry.held_out",
+    # They need edges as long as those of tests/watch/test_seams_of_pass.py, where each of them fails.
+    "diagnosis.explained",
+    "diagnosis.seen",
     # Of `repair` and `compare`.
     "diagnosis.foreseen",
     "diagnosis.seams.changes",
+    "report.compare_picture",
+    "report.seam_changes",
 )
 # The frames of ours that stand around every guard: nothing of ours is above them, the pipeline is.
 OUTERMOST = {

@@ -132,6 +132,15 @@ def test_no_report_there(tmp_path, capsys):
     refused(tmp_path / "file", capsys, JSON_NAME)
 
 
+def test_a_folder_of_runs_names_the_newest(tmp_path, capsys):
+    for number in (1, 2):
+        make_report().write(tmp_path / "runs" / f"20260101T00000{number}Z-7-{number}")
+    assert cli.main(["show", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "holds 2 runs, name one of them: " in said
+    assert "20260101T000002Z-7-2 is the newest" in said
+
+
 def test_a_report_of_the_first_schema(directory, capsys):
     edited(directory, schema_version=1)
     path = directory / JSON_NAME

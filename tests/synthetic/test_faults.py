@@ -47,7 +47,8 @@ def test_fault_behind_the_probe(kind, rgb_scene, worker, tmp_path, debug_log):
     assert f"kind={kind} " in " ".join(lines)
 
 
-@pytest.mark.parametrize("kind", CALLER_FAULTS)
+# A seam needs edges longer than these tiles have: tests/diagnosis/test_seams_expected.py.
+@pytest.mark.parametrize("kind", sorted(set(CALLER_FAULTS) - {"seam"}))
 def test_fault_of_the_caller(kind, rgb_scene, worker, tmp_path, debug_log):
     probe = zemosaic_instrument.TwoPassProbe(worker, directory=tmp_path, strict=True, downsample=4)
     with faulty_pass(worker, [Fault.parse(kind)]), probe:

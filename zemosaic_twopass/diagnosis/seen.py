@@ -73,6 +73,27 @@ def told(found, edges, shares):
     return text if first is None or first.message in text else f"{text} {first.message}"
 
 
+def told_alone(found, seams):
+    """What tiles come to beside a mosaic of theirs, the picture first, where nobody saw how that was made.
+
+    Parameters
+    ----------
+    found : Examination
+    seams : SeamMap
+
+    Returns
+    -------
+    str
+    """
+    match seams.picture:
+        case "no_seam":
+            return f"No seam is in the mosaic. {found.sentence}"
+        case "faint" | "visible":
+            words = seam_words(seams.edges[seams.worst])
+            return f"{words}: what made it cannot be told without its pass. {found.sentence}"
+    return found.sentence
+
+
 def _of_none(found, edges, shares):
     """The rest of a sentence on a picture without a seam."""
     told_of = [

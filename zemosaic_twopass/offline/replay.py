@@ -17,6 +17,7 @@ from ..console import silent
 from ..diagnosis.evidence import gather
 from ..diagnosis.examine import examine
 from ..diagnosis.seams import Picture, seams_with_tiles
+from ..diagnosis.seen import told_alone
 from ..guard import log_failure
 from ..measure.coarse import FACTOR
 from ..measure.delta import CoarseGrid, compare_tiles
@@ -135,6 +136,8 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
         evidence = _evidence(found, tiles)
     with stage("seams"):
         seams = _seams(target, measured, found.mended)
+    if seams:
+        found = replace(found, told=told_alone(found, seams["seams"][-1]))
     report = TwoPassReport.of(
         found,
         records,

@@ -47,6 +47,11 @@ def read_report(directory):
         If it is larger than 32 MiB, is not JSON or not a report of this schema version; names the file.
     """
     path = Path(directory) / JSON_NAME
+    runs = sorted(Path(directory).glob(f"runs/*/{JSON_NAME}")) if not path.exists() else []
+    if runs:
+        raise FileNotFoundError(
+            f"{directory}: holds {len(runs)} runs, name one of them: {runs[-1].parent} is the newest"
+        )
     text = bounded_text(path)
     try:
         report = json.loads(text, parse_constant=_no_constant, parse_float=_finite)

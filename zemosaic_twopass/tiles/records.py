@@ -72,15 +72,18 @@ class TileList(Sequence):
         return len(self.pixels)
 
     def __getitem__(self, index):
-        pixels = self.pixels[index]
-        weight = 1.0 if self.weights is None else float(self.weights[index])
         return Tile(
-            pixels,
+            self.pixels[index],
             self.wcs[index],
             None if self.coverages is None else self.coverages[index],
-            weight if np.isfinite(weight) and weight > 0 else 1.0,
+            self.weight_of(index),
             None if self.names is None else self.names[index],
         )
+
+    def weight_of(self, index):
+        """The weight of a tile, whose pixels stay where they are."""
+        weight = 1.0 if self.weights is None else float(self.weights[index])
+        return weight if np.isfinite(weight) and weight > 0 else 1.0
 
     def check(self):
         """Hold the tiles to what a second pass needs of them: the number of channels that all have, 0 for no tiles.

@@ -32,7 +32,7 @@ class Stages:
         self._shape = (*map(int, second_pass.shape), len(measurements[0].noise))
         self._footprints = [one.footprint for one in measurements]
         self._corrected = found.mended.in_boxes_of(measurements)
-        weights = [tile.weight for tile in second_pass.tiles]
+        weights = [second_pass.tiles.weight_of(index) for index in range(len(second_pass.tiles))]
         self._makings = makings_of(measurements, found.mended, weights, second_pass.shape)
         self._findings = found.findings
         self._displaced = any(finding.kind == "pass_misregistration" for finding in found.findings)
