@@ -222,7 +222,12 @@ def test_each_of_their_functions_fails(worker, night, debug_log, tmp_path):
     reports = []
     codes = bystander.reached(lambda: reports.append(watched(worker, night, debug_log, tmp_path / "0")[0]))
     modules = [importlib.import_module(f"{seams.__name__}.{one.name}") for one in pkgutil.iter_modules(seams.__path__)]
-    found = [own for module in (stages, explained, seen, *modules) for own in functions_of(module).values() if own.__code__ in codes]
+    found = [
+        own
+        for module in (stages, explained, seen, *modules)
+        for own in functions_of(module).values()
+        if own.__code__ in codes
+    ]
     assert len(found) > 40
     for number, function in enumerate(found):
         debug_log.handlers[0].messages.clear()

@@ -150,7 +150,8 @@ class Makings:
 
     def _mean(self, picture, gains):
         """`Predicted` of a mean of all tiles after their gains."""
-        if not np.isfinite(gains).all():
+        # A mosaic smaller than a block has no noise.
+        if not (np.isfinite(gains).all() and picture.noise.size):
             return None
         fields = {i: gains[i] * own for i, own in enumerate(self.given) if own is not None and self.footprints[i]}
         noise = float(middle(picture.noise.ravel()))
@@ -158,6 +159,8 @@ class Makings:
         # Not every version weighs tiles in its first pass.
         for weights in (self.weights, ones) if (self.weights != self.weights[0]).any() else (ones,):
             shares = self._shares(weights)
+            if all(own is None for own in shares):
+                return None
             plain = self._sum(fields, np.zeros((len(gains), len(picture.value))), shares)
             taken = _taken(picture.value - plain, shares)
             value = self._sum(fields, taken, shares)
@@ -272,7 +275,8 @@ def _huber(design, wanted):
     for _ in range(_ROUNDS):
         normal = (design.T @ design.multiply(weight[:, np.newaxis]).tocsr()).toarray()
         told = np.diag(normal) > 0
-        normal += _RIDGE * np.trace(normal) / len(normal) * np.eye(len(normal))
+        # Nothing may be known at all.
+        normal += (_RIDGE * np.trace(normal) / len(normal) + np.finfo(float).tiny) * np.eye(len(normal))
         found = np.linalg.solve(normal, design.T @ (weight * wanted))
         off = np.abs(wanted - design @ found)
         spread = max(_MAD * float(np.median(off[known])), np.finfo(np.float32).tiny) if known.any() else 1.0
