@@ -146,8 +146,10 @@ def _in_aperture(step, stamps, width, area, count):
         stamps.fluxes(width * radius) for radius in (_CORE, _APERTURE, _WHOLE)
     )
     usable = (flux > _LEAST_SIGNAL * error) & ~stamps.flat()
-    usable &= _usual(core / flux, np.hypot(core_error / core, error / flux), usable)
-    growth = _growth(whole / flux, np.hypot(whole_error, error) / flux, usable)
+    # A channel may hold nothing.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        usable &= _usual(core / flux, np.hypot(core_error / core, error / flux), usable)
+        growth = _growth(whole / flux, np.hypot(whole_error, error) / flux, usable)
     scale = np.where(usable, area, np.nan)
     rest = ((0, count - len(area)), (0, 0))
     flux, error = (np.pad((own * scale).T, rest, constant_values=np.nan) for own in (flux, error))
