@@ -39,4 +39,4 @@ def oldest(session):
 def public(session):
     """The contract on the ZeMosaic in the folder that the environment variable ZEMOSAIC names: `make test-public`."""
     session.install("--editable", ".[test,public]")
-    session.run("pytest", "tests/public", "-m", "public", "-rs", *session.posargs)
+    session.run("pytest", "tests/workers/test_public.py", "-m", "public", "-rs", *session.posargs)

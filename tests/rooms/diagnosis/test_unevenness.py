@@ -1,0 +1,165 @@
+"""Light on one tile that no term explains: that tile is named with its size, its neighbours are not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from helpers.flat_skies import NOISE, SHAPE, SIZE, flat_tiles, found, surveyed
+from zemosaic_twopass.diagnosis.acceptance import accept
+from zemosaic_twopass.diagnosis.comparison import Mended, corrections, residual_findings
+from zemosaic_twopass.diagnosis.evidence import gather
+from zemosaic_twopass.diagnosis.examination import Examination, ordered
+from zemosaic_twopass.diagnosis.gains import Gains
+
+ODD = 4
+ROWS, COLUMNS = np.indices(SHAPE)
+
+
+def moon(height):
+    return height * ((ROWS / SHAPE[0]) ** 2 + (COLUMNS / SHAPE[1]) ** 2) / 2
+
+
+def banding(height):
+    return height * np.sin(2 * np.pi * ROWS / 90)
+
+
+def glow(corner, height, reach=40):
+    """Corners are 0 and 1 in the first row, 2 and 3 in the last."""
+    down, right = divmod(corner, 2)
+    away = np.hypot(ROWS - down * SHAPE[0], COLUMNS - right * SHAPE[1])
+    return height * np.exp(-away / reach)
+
+
+def clouds(height):
+    smooth = gaussian_filter(np.random.default_rng(1).normal(size=SHAPE), 30)
+    return height * (smooth - smooth.min()) / np.ptp(smooth)
+
+
+def with_light(tiles, light, indices=(ODD,)):
+    return [
+        replace(tile, pixels=tile.pixels + light[..., np.newaxis].astype(np.float32)) if index in indices else tile
+        for index, tile in enumerate(tiles)
+    ]
+
+
+LIGHTS = [moon(200), banding(8), banding(40), clouds(100)]
+NAMES = ["moon200", "banding8", "banding40", "clouds100"]
+
+
+@pytest.mark.parametrize("nebula", [0.0, 20.0])
+@pytest.mark.parametrize("light", LIGHTS, ids=NAMES)
+def test_the_tile_alone_is_named(light, nebula):
+    survey = surveyed(with_light(flat_tiles(31, nebula=nebula), light))
+    said = found(survey)
+    assert {tile for _, tile in said} == {ODD}
+    assert ("gain_residual", ODD) not in said
+    finding = said["uneven_background", ODD]
+    assert NOISE / 4 < finding.value < 1.1 * np.ptp(light)
+    assert survey.fits[ODD] is None
+    # It is not in the mean that the others are judged by, and nothing is taken out of it but what is of second order.
+    assert corrections(survey)[ODD].empty == (light is not LIGHTS[0])
+
+
+@pytest.mark.parametrize("kind", ["offset", "gradient"])
+def test_level_and_slope_beside_it_are_told(kind):
+    more = 150.0 if kind == "offset" else 200.0 * (COLUMNS / SHAPE[1] - 0.5)
+    said = found(surveyed(with_light(flat_tiles(32), banding(10) + more)))
+    assert set(said) == {("uneven_background", ODD), (kind, ODD)}
+    size = 150.0 if kind == "offset" else 200.0
+    assert said[kind, ODD].value == pytest.approx(size, abs=4 * said[kind, ODD].error)
+
+
+def test_a_scale_that_the_stars_tell_beside_it():
+    tiles = flat_tiles(33)
+    tiles[ODD] = replace(tiles[ODD], pixels=(1000 + 0.7 * (tiles[ODD].pixels - 1000)).astype(np.float32))
+    said = found(surveyed(with_light(tiles, clouds(60))))
+    assert said["gain_residual", ODD].value == pytest.approx(-0.3, abs=0.05)
+    assert ("uneven_background", ODD) in said
+
+
+def test_in_all_tiles_it_is_one_finding_of_no_tile():
+    survey = surveyed(with_light(flat_tiles(34), banding(30), range(6)))
+    assert {tile for _, tile in found(survey)} == {None}
+    assert [one.tile for one in survey.uneven] == [None]
+
+
+@pytest.mark.parametrize("corner", range(4))
+@pytest.mark.parametrize("height", [40, 200])
+def test_a_glow_in_a_corner_accuses_no_sound_tile(corner, height):
+    """Where it meets two others it is told, where it meets one nobody can say whose it is."""
+    survey = surveyed(with_light(flat_tiles(36, nebula=20.0), glow(corner, height)))
+    assert {tile for _, tile in found(survey)} <= {ODD, None}
+    assert all(ODD in one.tiles for one in found(survey).values() if one.tile is None)
+
+
+def test_in_a_corner_that_two_tiles_alone_share_nobody_can_say_whose_it_is():
+    # The last corner of tile 3 is met by tile 4 alone.
+    survey = surveyed(with_light(flat_tiles(37, nebula=20.0), glow(3, 80, 20), [3]))
+    ((kind, tile), finding), *more = found(survey).items()
+    assert not more
+    assert (kind, tile) == ("uneven_background", None)
+    assert finding.tiles == (3, 4)
+    assert "tile 3 or on tile 4" in finding.message
+    assert accept(survey, SIZE).refused == {}
+    assert all(own.empty for own in corrections(survey))
+    # Both are compared with the others all the same.
+    assert all(fit is not None for fit in survey.fits)
+
+
+@pytest.mark.parametrize("height", [20, 120])
+def test_moonlight_in_all_tiles_is_no_slope_of_single_ones(height):
+    survey = surveyed(with_light(flat_tiles(38, nebula=20.0), moon(height), range(6)))
+    assert {tile for _, tile in found(survey)} <= {None}
+    assert ("uneven_background", None) in found(survey)
+    assert all(own.empty for own in corrections(survey))
+
+
+@pytest.mark.parametrize("more", [0.0, 60.0])
+def test_a_surface_that_three_sides_hold_is_taken_out(more):
+    clean = flat_tiles(39, nebula=20.0)
+    survey = surveyed(with_light(clean, moon(120) + more))
+    own, before = corrections(survey)[ODD], surveyed(clean).looks[ODD].blocks.value
+    assert np.nanmax(np.abs(survey.looks[ODD].blocks.value - before)) > 100
+    # Of what is in the pixels nothing but the light: the noise is the same.
+    left = own.of_blocks(survey.looks[ODD].blocks) - before
+    assert np.nanmedian(np.abs(left)) < NOISE / 8
+    assert np.nanpercentile(np.abs(left), 95) < NOISE / 2
+    accepted = accept(survey, SIZE)
+    assert accepted.refused == {}
+    assert [not one.empty for one in accepted.corrections] == [index == ODD for index in range(6)]
+
+
+@pytest.mark.parametrize(("light", "tile"), [("moon", 5), ("glow", ODD), ("clouds", ODD)])
+def test_what_two_sides_hold_or_no_surface_takes_out_stays(light, tile):
+    light = {"moon": moon(120), "glow": glow(0, 200), "clouds": clouds(100)}[light]
+    accepted = accept(surveyed(with_light(flat_tiles(40, nebula=20.0), light, [tile])), SIZE)
+    assert all(own.empty for own in accepted.corrections)
+
+
+def test_it_is_not_repaired():
+    survey = surveyed(with_light(flat_tiles(35), banding(40)))
+    accepted = accept(survey, SIZE)
+    assert list(accepted.refused) == [ODD]
+    assert all(own.empty for own in accepted.corrections)
+
+
+@pytest.mark.parametrize("nebula", [0.0, 40.0])
+def test_sound_tiles_fit(nebula):
+    for seed in range(6):
+        survey = surveyed(flat_tiles(60 + seed, nebula=nebula, channels=2))
+        assert survey.uneven == ()
+        assert survey.solution.misfit.max() < 0.8
+
+
+def test_nothing_is_drawn_before_and_after():
+    """It is in nobody's mean, and nothing is taken out: a picture of both would be empty, or the same twice."""
+    survey = surveyed(with_light(flat_tiles(32), banding(10) + 150.0))
+    nothing = np.full(6, np.nan)
+    gains = Gains(nothing, nothing, nothing)
+    findings = ordered(residual_findings(survey))
+    assert {finding.kind for finding in findings} >= {"uneven_background", "offset"}
+    seen = gather(Examination(findings, survey.fits, Mended.of(survey, gains)), None)
+    assert len(seen) == len(findings)
+    assert not any(one.layers or one.chart for one in seen)

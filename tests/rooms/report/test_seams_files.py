@@ -1,0 +1,109 @@
+"""Line, table and picture of seams, and where a report has them."""
+
+import base64
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from helpers.reports import OFFSET, make_report, make_seams, names
+from zemosaic_twopass.diagnosis.seams import SeamMap
+from zemosaic_twopass.report import seam_picture
+from zemosaic_twopass.report.artefacts import PAGE_NAME
+from zemosaic_twopass.report.seam_picture import SEAMS_PICTURE, Backdrop, stretched, write_seam_picture
+from zemosaic_twopass.report.seams import SEAMS_TABLE, seam_line, seam_sentence, seam_table, write_seam_table
+from zemosaic_twopass.report.show import read_report, report_lines
+
+
+@pytest.fixture
+def maps():
+    return make_seams()["seams"]
+
+
+def test_the_line_of_a_mosaic(maps):
+    assert seam_line(maps[1]) == (
+        "[TwoPassSeam] mosaic=merged edges=2 rms=2.95127 worst=4 unit=adu contrast=2 visible=0.5 worst_idx=0 x=50 y=20"
+    )
+    assert "worst_idx=-" in seam_line(SeamMap.of("mosa\u00efque.fits", [], 1))
+    assert seam_line(SeamMap.of("mosa\u00efque.fits", [], 1)).isascii()
+    assert seam_sentence(maps[1]).startswith("A seam is visible in the picture. The largest step, +4 ± 0.1 adu")
+    assert "no known tile" in seam_sentence(SeamMap.of("a", maps[1].edges[1:], 2))
+
+
+def test_the_table_has_a_row_an_edge_and_stage(maps, tmp_path):
+    write_seam_table(maps, tmp_path / "seams.ecsv")
+    table = Table.read(tmp_path / "seams.ecsv", format="ascii.ecsv")
+    assert list(table["mosaic"]) == ["first_pass"] * 2 + ["merged"] * 2
+    assert list(table["tile"]) == [0, 2, 0, -1]
+    assert list(table["look"]) == ["none", "none", "visible", "faint"]
+    assert table["step_0"].unit == "adu"
+    assert np.isnan(table["expected_0"]).all()
+    assert table.meta["picture"] == {"first_pass": "no_seam", "merged": "visible"}
+    assert len(seam_table([SeamMap.of("a", [], 1)])) == 0
+
+
+def test_the_picture_is_written(maps, tmp_path):
+    pytest.importorskip("matplotlib")
+    own = make_seams()
+    for name, profiles in (("with.png", own["profiles"]), ("without.png", [])):
+        write_seam_picture(maps, profiles, own["backdrops"], tmp_path / name)
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    nothing = Backdrop.of(np.full((40, 120), np.nan))
+    write_seam_picture([SeamMap.of("a", [], 1)], [], [nothing], tmp_path / "nothing.png")
+
+
+@pytest.fixture
+def report():
+    return replace(make_report(findings=(OFFSET,)), picture="visible")
+
+
+def test_a_report_has_their_files_and_its_page_begins_with_them(report, tmp_path):
+    report.write(tmp_path)
+    assert {SEAMS_TABLE, SEAMS_PICTURE} <= names(tmp_path)
+    assert (tmp_path / SEAMS_PICTURE).read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / PAGE_NAME).read_text()
+    shown = base64.b64encode((tmp_path / SEAMS_PICTURE).read_bytes()).decode()
+    assert page.index("A seam is visible in the picture.") < page.index(shown) < page.index("<h2>Findings</h2>")
+    assert page.count("A seam is visible") == 1
+
+
+def test_a_picture_of_them_that_cannot_be_drawn_takes_no_other_file_with_it(report, tmp_path, monkeypatch):
+    def fail(*args):
+        raise ValueError("shape")
+
+    monkeypatch.setattr(seam_picture, "draw_seams", fail)
+    report.write(tmp_path / "without")
+    monkeypatch.undo()
+    report.write(tmp_path / "with")
+    assert names(tmp_path / "with") - names(tmp_path / "without") == {SEAMS_PICTURE}
+    page = (tmp_path / "without" / PAGE_NAME).read_text()
+    assert "A seam is visible in the picture." in page
+
+
+def test_without_seams_there_are_no_files_and_what_was_not_measured_last_is_not_told(report, tmp_path):
+    unseen = replace(report, picture="unknown")
+    unseen.write(tmp_path)
+    assert "A seam is visible" not in (tmp_path / PAGE_NAME).read_text()
+    replace(report, seams=(), picture="unknown").write(tmp_path)
+    assert not {SEAMS_TABLE, SEAMS_PICTURE} & names(tmp_path)
+
+
+def test_the_report_is_read_back_with_what_it_says_of_the_picture(report, tmp_path):
+    report.write(tmp_path)
+    found = read_report(tmp_path)
+    assert found["seams"][1]["edges"][0]["step"] == [4.0, None]
+    assert [entry["mosaic"] for entry in found["seams"]] == ["first_pass", "merged"]
+    assert "A seam is visible in the picture." in list(report_lines(found))
+    for strange in (None, [], "no such", {"a": 1}):
+        assert not any("picture" in line for line in report_lines({**found, "picture": strange}))
+
+
+def test_an_image_is_stretched_as_people_do():
+    image = np.random.default_rng(1).normal(1000, 5, (100, 100)).astype(np.float32)
+    image[0, :3] = np.nan, 1e5, 0.0
+    shown = stretched(image)
+    assert shown.min() == 0
+    assert shown.max() == 1
+    np.testing.assert_allclose(np.median(shown), 0.25, atol=0.01)
+    assert shown[0, 0] == 1
