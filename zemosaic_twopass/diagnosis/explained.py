@@ -60,8 +60,8 @@ class Edges:
 
     @cached_property
     def seen(self):
-        """Which anybody sees."""
-        return np.array([edge.look in ("faint", "visible") for edge in self.map.edges], dtype=bool)
+        """Whose step anybody sees."""
+        return np.array([edge.step_look in ("faint", "visible") for edge in self.map.edges], dtype=bool)
 
     def of(self, values):
         """Values of shape (n, C) in the channel of the largest step of each edge."""
@@ -76,6 +76,11 @@ class Edges:
         own = self.map.edges[index]
         near = tile is not None and any(edge.tile == tile and _in_line(edge, own) for edge in self.map.edges)
         return tile if near else None
+
+    def cause(self, index, shares):
+        """Number of the finding, one a share, that makes most of an edge; None where none does."""
+        made = [abs(share.made[index]) if share is not None and share.accounts[index] else 0.0 for share in shares]
+        return int(np.argmax(made)) if max(made, default=0.0) > 0 else None
 
     def own(self, tile):
         """Which are edges of a tile; all for None."""
@@ -111,7 +116,7 @@ class Share:
     def look(self, edges):
         """How the worst of it looks: "visible", "faint" or "none"."""
         worst = self.worst(edges)
-        return "none" if worst is None else edges.map.edges[worst].look
+        return "none" if worst is None else edges.map.edges[worst].step_look
 
     def largest(self, edges):
         """The most that it makes anywhere, in units of noise and structure."""
@@ -134,12 +139,12 @@ def explained(found, seams, asked=()):
     found : Examination
         With `Finding.seam`, what each leaves in the mosaic, findings in the order of what is seen, and a sentence that
         begins with the picture.
-    worst : int or None
-        `SeamMap.worst` of the last mosaic; of edges that are read as one that of the tile that makes it.
+    last : SeamMap
+        Of the last mosaic. Of edges that are read as one the worst is that of the tile that makes it.
     """
     edges = Edges(seams.maps[-1], seams.left[-1])
     if not edges.map.edges or edges.map.picture == "unknown":
-        return found, edges.map.worst
+        return found, edges.map
     with np.errstate(all="ignore"):
         made = {id(finding): own for finding, own in zip(asked, seams.made, strict=True)}
         shares = [_share(finding, made.get(id(finding)), edges) for finding in found.findings]
@@ -147,16 +152,34 @@ def explained(found, seams, asked=()):
         pairs = [*zip(findings, shares, strict=True), *_unexplained(seams, edges, shares)]
         order = _order(pairs, edges)
         findings, shares = zip(*order, strict=True) if order else ((), ())
-        edges = replace(edges, map=replace(edges.map, worst=_named(edges, findings, shares)))
+        edges = replace(edges, map=_named(edges, findings, shares))
+        stage = _MADE_IN.get(_seen_first(seams, edges), "")
         found = replace(found, findings=findings)
-        return replace(found, told=told(found, edges, shares)), edges.map.worst
+        return replace(found, told=told(found, edges, shares, stage)), edges.map
 
 
 def _named(edges, findings, shares):
-    """Index of the worst edge; of edges that are read as one, that of the tile whose finding makes it."""
+    """The map with the worst edge; of edges that are read as one, that of the tile whose finding makes it."""
     worst = edges.map.worst
-    made = [abs(share.made[worst]) if share is not None and share.accounts[worst] else 0.0 for share in shares]
-    return worst if max(made, default=0) == 0 else _of_tile(edges, worst, findings[int(np.argmax(made))].tile)
+    number = None if edges.map.edges[worst].thin else edges.cause(worst, shares)
+    if number is None:
+        return edges.map
+    tile = findings[number].tile
+    worst = _of_tile(edges, worst, tile)
+    along = edges.along(worst, tile)
+    return replace(edges.map, worst=worst, along=None if along == edges.map.edges[worst].tile else along)
+
+
+def _seen_first(seams, edges):
+    """Name of the first mosaic in which the worst edge is seen."""
+    worst, name = edges.map.edges[edges.map.worst], edges.map.mosaic
+    for one in seams.maps[-2::-1]:
+        apart = [(np.hypot(e.x - worst.x, e.y - worst.y), n) for n, e in enumerate(one.edges) if e.tile == worst.tile]
+        far, nearest = min(apart, default=(np.inf, None))
+        if far > _SAME or not one.edges[nearest].seen:
+            break
+        name = one.mosaic
+    return name
 
 
 def _of_tile(edges, index, tile):
@@ -164,7 +187,7 @@ def _of_tile(edges, index, tile):
     own, all_edges = edges.map.edges[index], edges.map.edges
     if tile in (None, own.tile):
         return index
-    beside = [n for n, edge in enumerate(all_edges) if edge.tile == tile and edge.look == own.look]
+    beside = [n for n, edge in enumerate(all_edges) if edge.tile == tile and edge.step_look == own.step_look]
     beside = [n for n in beside if _beside(all_edges[n], own)]
     return max(beside, key=lambda n: all_edges[n].weight, default=index)
 

@@ -47,7 +47,7 @@ class Strips:
     def of_blocks(cls, stretches, regions):
         """Strips whose cells are those of `regions`, blocks of `BLOCK` pixels."""
         depth = BLOCK * (np.arange(-BLOCKS_DEEP, BLOCKS_DEEP) + 0.5)
-        x, y = _lattice(stretches, _ahead(stretches, 1), depth)
+        x, y = _lattice(stretches, spread_ahead(stretches, 1), depth)
         height, width = regions.labels.shape
         rows, columns = (np.rint((place + 0.5) / BLOCK - 0.5).astype(int) for place in (y, x))
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
@@ -95,7 +95,7 @@ def pixel_strips(stretches, regions, pixels, shift=0.0):
     """
     side = _GAP + 0.5 + np.arange(PIXELS_DEEP * _DEEP)
     depth = np.concatenate([-side[::-1], side])
-    ahead = _ahead(stretches, _ALONG)
+    ahead = spread_ahead(stretches, _ALONG)
     cells = len(depth) // _DEEP
     shape = len(stretches), COLUMNS, cells
     values = np.full((len(stretches), pixels.shape[2], *shape[1:]), np.nan)
@@ -110,7 +110,7 @@ def pixel_strips(stretches, regions, pixels, shift=0.0):
         good = (labels > 0) & (labels == np.where(depth < 0, *map(_wide, ends)))
         values[part], known[part] = _middles(pixels, rows, columns, good, cells)
     middle = depth.reshape(cells, _DEEP).mean(axis=1)
-    x, y = _lattice(stretches, _ahead(stretches, 1), middle + shift)
+    x, y = _lattice(stretches, spread_ahead(stretches, 1), middle + shift)
     rows, columns, _ = _nearest(x, y, pixels.shape)
     distance = np.broadcast_to(middle, shape)
     return Strips(distance, known, rows // BLOCK, columns // BLOCK), values
@@ -141,7 +141,7 @@ def _beyond_slivers(labels, distance, ends):
     return found
 
 
-def _ahead(stretches, each):
+def spread_ahead(stretches, each):
     """How far from its middle points of the columns of each stretch lie along it, shape (n, columns × each)."""
     columns = np.clip(stretches.length // _APART, 1, COLUMNS)[:, np.newaxis] * each
     number = np.arange(COLUMNS * each)
@@ -168,16 +168,49 @@ def _nearest(x, y, shape):
     return np.clip(rows, 0, shape[0] - 1), np.clip(columns, 0, shape[1] - 1), good
 
 
+def near_pixels(stretches, regions, pixels, places, coverage=None):
+    """Pixels of an image along and across edges, shape (n, along, depth, C), NaN where there are none.
+
+    Parameters
+    ----------
+    stretches : Stretches
+    regions : Regions
+    pixels : ndarray, shape (H, W, C)
+    places : (ndarray, ndarray, slice)
+        How far along, as `spread_ahead` gives it, and across; and of which stretches.
+    coverage : ndarray, shape (H, W), optional
+        Where it is not positive there is nothing.
+    """
+    rows, columns, good = _nearest(*_lattice(stretches, *places), pixels.shape)
+    cells = [np.minimum(at // regions.step, n - 1) for at, n in zip((rows, columns), regions.labels.shape, strict=True)]
+    good &= regions.labels[tuple(cells)] > 0
+    if coverage is not None:
+        good &= coverage[rows, columns] > 0
+    if pixels.flags.c_contiguous:
+        # Several times as quick.
+        flat = rows * pixels.shape[1] + columns
+        found = pixels.reshape(-1, pixels.shape[2]).take(flat, axis=0).astype(np.float32, copy=False)
+    else:
+        found = pixels[rows, columns].astype(np.float32)
+    found[~good] = np.nan
+    return found
+
+
+def middle_half(values):
+    """Means of the middle half of the values along the last axis; NaN where less than half of them are known."""
+    values = np.sort(values, axis=-1)
+    count = np.isfinite(values).sum(axis=-1, keepdims=True)
+    rank = np.arange(values.shape[-1])
+    half = (rank >= count // 4) & (rank < count - count // 4)
+    with np.errstate(invalid="ignore"):
+        means = np.where(half, values, 0).sum(axis=-1) / half.sum(axis=-1)
+    return np.where(2 * count[..., 0] >= values.shape[-1], means, np.nan)
+
+
 def _middles(pixels, rows, columns, good, cells):
     """Means of the middle half of the pixels of each cell, (n, C, columns, cells), and which are known."""
     n, channels = len(rows), pixels.shape[2]
     taken = np.where(good[..., np.newaxis], pixels[rows, columns], np.nan).astype(np.float32)
     taken = taken.reshape(n, COLUMNS, _ALONG, cells, _DEEP, channels)
-    taken = np.sort(taken.transpose(0, 5, 1, 3, 2, 4).reshape(n, channels, COLUMNS, cells, -1), axis=-1)
-    count = np.isfinite(taken).sum(axis=-1, keepdims=True)
-    rank = np.arange(taken.shape[-1])
-    half = (rank >= count // 4) & (rank < count - count // 4)
-    with np.errstate(invalid="ignore"):
-        means = np.where(half, taken, 0).sum(axis=-1) / half.sum(axis=-1)
-    known = 2 * count[..., 0] >= taken.shape[-1]
-    return np.where(known, means, np.nan), known.all(axis=1)
+    means = middle_half(taken.transpose(0, 5, 1, 3, 2, 4).reshape(n, channels, COLUMNS, cells, -1))
+    return means, np.isfinite(means).all(axis=1)
