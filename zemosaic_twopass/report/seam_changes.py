@@ -89,7 +89,8 @@ def _edge(entry):
     if not len(lines[0]) == len(lines[1]) in (0, len(step)):
         raise ValueError(f"{len(step)} steps, {len(lines[0])} lines")
     contrast, of_line = _number(entry["contrast"]), _number(entry.get("line_contrast"))
-    return Edge(tile, neighbours, x, y, normal, length, step, error, noise, contrast, None, *lines, of_line)
+    together = 0.0 if entry.get("along_sigma") is None else _number(entry["along_sigma"])
+    return Edge(tile, neighbours, x, y, normal, length, step, error, noise, contrast, None, *lines, of_line, together)
 
 
 def _number(value):

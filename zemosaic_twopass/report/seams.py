@@ -26,6 +26,7 @@ _DESCRIPTIONS = {
     "noise_outside": "standard deviation of a pixel outside",
     "contrast": "largest step over noise and structure of the sky; NaN: not known",
     "line_contrast": "the same of a thin line along the edge",
+    "along_sigma": "errors in the steps of all edges in one line with it, together; 0: not needed, or the other way",
     "look": "of step or line, visible, faint, noise (nothing but the noise changes), none, or unknown",
 }
 _UNITS = {"x": "pix", "y": "pix", "length": "pix", "noise_inside": "adu", "noise_outside": "adu"}
@@ -196,5 +197,6 @@ def _cells(mosaic, number, edge):
         "noise_outside": edge.noise[1],
         "contrast": edge.contrast,
         "line_contrast": edge.line_contrast,
+        "along_sigma": edge.along_sigma,
         "look": edge.look,
     }

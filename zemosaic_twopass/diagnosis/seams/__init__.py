@@ -6,11 +6,12 @@ changed. Doors: `seams_with_tiles`, `seams_alone`, `compare_seams`. What is expe
 its `Makings`.
 """
 
+from .alone import seams_alone
 from .changes import Change, Comparison, compare_seams
 from .edges import Left
 from .layout import Layout
 from .makings import Makings
-from .measured import Seams, seams_alone, seams_with_tiles
+from .measured import Seams, seams_with_tiles
 from .picture import Picture
 from .records import FAINT, PICTURES, SURE, VISIBLE, Edge, Profile, SeamMap
 from .regions import Regions

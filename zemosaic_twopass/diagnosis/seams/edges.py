@@ -77,8 +77,9 @@ def measured(name, stretches, steps, looks, across):
     ----------
     name : str
     stretches : Stretches
-    steps : (ndarray, ndarray, (ndarray, ndarray) or None)
-        Steps, their errors, and what is left of them with its errors, shape (n, C) each.
+    steps : (ndarray, ndarray, (ndarray, ndarray) or None, ndarray or None)
+        Steps, their errors, and what is left of them with its errors, shape (n, C) each; errors in the steps of their
+        lines, shape (n,).
     looks : (ndarray of shape (2, n, C), ndarray of shape (n, C), ThinLines or None)
         Noise on both sides, structure of the sky, and lines.
     across : (Strips, ndarray, ndarray)
@@ -88,7 +89,7 @@ def measured(name, stretches, steps, looks, across):
     -------
     Measured
     """
-    (step, error, left), (noise, structure, thin) = steps, looks
+    (step, error, left, sure), (noise, structure, thin) = steps, looks
     expected = np.full(step.shape, np.nan) if left is None else step - left[0]
     # Not their sum: what is left of the noise is in the structure too, and a step of the noise is to be one.
     scale = np.fmax(np.sqrt(np.mean(noise**2, axis=0)), structure)
@@ -108,6 +109,7 @@ def measured(name, stretches, steps, looks, across):
             float(contrast[index, channel[index]]),
             tuple(expected[index].tolist()) if np.isfinite(expected[index]).any() else None,
             *lines[index],
+            along_sigma=0.0 if sure is None else float(sure[index]),
         )
         for index in range(len(stretches))
     ]

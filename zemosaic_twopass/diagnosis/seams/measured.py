@@ -1,4 +1,4 @@
-"""The edges of mosaics, measured: by tiles, whose noise and sky go, or on a picture by itself."""
+"""The edges of mosaics measured by their tiles, whose noise and sky go."""
 
 from __future__ import annotations
 
@@ -12,15 +12,9 @@ from .layout import Layout
 from .profiled import profiled
 from .records import Profile, SeamMap
 from .sky import excess, matched, sky_of
-from .stretches import Stretches, stretches_of
-from .strips import Strips, pixel_strips
-from .thin import ThinLines
+from .stretches import Stretches
+from .strips import Strips
 
-# Distance from an edge of what is measured there as if it were one.
-_BESIDE = 56.0
-_FEWEST_BESIDE = 12
-# By how much the scatter of the columns is too small on a night without seams, where nothing nearer is known.
-_USUAL = 1.8
 # Of the level: where a mosaic is a mean of the very tiles nothing but the rounding of its pixels is left of it.
 _ROUNDING = np.finfo(np.float32).eps
 
@@ -101,7 +95,7 @@ def seams_with_tiles(pictures, footprints, corrected, makings=None, faults=()):
         made = (None,) * len(faults)
         if own is not None and edges[ground]:
             made = tuple(fields and edges[ground].steps(makings.steps_of(fields, own)) for fields in faults)
-    return Seams(tuple(one.map for one in found), profiled(found), tuple(one.left for one in found), made)
+    return replace(together(found), made=made)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +111,7 @@ class _ByTiles:
     @classmethod
     def of(cls, stretches, strips, sky):
         """From at least one stretch, and the sky as `excess` takes it."""
-        step = Filters.of(strips, bent=False)
+        step = Filters.of(strips)
         return cls(stretches, strips, step, sky[2], excess(stretches, strips, step, sky))
 
     def measure(self, picture, predicted):
@@ -128,7 +122,7 @@ class _ByTiles:
         ramps = ramps_of(level, spread, self.strips)
         for number in np.unique(ramps[ramps > 0]):
             chosen = ramps == number
-            filters.append((chosen, Filters.of(self.strips.at(chosen), False, RAMPS[number])))
+            filters.append((chosen, Filters.of(self.strips.at(chosen), RAMPS[number])))
         step, error = _read(off, filters)
         noise = noise_beside(self.strips, picture.noise / scale[:, np.newaxis, np.newaxis])
         least = _ROUNDING * middle(np.abs(value).reshape(len(value), -1))
@@ -139,7 +133,7 @@ class _ByTiles:
             left, beside = _read(self.strips.of(predicted.left(picture.value)), filters)
             left = left, np.sqrt(beside**2 + least**2)
         looks = noise, structure_along(shown), picture.thin and picture.thin.scaled(scale)
-        return measured(picture.name, self.stretches, (step, error, left), looks, (self.strips, level, spread))
+        return measured(picture.name, self.stretches, (step, error, left, None), looks, (self.strips, level, spread))
 
     def steps(self, blocks):
         """The steps at all edges in blocks without noise, shape (n, C); NaN where they are not known."""
@@ -147,57 +141,11 @@ class _ByTiles:
         return np.nansum(steps, axis=-1) / np.isfinite(steps).sum(axis=-1)
 
 
-def seams_alone(pictures, regions):
-    """The steps at all edges in mosaics, each by itself.
-
-    Its noise and its sky stay in what is measured: the error is made larger until steps that are measured beside the
-    edges, where none are, scatter as it says.
-
-    Parameters
-    ----------
-    pictures : iterable of (Picture, array_like of shape (H, W, C))
-        Mosaics on one grid, each with the pixels that it was made of; taken one at a time.
-    regions : Regions
-        By footprints or by a coverage map.
-
-    Returns
-    -------
-    Seams
-        Steps in the mosaics' own adu.
-    """
-    stretches, found = stretches_of(regions), []
-    with np.errstate(all="ignore"):
-        for picture, pixels in pictures:
-            if not len(stretches):
-                found.append(Measured.without_edges(picture))
-                continue
-            strips, shown = pixel_strips(stretches, regions, pixels)
-            bent = Filters.of(strips, bent=True)
-            step, error = along(bent.read(shown), bent.gain)
-            error = error * _enlarged(stretches, regions, pixels)
-            thin = ThinLines.of(stretches, regions, pixels)
-            looks = noise_beside(strips, picture.noise), structure_along(shown), thin
-            found.append(measured(picture.name, stretches, (step, error, None), looks, (strips, *profiles(shown))))
+def together(found):
+    """The `Seams` of some `Measured`."""
     if not found:
         return Seams((), ())
     return Seams(tuple(one.map for one in found), profiled(found), tuple(one.left for one in found))
-
-
-def _enlarged(stretches, regions, pixels):
-    """By how much the errors are too small, shape (C,): steps where there is no edge, over their errors."""
-    ratios = []
-    for shift in (-_BESIDE, _BESIDE):
-        strips, values = pixel_strips(stretches, regions, pixels, shift)
-        bent = Filters.of(strips, bent=True)
-        step, error = along(bent.read(values), bent.gain)
-        ratios.append(np.abs(step / error))
-    ratios = np.concatenate(ratios)
-    ratios = ratios[np.isfinite(ratios).all(axis=1)]
-    if len(ratios) < _FEWEST_BESIDE:
-        return np.full(pixels.shape[2], _USUAL)
-    # Of a Gaussian, 68 of 100 are within 1 and 95 within 1.96; of a sky, the tails are longer.
-    usual, far = np.quantile(ratios, (0.683, 0.954), axis=0)
-    return np.maximum(1.0, np.maximum(usual, far / 2))
 
 
 def _read(values, filters):

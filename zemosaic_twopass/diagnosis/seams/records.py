@@ -53,6 +53,9 @@ class Edge:
         nobody looked.
     line_contrast : float
         As `contrast`, of the line.
+    along_sigma : float
+        Errors in the steps of all edges in one line with it, together, where its own goes the same way; 0 where it does
+        not, or where each is sure enough by itself.
     """
 
     tile: int | None
@@ -69,11 +72,12 @@ class Edge:
     line: tuple[float, ...] = ()
     line_error: tuple[float, ...] = ()
     line_contrast: float = math.nan
+    along_sigma: float = 0.0
 
     @cached_property
     def sigma(self):
-        """Errors in the step of the channel that has most; NaN where there is none."""
-        return _most(self.step, self.error)
+        """Errors in the step of the channel that has most, or of its line; NaN where there is none."""
+        return max(_most(self.step, self.error), self.along_sigma)
 
     @cached_property
     def line_sigma(self):
