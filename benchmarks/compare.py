@@ -106,7 +106,7 @@ def main():
                 stepped = compare_seams(*measured([mosaics[0], other]))
                 own = [touches(tiles[number], wcs, change.first) for change in stepped.changes]
                 changed = [change.verdict in ("better", "worse") for change in stepped.changes]
-                missed = [change.channel is None for change in stepped.changes]
+                missed = [change.step.channel is None for change in stepped.changes]
                 hit = sum(a and b for a, b in zip(own, changed, strict=True))
                 there = sum(a and not b for a, b in zip(own, missed, strict=True))
                 found[way, size].append((hit, there, sum(changed) - hit, stepped.result))

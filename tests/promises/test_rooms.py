@@ -26,7 +26,8 @@ ARROWS = {
     "examine": (*TESTS, "comparison", "evidence", "examination"),
     "causes": ("seams", "comparison"),
     "seen": (),
-    "explained": ("seams", "seen"),
+    "shares": ("seams",),
+    "explained": ("seams", "shares", "seen"),
     "foreseen": ("seams", "causes"),
     "__init__": ("examine",),
 }

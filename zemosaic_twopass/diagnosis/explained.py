@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from .finding import Finding, WhatIf, in_digits
 from .kinds import KINDS
-from .seams import FAINT, SURE, VISIBLE, Left, SeamMap
+from .seams import FAINT, SURE, VISIBLE
 from .seen import in_mosaic, place_of, told
+from .shares import Edges, Share, beside
 
 # Of a step, so much must be a finding's for it to be its.
 _MOST_OF_IT = 0.5
 # As far from each other two edges are the same in two mosaics.
 _SAME, _APART = 20.0, 1e3
-# So near beside each other two edges are read as one, in pixels; of their normals, so much is the same then.
-_ONE, _PARALLEL = 20.0, 0.95
 # What takes no part in a picture, or of which nobody can say where it would show.
 _NOWHERE = "second_pass_unused", "duplicate_tile"
 _MADE_IN = {
@@ -27,95 +25,6 @@ _MADE_IN = {
     "merged": "the merge of the two passes",
     "final": "the steps after the merge",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Edges:
-    """The edges of the last mosaic as arrays, n of them.
-
-    Attributes
-    ----------
-    map : SeamMap
-    left : Left or None
-    """
-
-    map: SeamMap
-    left: Left | None
-
-    @cached_property
-    def steps(self):
-        """Shape (n, C)."""
-        return np.array([edge.step for edge in self.map.edges])
-
-    @cached_property
-    def scale(self):
-        """Adu that have a contrast of 1, shape (n,), by the channel of the largest step."""
-        contrast = np.array([edge.contrast for edge in self.map.edges])
-        return np.fmax.reduce(np.abs(self.steps), axis=1) / np.where(contrast > 0, contrast, np.nan)
-
-    @cached_property
-    def channel(self):
-        """That of the largest step of each edge."""
-        return np.argmax(np.nan_to_num(np.abs(self.steps), nan=-1.0), axis=1)
-
-    @cached_property
-    def seen(self):
-        """Which anybody sees."""
-        return np.array([edge.look in ("faint", "visible") for edge in self.map.edges], dtype=bool)
-
-    def of(self, values):
-        """Values of shape (n, C) in the channel of the largest step of each edge."""
-        return values[np.arange(len(values)), self.channel]
-
-    def touching(self, tile):
-        """Which are edges of a tile, or lie in it; all for None."""
-        return np.array([tile in (None, edge.tile, *edge.neighbours) for edge in self.map.edges], dtype=bool)
-
-    def along(self, index, tile):
-        """The tile, where an edge is its own or runs in one line with one of its own, so near that both look as one."""
-        own = self.map.edges[index]
-        near = tile is not None and any(edge.tile == tile and _in_line(edge, own) for edge in self.map.edges)
-        return tile if near else None
-
-    def own(self, tile):
-        """Which are edges of a tile; all for None."""
-        return np.array([tile in (None, edge.tile) for edge in self.map.edges], dtype=bool)
-
-
-@dataclass(frozen=True, eq=False)
-class Share:
-    """What a finding makes in the last mosaic.
-
-    Attributes
-    ----------
-    made : ndarray, shape (n,)
-        Of the largest step of each edge, in adu; NaN where that is not known.
-    accounts : ndarray, shape (n,), bool
-        Seams that are seen, and are its.
-    guessed : bool
-        Whether it is only known that it may be so: all that is not expected, where the finding is.
-    spread : bool
-        Whether that may be anywhere.
-    """
-
-    made: np.ndarray
-    accounts: np.ndarray
-    guessed: bool = False
-    spread: bool = False
-
-    def worst(self, edges):
-        """Index of the worst of its seams; None where it has none."""
-        weight = np.where(self.accounts, [edge.weight for edge in edges.map.edges], -1.0)
-        return int(np.argmax(weight)) if self.accounts.any() else None
-
-    def look(self, edges):
-        """How the worst of it looks: "visible", "faint" or "none"."""
-        worst = self.worst(edges)
-        return "none" if worst is None else edges.map.edges[worst].look
-
-    def largest(self, edges):
-        """The most that it makes anywhere, in units of noise and structure."""
-        return float(np.nanmax(np.abs(self.made) / edges.scale, initial=0.0))
 
 
 def explained(found, seams, asked=()):
@@ -134,12 +43,12 @@ def explained(found, seams, asked=()):
     found : Examination
         With `Finding.seam`, what each leaves in the mosaic, findings in the order of what is seen, and a sentence that
         begins with the picture.
-    worst : int or None
-        `SeamMap.worst` of the last mosaic; of edges that are read as one that of the tile that makes it.
+    last : SeamMap
+        Of the last mosaic. Of edges that are read as one the worst is that of the tile that makes it.
     """
     edges = Edges(seams.maps[-1], seams.left[-1])
     if not edges.map.edges or edges.map.picture == "unknown":
-        return found, edges.map.worst
+        return found, edges.map
     with np.errstate(all="ignore"):
         made = {id(finding): own for finding, own in zip(asked, seams.made, strict=True)}
         shares = [_share(finding, made.get(id(finding)), edges) for finding in found.findings]
@@ -147,16 +56,34 @@ def explained(found, seams, asked=()):
         pairs = [*zip(findings, shares, strict=True), *_unexplained(seams, edges, shares)]
         order = _order(pairs, edges)
         findings, shares = zip(*order, strict=True) if order else ((), ())
-        edges = replace(edges, map=replace(edges.map, worst=_named(edges, findings, shares)))
+        edges = replace(edges, map=_named(edges, findings, shares))
+        stage = _MADE_IN.get(_seen_first(seams, edges), "")
         found = replace(found, findings=findings)
-        return replace(found, told=told(found, edges, shares)), edges.map.worst
+        return replace(found, told=told(found, edges, shares, stage)), edges.map
 
 
 def _named(edges, findings, shares):
-    """Index of the worst edge; of edges that are read as one, that of the tile whose finding makes it."""
+    """The map with the worst edge; of edges that are read as one, that of the tile whose finding makes it."""
     worst = edges.map.worst
-    made = [abs(share.made[worst]) if share is not None and share.accounts[worst] else 0.0 for share in shares]
-    return worst if max(made, default=0) == 0 else _of_tile(edges, worst, findings[int(np.argmax(made))].tile)
+    number = None if edges.map.edges[worst].thin else edges.cause(worst, shares)
+    if number is None:
+        return edges.map
+    tile = findings[number].tile
+    worst = _of_tile(edges, worst, tile)
+    along = edges.along(worst, tile)
+    return replace(edges.map, worst=worst, along=None if along == edges.map.edges[worst].tile else along)
+
+
+def _seen_first(seams, edges):
+    """Name of the first mosaic in which the worst edge is seen."""
+    worst, name = edges.map.edges[edges.map.worst], edges.map.mosaic
+    for one in seams.maps[-2::-1]:
+        apart = [(np.hypot(e.x - worst.x, e.y - worst.y), n) for n, e in enumerate(one.edges) if e.tile == worst.tile]
+        far, nearest = min(apart, default=(np.inf, None))
+        if far > _SAME or not one.edges[nearest].seen:
+            break
+        name = one.mosaic
+    return name
 
 
 def _of_tile(edges, index, tile):
@@ -164,23 +91,9 @@ def _of_tile(edges, index, tile):
     own, all_edges = edges.map.edges[index], edges.map.edges
     if tile in (None, own.tile):
         return index
-    beside = [n for n, edge in enumerate(all_edges) if edge.tile == tile and edge.look == own.look]
-    beside = [n for n in beside if _beside(all_edges[n], own)]
-    return max(beside, key=lambda n: all_edges[n].weight, default=index)
-
-
-def _in_line(edge, other):
-    """Whether two edges lie in one line, or nearly."""
-    (right, down), across = edge.normal, (other.x - edge.x, other.y - edge.y)
-    parallel = abs(right * other.normal[0] + down * other.normal[1])
-    return parallel > _PARALLEL and abs(across[0] * right + across[1] * down) < _ONE
-
-
-def _beside(edge, other):
-    """Whether two edges run alongside each other, so near that they are read as one."""
-    (right, down), across = edge.normal, (other.x - edge.x, other.y - edge.y)
-    ahead = abs(across[1] * right - across[0] * down)
-    return _in_line(edge, other) and ahead < (edge.length + other.length) / 2
+    near = [n for n, edge in enumerate(all_edges) if edge.tile == tile and edge.step_look == own.step_look]
+    near = [n for n in near if beside(all_edges[n], own)]
+    return max(near, key=lambda n: all_edges[n].weight, default=index)
 
 
 def _share(finding, made, edges):

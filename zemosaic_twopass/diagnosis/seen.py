@@ -6,11 +6,13 @@ import numpy as np
 
 from .finding import in_digits
 
-# Faults that make nothing but steps: where none is seen nothing has to be done.
 # So little is told as less than it.
 _SMALL = 0.01
 # What is left of a step that is expected.
 _SMALL_PART = 0.5
+# What leaves lines along edges.
+_LINES = "mask_bug", "unmasked_border", "no_signal"
+# Faults that make nothing but steps: where none is seen nothing has to be done.
 _LEVELS = "offset", "gain_residual", "gradient", "uneven_background", "vignetting", "gain_seam"
 
 
@@ -26,10 +28,14 @@ def place_of(edge, tile=None):
 
 def seam_words(edge, tile=None):
     """How an edge looks, how strong it is and where, such as ``A faint seam, 0.6 times the noise, at …``."""
-    return f"A {edge.look} seam, {in_digits(edge.contrast)} times the noise, {place_of(edge, tile)}"
+    what, contrast = f"{edge.look} seam", edge.contrast
+    if edge.thin:
+        what, contrast = f"thin {edge.tone} line", edge.line_contrast
+        what = f"faint, {what}" if edge.look == "faint" else what
+    return f"A {what}, {in_digits(contrast)} times the noise, {place_of(edge, tile)}"
 
 
-def told(found, edges, shares):
+def told(found, edges, shares, stage):
     """What an `Examination` comes to, the picture first.
 
     Parameters
@@ -40,32 +46,30 @@ def told(found, edges, shares):
         Of the last mosaic.
     shares : sequence of (Share or None)
         One a finding.
+    stage : str
+        In which mosaic the worst edge is seen first, in words.
 
     Returns
     -------
     str
     """
-    findings = found.findings
-    if not edges.seen.any():
-        return f"No seam is in the mosaic{_of_none(found, edges, shares)}"
-    worst = edges.map.worst
+    findings, worst = found.findings, edges.map.worst
     edge = edges.map.edges[worst]
-    causes = [
-        (abs(share.made[worst]), number)
-        for number, share in enumerate(shares)
-        if share is not None and share.accounts[worst]
-    ]
-    number = max(causes, default=(0, None))[1]
-    if number is None:
+    if not edge.seen:
+        return f"No seam is in the mosaic{_of_none(found, edges, shares)}"
+    number = edges.cause(worst, shares)
+    if edge.thin:
+        text = f"{seam_words(edge)}: {_of_line(edge, findings, stage)}."
+    elif number is None:
         rest = _without_cause(edges, worst) if found.of_pass else ""
         text = f"{seam_words(edge)}{rest}."
     elif findings[number].about.group == "pipeline":
         own = findings[number].message
         text = own if findings[number].kind == "seam" else f"{seam_words(edge)}. {own}"
     else:
-        advice, along = findings[number].about.advice, edges.along(worst, findings[number].tile)
-        cause = ", ".join(_cause(findings[number], along is not None))
-        text = f"{seam_words(edge, along)}: {cause}. {advice[:1].upper()}{advice[1:]}."
+        advice = findings[number].about.advice
+        cause = ", ".join(_cause(findings[number], edges.along(worst, findings[number].tile) is not None))
+        text = f"{seam_words(edge, edges.map.along)}: {cause}. {advice[:1].upper()}{advice[1:]}."
     # What has to be told whatever the picture is like.
     first = findings[0] if findings and findings[0].about.group == "pipeline" else None
     if number is None and found.verdict == "residual":
@@ -111,6 +115,14 @@ def _of_none(found, edges, shares):
         return f": matching took the {finding.value:+.4g} adu of tile {finding.tile}.{more}"
     what = ", ".join(_cause(finding))
     return f": {what}, leaves {_at_most(share, edges)} times the noise at the edges.{more}"
+
+
+def _of_line(edge, findings, stage):
+    """What is said of a thin line."""
+    own = [finding for finding in findings if finding.kind in _LINES and finding.tile in (edge.tile, *edge.neighbours)]
+    if own:
+        return own[0].message.rstrip(".")
+    return f"no step, but pixels at the edge that are none of the sky, in {stage}; look at masks and at the tile's rim"
 
 
 def _without_cause(edges, index):
@@ -175,7 +187,7 @@ def in_mosaic(finding, share, edges, worst):
         edge = edges.map.edges[worst]
         step, own = edges.of(edges.steps)[worst], share.made[worst]
         place, left = place_of(edge, edges.along(worst, finding.tile)), in_digits(abs(step - own))
-        text = f"in the mosaic that makes a {edge.look} step of {abs(step):.3g} adu {place}"
+        text = f"in the mosaic that makes a {edge.step_look} step of {abs(step):.3g} adu {place}"
         text += f", {left} adu with that taken out: {advice}"
     elif finding.kind in _LEVELS:
         text = (

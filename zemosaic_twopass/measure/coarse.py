@@ -40,7 +40,7 @@ class CoarseTile:
     curvature : ndarray, shape (C, h, w)
         Block means of the Laplacian in adu per mosaic pixel².
     share : ndarray, shape (C, h, w)
-        How much of each block is known, from 0 to 1.
+        How much of each block the tile has, from 0 to 1; of its outermost pixels derivatives are not known.
     """
 
     box: tuple[slice, slice]
@@ -246,7 +246,7 @@ def _sums(rows):
 
 
 def _ragged_means(windows):
-    """Means of value, right − left, below − above and curvature, and known share, of blocks with a border of one pixel.
+    """Means of value, right − left, below − above and curvature, and share, of blocks with a border of one pixel.
 
     Parameters
     ----------
@@ -268,7 +268,8 @@ def _ragged_means(windows):
     # One mask for all, so that a derivative belongs to the very pixels that are averaged.
     known = ~np.isnan(curvature)
     count = np.count_nonzero(known, axis=(1, 2))
-    means[4, touched] = count / FACTOR**2
+    # Of the pixels themselves: a footprint ends where they do, not where their neighbours are missing.
+    means[4, touched] = np.count_nonzero(~np.isnan(centre), axis=(1, 2)) / FACTOR**2
     enough = np.flatnonzero(count >= _MIN_BLOCK_SHARE * FACTOR**2)
     known, count = known[enough], count[enough]
     for number, layer in enumerate((centre, right - left, below - above, curvature)):

@@ -16,7 +16,7 @@ import numpy as np
 from ..console import silent
 from ..diagnosis.evidence import gather
 from ..diagnosis.examine import examine
-from ..diagnosis.seams import Picture, seams_with_tiles
+from ..diagnosis.seams import Layout, Picture, seams_with_tiles
 from ..diagnosis.seen import told_alone
 from ..guard import log_failure
 from ..measure.coarse import FACTOR
@@ -168,9 +168,11 @@ def _evidence(found, tiles):
 def _seams(target, measured, mended):
     """The seams of the mosaic as `TwoPassReport.of` takes them; a report stands without them too."""
     try:
+        layout = Layout(one.footprint for one in measured)
         with open_image(target.mosaic) as (data, _, coverage):
             picture, backdrop = Picture.of(Path(target.mosaic).name, data, coverage), Backdrop.of(data)
-        found = seams_with_tiles([picture], [one.footprint for one in measured], mended.in_boxes_of(measured))
+            picture = layout.with_lines(picture, data, coverage)
+        found = seams_with_tiles([picture], layout, mended.in_boxes_of(measured))
     except Exception as error:
         log_failure(logging.getLogger(LOGGER_NAME), error)
         return {}

@@ -9,7 +9,7 @@ import numpy as np
 from ..console import silent
 from ..diagnosis.comparison import Mended, compare
 from ..diagnosis.gains import Gains
-from ..diagnosis.seams import Picture, Regions, seams_alone, seams_with_tiles
+from ..diagnosis.seams import Layout, Picture, Regions, seams_alone, seams_with_tiles
 from ..measure.coarse import FACTOR
 from ..measure.measurement import measure_tile
 from ..report.seam_picture import Backdrop
@@ -165,7 +165,15 @@ def seams_by_tiles(mosaics, tiles, coverage=None, stage=silent):
     unknown = np.full(len(looks), np.nan)
     corrected = Mended.of(surveyed, Gains(unknown, unknown, unknown)).in_boxes_of(looks)
     with stage("seams"):
-        return seams_with_tiles(pictures, [look.footprint for look in looks], corrected), backdrops
+        layout = Layout(look.footprint for look in looks)
+        pictures = [_with_lines(path, picture, layout) for path, picture in zip(mosaics, pictures, strict=True)]
+        return seams_with_tiles(pictures, layout, corrected), backdrops
+
+
+def _with_lines(path, picture, layout):
+    """A `Picture` of a mosaic on disk with the thin lines along the edges of a `Layout`."""
+    with open_image(path) as (data, _, alpha):
+        return layout.with_lines(picture, data, alpha)
 
 
 def _check_coverage(footprints, coverage, shape):

@@ -218,6 +218,8 @@ def _in_scale_of(first, second):
             step=tuple((edge.step / scale).tolist()),
             error=tuple((edge.error / scale).tolist()),
             noise=tuple(float(noise / scale.mean()) for noise in edge.noise),
+            line=tuple((edge.line / scale).tolist()),
+            line_error=tuple((edge.line_error / scale).tolist()),
         )
         for edge in second.seams.edges
     ]

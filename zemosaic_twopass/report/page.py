@@ -15,7 +15,7 @@ from .grouping import grouped
 from .maps import UNIT, reference_text
 from .pictures import MAP_PICTURE, TILES_PICTURE
 from .seam_picture import SEAMS_PICTURE
-from .seams import seam_sentence
+from .seams import seam_sentence, tells_of_picture
 from .tables import flagged_tiles, short_table, tile_table
 
 # What each verdict means for somebody who has to decide what to do next.
@@ -177,8 +177,10 @@ def _table_rows(report, table):
 
 
 def _picture_text(report):
-    """What the last mosaic looks like; empty where none was measured, or it is not the last."""
-    return seam_sentence(report.seams[-1]) if report.seams and report.seams[-1].picture == report.picture else ""
+    """What the last mosaic looks like; empty where none was measured, it is not the last, or the summary says it."""
+    if not report.seams or report.seams[-1].picture != report.picture or tells_of_picture(report.summary):
+        return ""
+    return seam_sentence(report.seams[-1])
 
 
 def _shown(pictures, directory):

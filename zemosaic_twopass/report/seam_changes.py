@@ -28,6 +28,12 @@ _COLUMNS = {
     "step_a": ("adu", "inside - outside in the first mosaic"),
     "step_b": ("adu", "the same in the second"),
     "error": ("adu", "standard error of the change of the size of the step"),
+    "line_a": (
+        "adu",
+        "thin line along the edge beyond both sides in the first mosaic, in the channel where it is more",
+    ),
+    "line_b": ("adu", "the same in the second"),
+    "line_error": ("adu", "standard error of the change of the size of the line"),
     "contrast_a": (None, "largest step over noise and structure of the sky in the first mosaic"),
     "contrast_b": (None, "the same in the second"),
     "verdict": (None, "better, worse, same within the errors, or unknown"),
@@ -78,7 +84,13 @@ def _edge(entry):
     if not np.isfinite([*places, *normal]).all():
         raise ValueError("an edge of no place")
     x, y, length = places
-    return Edge(tile, neighbours, x, y, normal, length, step, error, noise, _number(entry["contrast"]))
+    # Reports of before have no lines.
+    lines = [tuple(map(_number, entry.get(name) or ())) for name in ("line", "line_error")]
+    if not len(lines[0]) == len(lines[1]) in (0, len(step)):
+        raise ValueError(f"{len(step)} steps, {len(lines[0])} lines")
+    contrast, of_line = _number(entry["contrast"]), _number(entry.get("line_contrast"))
+    together = 0.0 if entry.get("along_sigma") is None else _number(entry["along_sigma"])
+    return Edge(tile, neighbours, x, y, normal, length, step, error, noise, contrast, None, *lines, of_line, together)
 
 
 def _number(value):
@@ -93,21 +105,24 @@ def change_lines(found):
     """A `Comparison` as log lines: edges that changed, both scores, and what it comes to."""
     changed = found.largest_first()
     for change in changed[:_LINES]:
-        edge, (before, after) = change.first, change.step
+        edge, most = change.first, change.most
+        before, after = most.values
         tile = MISSING if edge.tile is None else edge.tile
         yield (
             f"[TwoPassCompare] edge idx={tile} side={edge.side} x={edge.x:.0f} y={edge.y:.0f} "
-            f"step {before:.6g} -> {after:.6g} adu error={change.error:.6g} {change.verdict}"
+            f"{'line' if most is change.line else 'step'} {before:.6g} -> {after:.6g} adu error={most.error:.6g} "
+            f"{change.verdict}"
         )
     if len(changed) > _LINES:
         yield f"[TwoPassCompare] and {len(changed) - _LINES} more edges"
-    for name, seams, rms, error in zip("ab", found.maps, found.rms, found.error, strict=True):
+    for name, seams, rms, error, lines in zip("ab", found.maps, found.rms, found.error, found.lines, strict=True):
         worst = None if seams.worst is None else seams.edges[seams.worst]
         step, contrast = (math.nan, math.nan) if worst is None else (largest_step(worst)[0], worst.contrast)
         yield (
             f"[TwoPassCompare] {name} mosaic={_ascii(seams.mosaic)} picture={seams.picture} rms={rms:.6g} "
             f"error={error:.6g} worst={step:.6g} unit=adu contrast={contrast:.6g} visible={seams.visible:.6g} "
-            f"edges={len(seams.edges)} only_here={len(seams.edges) - len(found.changes)}"
+            f"edges={len(seams.edges)} only_here={len(seams.edges) - len(found.changes)} "
+            f"lines={lines:.6g}"
         )
     counts = " ".join(f"{verdict}={found.count(verdict)}" for verdict in _VERDICTS)
     yield (f"[TwoPassCompare] seams rms {found.rms[0]:.6g} -> {found.rms[1]:.6g} adu {counts} result={found.result}")
@@ -126,10 +141,13 @@ def change_rows(found):
             "x": change.first.x,
             "y": change.first.y,
             "length": change.first.length,
-            "channel": -1 if change.channel is None else change.channel,
-            "step_a": change.step[0],
-            "step_b": change.step[1],
-            "error": change.error,
+            "channel": -1 if change.step.channel is None else change.step.channel,
+            "step_a": change.step.values[0],
+            "step_b": change.step.values[1],
+            "error": change.step.error,
+            "line_a": change.line.values[0],
+            "line_b": change.line.values[1],
+            "line_error": change.line.error,
             "contrast_a": change.first.contrast,
             "contrast_b": change.second.contrast,
             "verdict": change.verdict,
@@ -144,6 +162,7 @@ def comparison_dict(found):
         "result": found.result,
         "rms": found.rms,
         "error": found.error,
+        "lines": found.lines,
         **{verdict: found.count(verdict) for verdict in _VERDICTS},
         "mosaics": [seams.mosaic for seams in found.maps],
         "picture": [seams.picture for seams in found.maps],

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..files import whole_file
 from ..tiles.grid import block_mean
-from .seams import largest_step, seam_sentence
+from .seams import PICTURE_SENTENCES, largest_line, largest_step
 from .style import FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finish_ticks, new_figure, write_picture
 
 SEAMS_PICTURE = "twopass_seams.png"
@@ -24,6 +24,8 @@ _WIDTHS = {"visible": 2.8, "faint": 1.8, "noise": 0.9, "none": 0.7, "unknown": 0
 # Of that, where there are so many edges.
 _MANY, _THINNER = 150, 0.6
 # Of edges that nobody sees: light on a dark sky, and dotted where only the noise changes.
+# Of a thin line, which is no step.
+_THIN = (0, (1.4, 0.7))
 _QUIET = "#d8d8d8"
 _STAGES = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 _SKY = 0.25
@@ -99,7 +101,7 @@ def draw_seams(maps, profiles, backdrops):
     below = _PROFILE + _TITLE + 0.5 if worst else 0.0
     height = _TOP + sum(row[0][3] + _TITLE + _GAP for row in rows) + _BOTTOM + below
     figure, limits = new_figure(height), Normalize(-COLOURS_UP_TO, COLOURS_UP_TO)
-    figure.text(0, 1, _heading(maps), va="top", fontsize=MEDIUM, **TEXT)
+    figure.text(0, 1, _heading(maps, worst), va="top", fontsize=MEDIUM, **TEXT)
     low = height - _TOP
     for row in rows:
         low -= row[0][3] + _TITLE
@@ -127,8 +129,11 @@ def _rows(backdrops):
     return rows
 
 
-def _heading(maps):
-    return textwrap.fill(f"{seam_sentence(maps[-1])} {len(maps[-1].edges)} edges of footprints.", 78)
+def _heading(maps, worst):
+    """How the last mosaic looks; where and why the page and the verdict say."""
+    edges = f"{len(maps[-1].edges)} edges of footprints"
+    below = f"; {'1' if len(worst) == 1 else f'1 to {len(worst)}'}, the worst of them, below" if worst else ""
+    return textwrap.fill(f"{PICTURE_SENTENCES[maps[-1].picture]} {edges}{below}.", 78)
 
 
 def draw_mosaic(axes, seams, backdrop):
@@ -176,7 +181,9 @@ def draw_edges(axes, seams, limits, worst):
             for colour, wider in (("white", 2.4), (INK, 1.0)):
                 axes.add_collection(LineCollection(lines, colors=colour, linewidths=width + wider, capstyle="butt"))
             steps = [colours(limits(_in_noise(edge))) for edge in edges]
-            axes.add_collection(LineCollection(lines, colors=steps, linewidths=width, capstyle="butt"))
+            styles = [_THIN if edge.thin else "solid" for edge in edges]
+            own = {"linewidths": width, "linestyles": styles, "capstyle": "butt"}
+            axes.add_collection(LineCollection(lines, colors=steps, **own))
         elif lines:
             style = {"noise": (0, (1, 2)), "unknown": (0, (6, 6))}.get(look, "solid")
             own = {"linewidths": width, "linestyles": [style], "alpha": 0.6 if many else 0.8}
@@ -196,7 +203,8 @@ def _ends(edge):
 
 
 def _in_noise(edge):
-    return largest_step(edge)[0] / max(np.hypot(*edge.noise) / np.sqrt(2), np.finfo(float).tiny)
+    size, _ = largest_line(edge) if edge.thin else largest_step(edge)
+    return size / max(np.hypot(*edge.noise) / np.sqrt(2), np.finfo(float).tiny)
 
 
 def _free(edge, taken, axes):
@@ -255,8 +263,7 @@ def _draw_profiles(figure, maps, profiles, worst, height):
                 profile.distance, profile.value, profile.error, fmt=".-", color=colour, markersize=3, linewidth=0.9
             )
             top = max(top, np.nanmax(np.abs(profile.value) + np.nan_to_num(profile.error), initial=0.0))
-        edge = maps[-1].edges[index]
-        axes.set_title(f"{number}: {_whose(edge)}", fontsize=SMALL, loc="left", y=1.0, pad=3, **TEXT)
+        axes.set_title(f"{number}: {_whose(maps[-1], index)}", fontsize=SMALL, loc="left", y=1.0, pad=3, **TEXT)
         finish_ticks(axes)
         panels.append(axes)
     for axes in panels:
@@ -271,5 +278,6 @@ def _draw_profiles(figure, maps, profiles, worst, height):
         at += _LETTER * len(name) + 0.12
 
 
-def _whose(edge):
-    return "no tile" if edge.tile is None else f"tile {edge.tile}"
+def _whose(seams, index):
+    tile = seams.tile if index == seams.worst else seams.edges[index].tile
+    return f"{'no tile' if tile is None else f'tile {tile}'}{', a line' if seams.edges[index].thin else ''}"

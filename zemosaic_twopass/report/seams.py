@@ -25,7 +25,9 @@ _DESCRIPTIONS = {
     "noise_inside": "standard deviation of a pixel inside",
     "noise_outside": "standard deviation of a pixel outside",
     "contrast": "largest step over noise and structure of the sky; NaN: not known",
-    "look": "visible, faint, noise (nothing but the noise changes), none, or unknown",
+    "line_contrast": "the same of a thin line along the edge",
+    "along_sigma": "errors in the steps of all edges in one line with it, together; 0: not needed, or the other way",
+    "look": "of step or line, visible, faint, noise (nothing but the noise changes), none, or unknown",
 }
 _UNITS = {"x": "pix", "y": "pix", "length": "pix", "noise_inside": "adu", "noise_outside": "adu"}
 PICTURE_SENTENCES = {
@@ -34,7 +36,13 @@ PICTURE_SENTENCES = {
     "visible": "A seam is visible in the picture.",
     "unknown": "Whether there is a seam in the picture cannot be told.",
 }
-_NUMBERS = {"step": "inside - outside", "error": "standard error of the step", "expected": "step that is predicted"}
+_NUMBERS = {
+    "step": "inside - outside",
+    "error": "standard error of the step",
+    "expected": "step that is predicted",
+    "line": "thin line along the edge beyond both sides, 0: none",
+    "line_error": "standard error of the line",
+}
 
 
 def seam_line(seams):
@@ -56,10 +64,13 @@ def seam_line(seams):
     if seams.worst is None:
         return f"{text} worst=nan unit=adu contrast=nan visible=nan worst_idx={MISSING}"
     edge = seams.edges[seams.worst]
-    tile = MISSING if edge.tile is None else edge.tile
+    tile = MISSING if seams.tile is None else seams.tile
+    size, contrast = (
+        (largest_line(edge)[0], edge.line_contrast) if edge.thin else (largest_step(edge)[0], edge.contrast)
+    )
     return (
-        f"{text} worst={largest_step(edge)[0]:.6g} unit=adu contrast={edge.contrast:.6g} visible={seams.visible:.6g} "
-        f"worst_idx={tile} x={edge.x:.0f} y={edge.y:.0f}"
+        f"{text} worst={size:.6g} unit=adu contrast={contrast:.6g} visible={seams.visible:.6g} "
+        f"worst_idx={tile} x={edge.x:.0f} y={edge.y:.0f}{' line' if edge.thin else ''}"
     )
 
 
@@ -78,11 +89,21 @@ def seam_sentence(seams):
     if seams.worst is None:
         return text
     edge = seams.edges[seams.worst]
-    step, error = largest_step(edge)
-    whose = "an edge of no known tile" if edge.tile is None else f"the edge of tile {edge.tile}"
-    where = f"{whose} at x={edge.x:.0f}, y={edge.y:.0f}"
-    size = f"{step:+.3g} ± {error:.2g} adu, {edge.contrast:.2g} times noise and structure of the sky"
-    return f"{text} The largest step, {size}, is at {where}."
+    whose = f"tile {seams.tile}" if seams.tile is not None else "no known tile"
+    where = f"{'along' if seams.along is not None else 'at an edge of'} {whose}, x={edge.x:.0f}, y={edge.y:.0f}"
+    what, (size, error), contrast = "largest step", largest_step(edge), edge.contrast
+    if edge.thin:
+        what, (size, error), contrast = f"strongest line, thin and {edge.tone}", largest_line(edge), edge.line_contrast
+    return (
+        f"{text} The {what}, {size:+.3g} ± {error:.2g} adu, {contrast:.2g} times noise and structure of the sky, is "
+        f"{where}."
+    )
+
+
+def tells_of_picture(summary):
+    """Whether a sentence on what was found begins with the picture, as those of earlier versions do not."""
+    first = summary.partition(".")[0]
+    return "seam" in first or " line" in first
 
 
 def seam_dict(seams):
@@ -97,7 +118,16 @@ def _fields_of(record):
 
 def largest_step(edge):
     """The largest step of an edge and its error, in adu; NaN where there is none."""
-    pairs = [pair for pair in zip(edge.step, edge.error, strict=True) if np.isfinite(pair).all()]
+    return _largest(edge.step, edge.error)
+
+
+def largest_line(edge):
+    """The same of a thin line along it."""
+    return _largest(edge.line, edge.line_error)
+
+
+def _largest(values, errors):
+    pairs = [pair for pair in zip(values, errors, strict=True) if np.isfinite(pair).all()]
     return max(pairs, key=lambda pair: abs(pair[0]), default=(np.nan, np.nan))
 
 
@@ -116,8 +146,8 @@ def seam_table(maps):
     rows = [_cells(seams.mosaic, number, edge) for seams in maps for number, edge in enumerate(seams.edges)]
     table = Table(rows=rows) if rows else Table(names=("mosaic", "edge", "tile"), dtype=(str, int, int))
     for column in table.itercols():
-        what, _, channel = column.name.partition("_")
-        if what in _NUMBERS:
+        what, _, channel = column.name.rpartition("_")
+        if what in _NUMBERS and column.name not in _DESCRIPTIONS:
             column.unit, column.description = "adu", f"{_NUMBERS[what]}, channel {channel}"
         else:
             column.unit, column.description = _UNITS.get(column.name), _DESCRIPTIONS[column.name]
@@ -166,5 +196,7 @@ def _cells(mosaic, number, edge):
         "noise_inside": edge.noise[0],
         "noise_outside": edge.noise[1],
         "contrast": edge.contrast,
+        "line_contrast": edge.line_contrast,
+        "along_sigma": edge.along_sigma,
         "look": edge.look,
     }

@@ -17,7 +17,7 @@ from .artefacts import JSON_NAME, TABLE_NAME
 from .grouping import grouped
 from .page import VERDICT_TEXTS, finding_size
 from .report import SCHEMA
-from .seams import PICTURE_SENTENCES
+from .seams import PICTURE_SENTENCES, tells_of_picture
 from .tables import short_table
 
 _READABLE = 1, 2
@@ -141,8 +141,7 @@ def report_lines(report):
     yield f"{title}. {meaning}"
     yield report["summary"]
     picture = report.get("picture")
-    # Of an earlier version the summary did not begin with it.
-    told = "seam" in report["summary"].partition(".")[0]
+    told = tells_of_picture(report["summary"])
     if isinstance(picture, str) and picture in PICTURE_SENTENCES and picture != "unknown" and not told:
         yield PICTURE_SENTENCES[picture]
     yield ""

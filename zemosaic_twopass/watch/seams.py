@@ -9,7 +9,7 @@ import numpy as np
 from ..diagnosis.causes import causes_of, makings_of
 from ..diagnosis.contract import part_of
 from ..diagnosis.explained import explained
-from ..diagnosis.seams import Picture, seams_with_tiles
+from ..diagnosis.seams import Layout, Picture, seams_with_tiles
 from ..report.seam_picture import Backdrop
 from ..tiles.planes import channels_last
 
@@ -30,7 +30,7 @@ class Stages:
 
     def __init__(self, second_pass, measurements, found):
         self._shape = (*map(int, second_pass.shape), len(measurements[0].noise))
-        self._footprints = [one.footprint for one in measurements]
+        self._layout = Layout(one.footprint for one in measurements)
         self._corrected = found.mended.in_boxes_of(measurements)
         weights = [second_pass.tiles.weight_of(index) for index in range(len(second_pass.tiles))]
         self._makings = makings_of(measurements, found.mended, weights, second_pass.shape)
@@ -66,7 +66,8 @@ class Stages:
         coverage = coverage if np.shape(coverage) == np.shape(mosaic)[:2] else None
         if channels_last(mosaic).shape != self._shape:
             mosaic, coverage = (plane if plane is None else self._placed(plane) for plane in (mosaic, coverage))
-        self._seen[-1] = Picture.of(name, mosaic, coverage, part), Backdrop.of(mosaic)
+        picture = self._layout.with_lines(Picture.of(name, mosaic, coverage, part), mosaic, coverage)
+        self._seen[-1] = picture, Backdrop.of(mosaic)
 
     def _placed(self, image):
         """An image of another shape on the grid, NaN where it does not reach."""
@@ -92,7 +93,7 @@ class Stages:
         if not seen:
             return {}
         pictures, backdrops = zip(*seen, strict=True)
-        found = seams_with_tiles(pictures, self._footprints, self._corrected, self._makings, self._causes)
+        found = seams_with_tiles(pictures, self._layout, self._corrected, self._makings, self._causes)
         picture = "unknown"
         if self._seen[-1] is not None:
             picture, self._measured = found.maps[-1].picture, found
@@ -115,9 +116,8 @@ class Stages:
         """
         if self._measured is None:
             return found, parts
-        found, worst = explained(found, self._measured, self._findings)
-        *before, last = parts["seams"]
-        return found, {**parts, "seams": (*before, replace(last, worst=worst))}
+        found, last = explained(found, self._measured, self._findings)
+        return found, {**parts, "seams": (*parts["seams"][:-1], last)}
 
 
 def stages_of(run, measurements, found):

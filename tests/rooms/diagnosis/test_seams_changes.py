@@ -50,7 +50,7 @@ def test_a_step_put_into_one_edge_is_found_and_whose_it_is(size, verdict):
     (change,) = found.largest_first()
     assert (change.verdict, change.first.tile, change.first.normal) == (verdict, 1, NORMALS[1])
     assert found.result == verdict
-    np.testing.assert_allclose(change.growth, size, atol=2)
+    np.testing.assert_allclose(change.step.growth, size, atol=2)
     # A step that only changes its sign is as large as it was.
     turned = [replace(edge, step=tuple(-step for step in edge.step)) for edge in first]
     assert compare_seams(map_of(first), map_of(turned)).count("same") == len(first)
@@ -92,7 +92,7 @@ def test_what_is_not_known_is_not_judged():
     assert found.count("unknown") == len(first)
     assert np.isnan(found.rms).all()
     one = [replace(edge, step=(edge.step[0], np.nan, np.nan)) for edge in first]
-    assert compare_seams(map_of(first), map_of(one)).changes[0].channel == 0
+    assert compare_seams(map_of(first), map_of(one)).changes[0].step.channel == 0
     assert compare_seams(SeamMap.of("a", [], 3), map_of(first)).result == "unknown"
 
 

@@ -86,8 +86,9 @@ def test_a_seam_of_the_merge_is_no_tiles(tmp_path, size):
     (finding,) = told(report)
     assert finding.kind == "seam"
     # Of edges beside each other either may be named; the place is tile 4's.
-    own = [edge for edge in report.seams[-1].edges if edge.tile == 4]
-    assert min(np.hypot(edge.x - finding.seam.x, edge.y - finding.seam.y) for edge in own) < 40
+    own = [edge for edge in report.seams[-1].edges if edge.tile == 4 and edge.side == finding.seam.side]
+    apart = [(finding.seam.x - edge.x, finding.seam.y - edge.y) for edge in own]
+    assert min(abs(np.dot(off, edge.normal)) for off, edge in zip(apart, own, strict=True)) < 15
     # The worst of all that are read: those that lie beside another edge are read a tenth too large.
     assert finding.value == pytest.approx(size, rel=0.15)
     assert "made in the merge of the two passes" in finding.message

@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from zemosaic_twopass.diagnosis.seams import Edge, Picture, Regions, SeamMap, seams_alone, seams_with_tiles
+from zemosaic_twopass.diagnosis.seams.alone import of_their_line
+from zemosaic_twopass.diagnosis.seams.stretches import Stretches
 from zemosaic_twopass.measure.coarse import CoarseTile
 
 SHAPE = (56, 80)
@@ -238,3 +241,52 @@ def test_scores():
 @pytest.mark.parametrize("shape", [(16, 2), (2, 16), (3, 3)])
 def test_a_mosaic_narrower_than_a_block_has_none(shape):
     assert Picture.of("merged", np.ones(shape)).value.size == 0
+
+
+def side_by_side(seed, step, nebula=8.0):
+    """A picture on a nebula, one straight edge of four stretches in its middle, by its coverage."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices((620, 400))
+    noise = rng.normal(0, NOISE, x.shape)
+    sky = gaussian_filter(rng.normal(0, 1, x.shape), 20)
+    pixels = 500 + nebula * NOISE * sky / sky.std() + noise + np.where(x < 200, step, 0)
+    pixels = pixels.astype(np.float32)[..., np.newaxis]
+    coverage = np.where(x < 200, 2.0, 1.0)
+    (found,) = seams_alone([(Picture.of("a", pixels), pixels)], Regions.of_coverage(coverage)).maps
+    return found
+
+
+def test_of_a_picture_by_itself_a_side_is_sure_that_no_part_of_it_is():
+    sure, sizes = [], []
+    for seed in range(6):
+        found = side_by_side(seed, NOISE)
+        sure += [edge.sigma >= 5 for edge in found.edges]
+        sizes += [edge.step[0] / NOISE for edge in found.edges]
+        alone_sure = [abs(edge.step[0]) >= 5 * edge.error[0] for edge in found.edges]
+        assert sum(alone_sure) <= sum(sure)
+    assert np.mean(sure) > 0.6
+    np.testing.assert_allclose(np.mean(sizes), 1, atol=0.15)
+
+
+def test_on_a_nebula_errors_are_honest():
+    found = [side_by_side(seed, 0.0) for seed in range(12)]
+    z = [edge.step[0] / edge.error[0] for one in found for edge in one.edges]
+    assert 0.6 < np.quantile(np.abs(z), 0.683) < 1.4
+    assert {one.picture for one in found} <= {"no_seam", "unknown"}
+    assert max(edge.along_sigma for one in found for edge in one.edges) < 5
+
+
+def test_one_part_of_a_side_makes_no_other_sure():
+    stretches = Stretches(
+        *np.array([[200.0] * 4, [100.0, 220.0, 340.0, 460.0], [120.0] * 4]),
+        np.tile([1.0, 0.0], (4, 1)),
+        *(np.ones((2, 4), dtype=np.uint32)),
+        (None,) * 4,
+        ((),) * 4,
+    )
+    error = np.ones((4, 1))
+    lone = of_their_line(stretches, np.array([[20.0], [0.5], [0.2], [-0.4]]), error)
+    assert lone.max() < 2
+    all_of_it = of_their_line(stretches, np.array([[2.8], [2.7], [2.6], [-0.1]]), error)
+    assert np.all(all_of_it[:3] > 3.9)
+    assert all_of_it[3] == 0

@@ -6,14 +6,27 @@ changed. Doors: `seams_with_tiles`, `seams_alone`, `compare_seams`. What is expe
 its `Makings`.
 """
 
+from .alone import seams_alone
 from .changes import Change, Comparison, compare_seams
+from .edges import Left
+from .layout import Layout
 from .makings import Makings
-from .measured import Left, Seams, seams_alone, seams_with_tiles
+from .measured import Seams, seams_with_tiles
 from .picture import Picture
 from .records import FAINT, PICTURES, SURE, VISIBLE, Edge, Profile, SeamMap
 from .regions import Regions
 from .sky import matched, sky_of
 
-__all__ = ["FAINT", "PICTURES", "SURE", "VISIBLE", "Change", "Comparison", "Edge", "Left", "Makings", "Picture"]
-__all__ += ["Profile", "Regions", "SeamMap", "Seams", "compare_seams", "matched", "seams_alone", "seams_with_tiles"]
+__all__ = ["FAINT", "PICTURES", "SURE", "VISIBLE", "Change", "Comparison", "Edge", "Layout", "Left", "Makings"]
+__all__ += [
+    "Picture",
+    "Profile",
+    "Regions",
+    "SeamMap",
+    "Seams",
+    "compare_seams",
+    "matched",
+    "seams_alone",
+    "seams_with_tiles",
+]
 __all__ += ["sky_of"]

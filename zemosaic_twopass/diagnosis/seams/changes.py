@@ -23,6 +23,41 @@ _ACROSS_ALONE = 12.0
 
 
 @dataclass(frozen=True)
+class Size:
+    """The step at an edge, or the thin line along it, in two mosaics.
+
+    Attributes
+    ----------
+    channel : int or None
+        Where the larger of the two is; None where it is not known in both.
+    values : (float, float)
+        In adu in that channel; NaN where not known.
+    error : float
+        Standard error of the change of its size, with what two equal runs differ by.
+    """
+
+    channel: int | None
+    values: tuple[float, float]
+    error: float
+
+    @classmethod
+    def of(cls, first, second, repeats):
+        """Of (values, errors) a channel in both, and what two equal runs differ by."""
+        pairs = list(zip(first[0], second[0], first[1], second[1], strict=False))
+        known = [channel for channel, pair in enumerate(pairs) if np.isfinite(pair).all()]
+        if not known:
+            return cls(None, (math.nan, math.nan), math.nan)
+        channel = max(known, key=lambda index: max(map(abs, pairs[index][:2])))
+        before, after, *errors = pairs[channel]
+        return cls(channel, (before, after), math.hypot(*errors, *repeats))
+
+    @property
+    def growth(self):
+        """By how much it became larger, in adu."""
+        return abs(self.values[1]) - abs(self.values[0])
+
+
+@dataclass(frozen=True)
 class Change:
     """One edge in two mosaics.
 
@@ -30,50 +65,42 @@ class Change:
     ----------
     first, second : Edge
         Each in the pixels of its own mosaic.
-    channel : int or None
-        Where the larger of the two steps is; None where neither channel is known in both.
-    step : (float, float)
-        In adu in that channel, inside − outside; NaN where not known.
-    error : float
-        Standard error of the change of the size of the step, |second| − |first|, with what two equal runs differ by.
+    step, line : Size
+        Of the step, inside − outside, and of the line along it.
     beyond : float
-        So many of these it must be for a change.
+        So many errors one of them must change by for a change.
     """
 
     first: Edge
     second: Edge
-    channel: int | None
-    step: tuple[float, float]
-    error: float
+    step: Size
+    line: Size
     beyond: float
 
     @classmethod
     def of(cls, first, second, beyond):
         """Of an edge in both mosaics."""
-        pairs = list(zip(first.step, second.step, first.error, second.error, strict=False))
-        known = [channel for channel, pair in enumerate(pairs) if np.isfinite(pair).all()]
-        if not known:
-            return cls(first, second, None, (math.nan, math.nan), math.nan, beyond)
-        channel = max(known, key=lambda index: max(map(abs, pairs[index][:2])))
-        before, after, *errors = pairs[channel]
         # Of an edge whose noise is not known nothing is added.
-        spread = np.nan_to_num(np.mean([first.noise, second.noise], axis=1))
-        errors += (_REPEATS * spread).tolist()
-        return cls(first, second, channel, (before, after), math.hypot(*errors), beyond)
+        repeats = (_REPEATS * np.nan_to_num(np.mean([first.noise, second.noise], axis=1))).tolist()
+        step = Size.of((first.step, first.error), (second.step, second.error), repeats)
+        line = Size.of((first.line, first.line_error), (second.line, second.line_error), repeats)
+        return cls(first, second, step, line, beyond)
 
     @property
-    def growth(self):
-        """By how much the step became larger, in adu."""
-        return abs(self.step[1]) - abs(self.step[0])
+    def most(self):
+        """Step or line, whichever changed by more of those that did; the step where neither did."""
+        changed = [size for size in (self.step, self.line) if abs(size.growth) > self.beyond * size.error]
+        return max(changed, key=lambda size: abs(size.growth), default=self.step)
 
     @property
     def verdict(self):
-        """`better`, `worse` or `same` within the errors; `unknown` where one of the steps is."""
-        if self.channel is None:
+        """`better`, `worse` or `same` within the errors; `unknown` where neither step nor line is known in both."""
+        if self.step.channel is None and self.line.channel is None:
             return "unknown"
-        if abs(self.growth) <= self.beyond * self.error:
+        most = self.most
+        if not abs(most.growth) > self.beyond * most.error:
             return "same"
-        return "worse" if self.growth > 0 else "better"
+        return "worse" if most.growth > 0 else "better"
 
 
 @dataclass(frozen=True)
@@ -88,15 +115,18 @@ class Comparison:
     rms, error : (float, float)
         Root mean square of the steps at the edges that are known in both, in adu, the errors taken out, all channels
         together, by length; and its standard error. NaN where there are none.
+    lines : (float, float)
+        The same of the thin lines.
     result : {"better", "worse", "same", "unknown"}
-        Whether that is smaller or larger in the second beyond its error; where it is not, whether the edges that
-        changed make it so.
+        Whether steps and lines together are smaller or larger in the second beyond their errors; where they are not,
+        whether the edges that changed make it so.
     """
 
     maps: tuple[SeamMap, SeamMap]
     changes: tuple[Change, ...]
     rms: tuple[float, float]
     error: tuple[float, float]
+    lines: tuple[float, float]
     result: str
 
     def count(self, verdict):
@@ -106,7 +136,7 @@ class Comparison:
     def largest_first(self):
         """What became better or worse, by how much."""
         changed = [change for change in self.changes if change.verdict in ("better", "worse")]
-        return sorted(changed, key=lambda change: -abs(change.growth))
+        return sorted(changed, key=lambda change: -abs(change.most.growth))
 
 
 def compare_seams(first, second, place=None, tiles=None):
@@ -130,11 +160,17 @@ def compare_seams(first, second, place=None, tiles=None):
     Comparison
     """
     pairs = _paired(first.edges, second.edges, place, tiles)
-    beyond = _beyond(len(pairs) * len(first.rms))
+    # A step and a line in each channel.
+    beyond = _beyond(2 * len(pairs) * len(first.rms))
     changes = [Change.of(first.edges[one], second.edges[other], beyond) for one, other in pairs]
-    squares = _mean_squares(changes)
+    squares, of_lines = _mean_squares(changes, "step", "error"), _mean_squares(changes, "line", "line_error")
     rms, error = zip(*map(_rooted, squares), strict=True)
-    return Comparison((first, second), tuple(changes), rms, error, _result(changes, squares))
+    lines, _ = zip(*map(_rooted, of_lines), strict=True)
+    both = [
+        (np.nansum([step, line]), np.hypot(error, np.nan_to_num(beside))) if not math.isnan(step) else (line, beside)
+        for (step, error), (line, beside) in zip(squares, of_lines, strict=True)
+    ]
+    return Comparison((first, second), tuple(changes), rms, error, lines, _result(changes, both))
 
 
 def _paired(first, second, place, tiles):
@@ -194,13 +230,14 @@ class _Lines:
         return _Lines(x, y, sign * right, sign * down, length)
 
 
-def _mean_squares(changes):
-    """Mean square of the steps in both mosaics, the errors taken out, and its standard error: two pairs, in adu²."""
+def _mean_squares(changes, size, its_error):
+    """Mean square of steps or lines in both mosaics, errors taken out, and its standard error: two pairs, in adu²."""
+    changes = [one for one in changes if getattr(one.first, size) and getattr(one.second, size)]
     if not changes:
         return [(math.nan, math.nan)] * 2
     step, error = (
         np.array([[getattr(edge, what) for edge in (change.first, change.second)] for change in changes])
-        for what in ("step", "error")
+        for what in (size, its_error)
     )
     known = (np.isfinite(step) & np.isfinite(error)).all(axis=1)
     some = known.any(axis=0)
@@ -237,9 +274,9 @@ def _result(changes, squares):
         return "worse" if after > before else "better"
     changed = [change for change in changes if change.verdict in ("better", "worse")]
     # What each edge adds to the mean square, and with what error.
-    sizes = np.array([change.first.length * sum(map(abs, change.step)) for change in changed])
-    net = float(np.sum(sizes * [change.growth for change in changed]))
-    error = float(np.linalg.norm(sizes * [change.error for change in changed]))
+    sizes = np.array([change.first.length * sum(map(abs, change.most.values)) for change in changed])
+    net = float(np.sum(sizes * [change.most.growth for change in changed]))
+    error = float(np.linalg.norm(sizes * [change.most.error for change in changed]))
     if not changed or abs(net) <= changed[0].beyond * error:
         return "same"
     return "worse" if net > 0 else "better"

@@ -42,14 +42,12 @@ class Filters:
     gain: np.ndarray
 
     @classmethod
-    def of(cls, strips, bent, ramp=RAMPS[0]):
-        """Filters by the cells that are known.
+    def of(cls, strips, ramp=RAMPS[0]):
+        """Filters by the cells that are known, all alike: both sides have a slope each, beside a ramp one slope.
 
         Parameters
         ----------
         strips : Strips
-        bent : bool
-            Whether both sides have one surface of second order; else they have a slope each, beside a ramp one slope.
         ramp : (float, float), optional
             Where the step begins and ends.
         """
@@ -58,9 +56,7 @@ class Filters:
         sides = np.stack([known & inside, known & ~inside])
         # A straight line from two cells to an edge is longer than they are.
         sloped = (sides.sum(axis=-1) >= _SLOPED)[..., np.newaxis]
-        if bent:
-            smooth = [distance, distance**2 * (sloped[0] & sloped[1])]
-        elif ramp != RAMPS[0]:
+        if ramp != RAMPS[0]:
             # A slope of its own would take part of the ramp.
             smooth = [distance, np.zeros_like(distance)]
         else:
@@ -76,6 +72,33 @@ class Filters:
         inverse = np.linalg.solve(gram, np.broadcast_to(unit, gram.shape[:-1])[..., np.newaxis])
         step = (design @ inverse)[..., 0]
         return cls(step, np.where(enough, np.sum(step**2, axis=-1), np.inf))
+
+    @classmethod
+    def by_scatter(cls, distance, known, scatter):
+        """Filters by the cells that are known, weighed by how they scatter where no edge is.
+
+        Parameters
+        ----------
+        distance : ndarray, shape (n, columns, m)
+            The same for all.
+        known : ndarray, shape (n, columns, m), bool
+        scatter : ndarray, shape (m, m)
+            Covariance.
+        """
+        ahead = distance.reshape(-1, distance.shape[-1])[0]
+        kinds, kind = np.unique(known.reshape(-1, len(ahead)), axis=0, return_inverse=True)
+        design = np.stack([ahead < 0, np.ones_like(ahead), ahead / 32.0], axis=-1) * kinds[..., np.newaxis]
+        # What is not known is left out.
+        own = np.where(kinds[:, np.newaxis] & kinds[..., np.newaxis], scatter, 0.0)
+        own += np.where(kinds, 0.0, 1.0)[:, np.newaxis] * np.eye(len(ahead))
+        weighed = np.linalg.solve(own, design)
+        enough = (kinds & (ahead < 0)).any(axis=-1) & (kinds & (ahead > 0)).any(axis=-1)
+        gram = np.swapaxes(design, -1, -2) @ weighed + np.diag([0.0, 0.0, _NONE])
+        gram = np.where(enough[:, np.newaxis, np.newaxis], gram, np.eye(3))
+        step = (weighed @ np.linalg.inv(gram)[..., :1])[..., 0]
+        gain = np.where(enough, np.sum(step * (step @ scatter), axis=-1), np.inf)
+        shape = known.shape
+        return cls(step[kind.ravel()].reshape(shape), gain[kind.ravel()].reshape(shape[:-1]))
 
     def read(self, values):
         """Steps of every column of values of shape (n, C, columns, m): (n, C, columns), NaN where there is none."""

@@ -47,6 +47,15 @@ class Edge:
         is no step.
     expected : tuple of float or None
         What tiles, gains and matching predict, in adu; None where that is not known.
+    line, line_error : tuple of float
+        How far a thin line along the edge, of a pixel to a few, lies beyond both sides in adu, one a channel, negative
+        where it is darker, 0 where there is none; and its standard error. NaN where it cannot be told, empty where
+        nobody looked.
+    line_contrast : float
+        As `contrast`, of the line.
+    along_sigma : float
+        Errors in the steps of all edges in one line with it, together, where its own goes the same way; 0 where it does
+        not, or where each is sure enough by itself.
     """
 
     tile: int | None
@@ -60,13 +69,20 @@ class Edge:
     noise: tuple[float, float]
     contrast: float
     expected: tuple[float, ...] | None = None
+    line: tuple[float, ...] = ()
+    line_error: tuple[float, ...] = ()
+    line_contrast: float = math.nan
+    along_sigma: float = 0.0
 
     @cached_property
     def sigma(self):
-        """Errors in the step of the channel that has most; NaN where there is none."""
-        return max(
-            (abs(step) / error for step, error in zip(self.step, self.error, strict=True) if error > 0), default=np.nan
-        )
+        """Errors in the step of the channel that has most, or of its line; NaN where there is none."""
+        return max(_most(self.step, self.error), self.along_sigma)
+
+    @cached_property
+    def line_sigma(self):
+        """The same of the line."""
+        return _most(self.line, self.line_error)
 
     @property
     def side(self):
@@ -76,20 +92,61 @@ class Edge:
             return "right" if right > 0 else "left"
         return "upper" if up > 0 else "lower"
 
-    @property
+    @cached_property
     def weight(self):
-        """The contrast, less where the step is not sure; -1 where nothing is known."""
-        return -1.0 if math.isnan(self.contrast) else self.contrast * min(1.0, self.sigma / SURE)
+        """The larger contrast of step and line, less where that is not sure; -1 where nothing is known."""
+        return max(_weight(self.contrast, self.sigma), _weight(self.line_contrast, self.line_sigma))
+
+    @cached_property
+    def seen(self):
+        """Whether anybody sees it."""
+        return self.look in ("faint", "visible")
+
+    @cached_property
+    def thin(self):
+        """Whether what is seen, or the most of it, is a line and no step."""
+        line = _weight(self.line_contrast, self.line_sigma)
+        return self.seen and line > _weight(self.contrast, self.sigma)
+
+    @cached_property
+    def step_look(self):
+        """How its step looks: "visible", "faint", "noise" (nothing but the noise changes), "none", or "unknown"."""
+        if math.isnan(self.contrast):
+            return "unknown"
+        inside, outside = self.noise
+        nothing = "noise" if max(inside, outside) > _UNEVEN * min(inside, outside) else "none"
+        return _look(self.contrast, self.sigma) or nothing
 
     @cached_property
     def look(self):
-        """How it looks: "visible", "faint", "noise" (nothing but the noise changes), "none", or "unknown"."""
-        if math.isnan(self.contrast):
-            return "unknown"
-        if self.sigma >= SURE and self.contrast >= FAINT:
-            return "visible" if self.contrast >= VISIBLE else "faint"
-        inside, outside = self.noise
-        return "noise" if max(inside, outside) > _UNEVEN * min(inside, outside) else "none"
+        """How it looks, its step or the line along it, whichever is seen more; in the words of `step_look`."""
+        looks = self.step_look, _look(self.line_contrast, self.line_sigma)
+        return next((look for look in ("visible", "faint") if look in looks), looks[0])
+
+    @property
+    def tone(self):
+        """Whether the line is "dark" or "bright", where it is most."""
+        return "bright" if max(np.nan_to_num(self.line), key=abs) > 0 else "dark"
+
+
+def _rank(edge):
+    return edge.seen, edge.weight
+
+
+def _most(values, errors):
+    """Errors in the value that has most of them; NaN where there is none."""
+    return max((abs(value) / error for value, error in zip(values, errors, strict=True) if error > 0), default=math.nan)
+
+
+def _weight(contrast, sigma):
+    return -1.0 if math.isnan(contrast) else contrast * min(1.0, sigma / SURE)
+
+
+def _look(contrast, sigma):
+    """ "visible" or "faint"; None where nobody sees it, or it is not sure."""
+    if sigma >= SURE and contrast >= FAINT:
+        return "visible" if contrast >= VISIBLE else "faint"
+    return None
 
 
 @dataclass(frozen=True)
@@ -104,10 +161,12 @@ class SeamMap:
     rms : tuple of float
         Root mean square of the steps in adu, one a channel, by length, the errors taken out; NaN without edges.
     worst : int or None
-        Index of the edge with the largest contrast; one of a step that is not sure counts for less. None where
-        nothing is known of any edge.
+        Index of the edge with the largest contrast, of its step or of a line; one that is not sure counts for less.
+        None where nothing is known of any edge.
     visible : float
         Share of the length that is visible; NaN where nothing could be told.
+    along : int or None
+        Tile that makes the worst edge, where that is another's and read as one with an edge of this tile.
     """
 
     mosaic: str
@@ -115,6 +174,7 @@ class SeamMap:
     rms: tuple[float, ...]
     worst: int | None
     visible: float
+    along: int | None = None
 
     @classmethod
     def of(cls, mosaic, edges, channels):
@@ -130,13 +190,20 @@ class SeamMap:
         total = weight.sum(axis=0)
         square = np.nansum(weight * (step**2 - error**2), axis=0) / np.where(total > 0, total, np.nan)
         visible = sum(edge.length for edge, look in zip(edges, looks, strict=True) if look == "visible") / length.sum()
-        worst = max(range(len(edges)), key=lambda index: edges[index].weight)
+        worst = max(range(len(edges)), key=lambda index: _rank(edges[index]))
         return cls(mosaic, edges, tuple(np.sqrt(np.maximum(square, 0.0)).tolist()), worst, float(visible))
 
     def worst_first(self):
-        """Indices of the edges of which something is known, by `Edge.weight`."""
+        """Indices of the edges of which something is known: those that are seen first, by `Edge.weight`."""
         known = [index for index, edge in enumerate(self.edges) if edge.weight >= 0]
-        return sorted(known, key=lambda index: -self.edges[index].weight)
+        return sorted(known, key=lambda index: _rank(self.edges[index]), reverse=True)
+
+    @property
+    def tile(self):
+        """By the name of which tile the worst edge goes; None where it is no tile's, or there is none."""
+        if self.along is not None or self.worst is None:
+            return self.along
+        return self.edges[self.worst].tile
 
     @cached_property
     def picture(self):

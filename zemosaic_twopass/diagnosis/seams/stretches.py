@@ -98,7 +98,9 @@ def _where_it_ends(first, second, regions):
             continue
         here, there = (shares_at(footprint, *cells.T) for cells in (first, second))
         ends = np.flatnonzero((here > 0.5) != (there > 0.5))
-        along[ends] = (here[ends] - 0.5) / (here[ends] - there[ends])
+        # By what both cells hold of it, counted from the far side of the one that it covers.
+        held = here[ends] + there[ends] - 0.5
+        along[ends] = np.clip(np.where(here[ends] > there[ends], held, 1 - held), 0.0, 1.0)
     return along
 
 
@@ -179,6 +181,7 @@ def _cut(points, run, regions):
     tangent = np.column_stack([-normal[:, 1], normal[:, 0]])
     centre = np.column_stack([x, y])
     centre += tangent * ((low + high) / 2 - np.sum(tangent * centre, axis=1))[:, np.newaxis]
+    normal = _turned(normal, stretch, along - ((low + high) / 2)[stretch], off)
     length = high - low + _CELL
     # Half of its points must be there: what is torn is no edge that can be looked at.
     kept = (spread <= _CURVED) & (length >= SHORTEST) & (2 * _CELL * count >= length)
@@ -195,6 +198,14 @@ def _framed(points, group):
     normal /= np.maximum(np.hypot(*normal.T), 1e-9)[:, np.newaxis]
     along = normal[group, 0] * points["y"] - normal[group, 1] * points["x"]
     return group, (normal, along)
+
+
+def _turned(normal, stretch, along, off):
+    """Normals of straight lines through the points of each stretch, for a thin line to lie in its pixels all along."""
+    square = np.bincount(stretch, along**2, len(normal))
+    slope = np.bincount(stretch, along * off, len(normal)) / np.maximum(square, 1.0)
+    turned = normal - slope[:, np.newaxis] * np.column_stack([-normal[:, 1], normal[:, 0]])
+    return turned / np.hypot(*turned.T)[:, np.newaxis]
 
 
 def _with_owners(centre, length, normal, points, example, regions):

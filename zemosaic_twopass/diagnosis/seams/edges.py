@@ -1,0 +1,152 @@
+"""What was measured at the edges of a mosaic, put together as `Edge` records, and how strong it looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .fit import middle
+from .records import Edge, SeamMap
+from .thin import ThinLines
+
+_MAD = 1.4826
+# Of the columns of a strip, for what need not be known to a few per cent.
+ENOUGH = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Left:
+    """What is left of the steps at n edges once what is expected is taken from them.
+
+    Attributes
+    ----------
+    step, error : ndarray, shape (n, C)
+        In adu; NaN where it is not known.
+    contrast : ndarray, shape (n, C)
+        As `Edge.contrast`, of what is left.
+    """
+
+    step: np.ndarray
+    error: np.ndarray
+    contrast: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One mosaic.
+
+    Attributes
+    ----------
+    map : SeamMap
+    across : (ndarray of shape (n, m), and two of shape (n, C, m))
+        What lies across each of its edges: distances, levels, and their errors.
+    channel : ndarray, shape (n,)
+        Of the largest contrast.
+    thin : ThinLines or None
+        In adu of the map.
+    line_channel : ndarray, shape (n,)
+        As `channel`, of the lines.
+    left : Left or None
+    """
+
+    map: SeamMap
+    across: tuple[np.ndarray, np.ndarray, np.ndarray]
+    channel: np.ndarray
+    thin: ThinLines | None = None
+    line_channel: np.ndarray | None = None
+    left: Left | None = None
+
+    @classmethod
+    def without_edges(cls, picture):
+        """Of a picture in which no footprint ends."""
+        return cls(SeamMap.of(picture.name, (), len(picture.value)), (), np.zeros(0))
+
+    def profile(self, index, channel, thin):
+        """(distance, level, error) across an edge, near by where that shows a thin line."""
+        if thin and self.thin is not None:
+            return self.thin.distance, self.thin.level[index, channel], self.thin.spread[index, channel]
+        distance, level, error = self.across
+        return distance[index], level[index, channel] - middle(level[index, channel]), error[index, channel]
+
+
+def measured(name, stretches, steps, looks, across):
+    """The edges of one mosaic as records.
+
+    Parameters
+    ----------
+    name : str
+    stretches : Stretches
+    steps : (ndarray, ndarray, (ndarray, ndarray) or None, ndarray or None)
+        Steps, their errors, and what is left of them with its errors, shape (n, C) each; errors in the steps of their
+        lines, shape (n,).
+    looks : (ndarray of shape (2, n, C), ndarray of shape (n, C), ThinLines or None)
+        Noise on both sides, structure of the sky, and lines.
+    across : (Strips, ndarray, ndarray)
+        With the levels in them and their errors, shape (n, C, m) each.
+
+    Returns
+    -------
+    Measured
+    """
+    (step, error, left, sure), (noise, structure, thin) = steps, looks
+    expected = np.full(step.shape, np.nan) if left is None else step - left[0]
+    # Not their sum: what is left of the noise is in the structure too, and a step of the noise is to be one.
+    scale = np.fmax(np.sqrt(np.mean(noise**2, axis=0)), structure)
+    contrast, channel = _contrast(step, scale)
+    lines, line_channel = _lines(thin, scale) if thin is not None else ([()] * len(step), channel)
+    edges = [
+        Edge(
+            stretches.tile[index],
+            stretches.neighbours[index],
+            float(stretches.x[index]),
+            float(stretches.y[index]),
+            tuple(stretches.normal[index].tolist()),
+            float(stretches.length[index]),
+            tuple(step[index].tolist()),
+            tuple(error[index].tolist()),
+            tuple(noise[:, index].mean(axis=-1).tolist()),
+            float(contrast[index, channel[index]]),
+            tuple(expected[index].tolist()) if np.isfinite(expected[index]).any() else None,
+            *lines[index],
+            along_sigma=0.0 if sure is None else float(sure[index]),
+        )
+        for index in range(len(stretches))
+    ]
+    strips, level, spread = across
+    distance = middle(np.moveaxis(np.where(strips.known, strips.distance, np.nan), 1, -1))
+    left = left and Left(*left, np.abs(left[0]) / np.where(scale > 0, scale, np.nan))
+    found = SeamMap.of(name, edges, step.shape[1])
+    return Measured(found, (distance, level, spread), channel, thin, line_channel, left)
+
+
+def _lines(thin, scale):
+    """What an `Edge` has of its line, of each, and the channels of the largest contrasts."""
+    contrast, channel = _contrast(thin.depth, scale)
+    largest = contrast[np.arange(len(channel)), channel]
+    rows = zip(thin.depth.tolist(), thin.error.tolist(), largest.tolist(), strict=True)
+    return [(tuple(depth), tuple(error), most) for depth, error, most in rows], channel
+
+
+def _contrast(values, scale):
+    """Sizes of values over a scale, NaN where that is not known, and the channel where that is most."""
+    contrast = np.where(np.isfinite(values) & (scale > 0), np.abs(values) / scale, np.nan)
+    return contrast, np.argmax(np.nan_to_num(contrast, nan=-1.0), axis=1)
+
+
+def noise_beside(strips, noise):
+    """Noise of a pixel inside and outside of each edge, shape (2, n, C)."""
+    values = strips.of(noise, ENOUGH)
+    inside = (strips.distance < 0)[:, np.newaxis, ::ENOUGH]
+    sides = (np.where(side, values, np.nan).reshape(*values.shape[:2], -1) for side in (inside, ~inside))
+    return np.stack([middle(side) for side in sides])
+
+
+def structure_along(shown):
+    """What the sky does along each edge beyond a straight line, shape (n, C): cells about their medians along it."""
+    across, count = np.moveaxis(shown, 2, -1), shown.shape[2]
+    ahead = np.linspace(-1, 1, count)
+    off = across - middle(across)[..., np.newaxis]
+    slope = middle(np.where(np.abs(ahead) > 0.3, off / ahead, np.nan))
+    off -= slope[..., np.newaxis] * ahead
+    return _MAD * middle(np.abs(off).reshape(*off.shape[:2], -1))
