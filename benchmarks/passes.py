@@ -67,7 +67,7 @@ def main():
     for run in range(options.runs):
         sort = list(STARS)[run % len(STARS)]
         seen, merge = passes_of(worker, np.random.default_rng((options.seed, run)), STARS[sort])
-        kinds = " ".join(finding.kind for finding in compare_passes(seen)) or "nothing"
+        kinds = " ".join(finding.kind for finding in compare_passes(seen)[1]) or "nothing"
         found[f"sound {sort}: {kinds}, {'unused' if merge.unused else 'used'}"] += 1
     for key, count in sorted(found.items()):
         print(key, count)
@@ -77,7 +77,7 @@ def main():
             off, told = [], 0
             for run in range(each):
                 seen, _ = passes_of(worker, np.random.default_rng((options.seed, 7, run)), STARS[sort], shift)
-                named = [finding for finding in compare_passes(seen) if finding.kind == "pass_misregistration"]
+                named = [finding for finding in compare_passes(seen)[1] if finding.kind == "pass_misregistration"]
                 told += len(named)
                 off += [finding.value - shift for finding in named]
             worst = max(map(abs, off), default=np.nan)

@@ -10,6 +10,7 @@ from .contract import merge_finding
 from .finding import Finding
 from .kinds import KINDS
 from .photometry import TileFit
+from .registration import PassShift
 
 NO_MOSAIC = "The second pass gave no mosaic."
 _TILES_AGREE = "Every tile agrees with the others; what a second pass makes of them was not looked at."
@@ -34,6 +35,8 @@ class Examination:
         Whether a diagnosis was asked for; where it was not the verdict is "undetermined".
     told : str
         What it comes to, the picture first; empty where that is not known.
+    shift : PassShift or None
+        How the second pass lies on the first; None where that is not known.
     """
 
     findings: tuple[Finding, ...]
@@ -43,6 +46,7 @@ class Examination:
     of_pass: bool = True
     asked: bool = True
     told: str = ""
+    shift: PassShift | None = None
 
     @property
     def verdict(self):

@@ -82,19 +82,20 @@ def _of_pass(measurements, tiles, second_pass):
     found += check_gains(second_pass.gains, len(tiles), second_pass.gain_clip)
     if not measurements and (reason := unfit(second_pass)):
         return Examination(ordered([(0.0, finding) for finding in [*found, untested(None, reason, "residual")]]))
-    closure, closed = None, []
+    closure, closed, shift = None, [], None
     surveyed = compare(measurements, tiles)
     if reason := _no_mosaic(second_pass, len(measurements[0].noise)):
         found.append(untested(None, reason, "mosaic"))
     contract = check_planes(second_pass, {index for index, one in enumerate(measurements) if one.exact})
     if not reason:
-        found += compare_passes(second_pass)
+        shift, own = compare_passes(second_pass)
+        found += own
         noise = float(np.nanmedian([look.noise for look in surveyed.looks]))
         closure, closed = close(second_pass, noise, surveyed.twins)
     exact = [*found, *_merged(contract, closed)]
     ranked = [*((0.0, finding) for finding in exact), *residual_findings(surveyed)]
     ranked += seam_findings(surveyed.curved, closure)
-    return _examination(ranked, surveyed, _gains(second_pass, closure, exact), closure)
+    return replace(_examination(ranked, surveyed, _gains(second_pass, closure, exact), closure), shift=shift)
 
 
 def _examination(ranked, surveyed, gains, closure):

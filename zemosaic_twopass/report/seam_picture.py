@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,6 +66,14 @@ class Backdrop:
         step = max(1, -(-max(shape) // _SHOWN))
         grey = stretched(block_mean(pixels, step).astype(np.float32))
         return cls(np.rint(255 * grey).astype(np.uint8), step, tuple(shape))
+
+    def moved(self, right, up):
+        """The same in the pixels of a mosaic that begins so far to the left and below, to a block; white beyond it."""
+        grey, (height, width) = np.full_like(self.grey, 255), self.grey.shape
+        right, up = round(right / self.step), round(up / self.step)
+        seen = self.grey[max(-up, 0) : height - max(up, 0), max(-right, 0) : width - max(right, 0)]
+        grey[max(up, 0) :, max(right, 0) :][: len(seen), : seen.shape[1]] = seen
+        return replace(self, grey=grey)
 
 
 def write_seam_picture(maps, profiles, backdrops, path):

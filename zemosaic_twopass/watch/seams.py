@@ -35,18 +35,16 @@ class Stages:
         weights = [second_pass.tiles.weight_of(index) for index in range(len(second_pass.tiles))]
         self._makings = makings_of(measurements, found.mended, weights, second_pass.shape)
         self._findings = found.findings
-        self._displaced = any(finding.kind == "pass_misregistration" for finding in found.findings)
+        # Where the first pass begins on the grid of the tiles, which is that of the second; None: it is turned.
+        self.corner = found.shift.corner if found.shift is not None and found.shift.matters else (0, 0)
         self._causes = causes_of(found.findings, measurements, found.mended)
-        # (Picture, Backdrop) of each; None of one that cannot be measured.
+        # (Picture, Backdrop, corner) of each; None of one that cannot be measured.
         self._seen = []
         # As `seams_with_tiles` gives it, where the last of them is in it.
         self._measured = None
 
-    def see(self, name, mosaic, coverage, part=None):
+    def see(self, name, mosaic, coverage, corner=(0, 0), part=None):
         """Take in a mosaic; of one that cannot be placed only that it came.
-
-        One of another shape was cropped at its far sides: it begins where the grid of the second pass does, which its
-        caller has from it. Where the second pass lies beside it, the tiles are not where their WCS put them.
 
         Parameters
         ----------
@@ -55,31 +53,43 @@ class Stages:
         mosaic : ndarray, shape (H, W) or (H, W, C)
         coverage : ndarray, shape (H, W), or None
             Left aside where it has another shape.
+        corner : (int, int) or None
+            Where it begins on the grid of the second pass, (x, y) in pixels; None where it lies on it in no such way.
         part : ndarray, shape (H, W), bool, optional
             The pixels of it that are the second pass's.
         """
         self._seen.append(None)
         if np.ndim(mosaic) not in (2, 3) or channels_last(mosaic).shape[2] != self._shape[2]:
             return
-        if self._displaced and name != "second_pass":
+        if corner is None:
             return
         coverage = coverage if np.shape(coverage) == np.shape(mosaic)[:2] else None
-        if channels_last(mosaic).shape != self._shape:
-            mosaic, coverage = (plane if plane is None else self._placed(plane) for plane in (mosaic, coverage))
+        backdrop = Backdrop.of(mosaic)
+        # One of another shape was cropped, at its far sides where it begins where the grid does.
+        if corner != (0, 0) or channels_last(mosaic).shape != self._shape:
+            mosaic, coverage = (one if one is None else self._placed(one, corner) for one in (mosaic, coverage))
         picture = self._layout.with_lines(Picture.of(name, mosaic, coverage, part), mosaic, coverage)
-        self._seen[-1] = picture, Backdrop.of(mosaic)
+        self._seen[-1] = picture, backdrop, corner
 
-    def _placed(self, image):
-        """An image of another shape on the grid, NaN where it does not reach."""
+    def _placed(self, image, corner):
+        """An image that begins at a corner of the grid on all of that, NaN where it does not reach."""
         placed = np.full((*self._shape[:2], *np.shape(image)[2:]), np.nan, dtype=np.float32)
-        rows, columns = map(min, self._shape[:2], np.shape(image)[:2])
-        placed[:rows, :columns] = image[:rows, :columns]
+        here = tuple(slice(max(start, 0), None) for start in corner[::-1])
+        seen = np.asarray(image)[tuple(slice(max(-start, 0), None) for start in corner[::-1])]
+        rows, columns = map(min, placed[here].shape[:2], seen.shape[:2])
+        placed[here][:rows, :columns] = seen[:rows, :columns]
         return placed
+
+    @property
+    def last_corner(self):
+        """Where the last mosaic that came begins, as `see` takes it."""
+        last = self._seen[-1]
+        return last and last[2]
 
     def see_again(self, name):
         """Take in a mosaic that is the last one, to the bit."""
         last = self._seen[-1]
-        self._seen.append(last and (replace(last[0], name=name), last[1]))
+        self._seen.append(last and (replace(last[0], name=name), *last[1:]))
 
     def measured(self):
         """Of a report what there is to tell of seams, as `TwoPassReport.of` takes it.
@@ -92,8 +102,13 @@ class Stages:
         seen = [one for one in self._seen if one is not None]
         if not seen:
             return {}
-        pictures, backdrops = zip(*seen, strict=True)
+        pictures, backdrops, corners = zip(*seen, strict=True)
         found = seams_with_tiles(pictures, self._layout, self._corrected, self._makings, self._causes)
+        if any(corners[-1]):
+            # Where somebody finds them: in the pixels of the last mosaic.
+            away = -np.array(corners[-1])
+            found = replace(found, maps=tuple(one.moved(*away.tolist()) for one in found.maps))
+            backdrops = [own.moved(*(away + at).tolist()) for own, at in zip(backdrops, corners, strict=True)]
         picture = "unknown"
         if self._seen[-1] is not None:
             picture, self._measured = found.maps[-1].picture, found
@@ -139,7 +154,7 @@ def stages_of(run, measurements, found):
         return None
     if second_pass.first_pass is not None:
         with run.guard():
-            stages.see("first_pass", second_pass.first_pass, second_pass.first_coverage)
+            stages.see("first_pass", second_pass.first_pass, second_pass.first_coverage, stages.corner)
     with run.guard():
         stages.see("second_pass", second_pass.mosaic, second_pass.coverage)
     return stages
@@ -165,14 +180,17 @@ def see_merged(drafts, passes, result, merge):
         return
     mixed = merge is not None and 0 < merge.share < 1
     part = part_of(passes[0][0], passes[1][0], mosaic) if mixed else None
+    # Of a displaced pass: where nothing of it was taken the tiles lie as in the first; else they are there twice.
+    kept = merge is not None and merge.share == 0
     for own in stages:
-        own.see("merged", mosaic, coverage, part)
+        corner = own.corner if kept or own.corner == (0, 0) else None
+        own.see("merged", mosaic, coverage, corner, part)
 
 
 def see_final(drafts, result):
     """Take in what the steps after the merge returned; parameters as of `see_merged`."""
     for own in _stages(drafts):
-        own.see("final", result[0], result[1] if len(result) > 1 else None)
+        own.see("final", result[0], result[1] if len(result) > 1 else None, own.last_corner)
 
 
 def _stages(drafts):

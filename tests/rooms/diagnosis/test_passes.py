@@ -94,13 +94,16 @@ def test_a_few_tiles_that_are_displaced_do_not_speak_for_the_pass():
 
 def test_findings():
     clear = Pass.make(rows=2, columns=2, shape=(240, 330), overlap=0.5).coadd()
-    assert compare_passes(clear.second_pass()) == []
+    shift, found = compare_passes(clear.second_pass())
+    assert (shift.corner, found) == ((0, 0), [])
     moved = np.roll(clear.mosaic, (6, -9), axis=(0, 1))
-    (finding,) = compare_passes(clear.second_pass(first_pass=moved))
+    shift, (finding,) = compare_passes(clear.second_pass(first_pass=moved))
+    assert shift.corner == (9, -6)
     assert (finding.kind, finding.tile, finding.unit) == ("pass_misregistration", None, "px")
     assert finding.value == pytest.approx(np.hypot(6, 9), abs=0.05)
     assert "(x +9, y -6)" in finding.message
     for first, words in ((None, "was not seen"), (np.full_like(clear.mosaic, 7), "too few stars")):
-        (note,) = compare_passes(clear.second_pass(first_pass=first))
+        shift, (note,) = compare_passes(clear.second_pass(first_pass=first))
+        assert shift is None
         assert (note.kind, note.test) == ("undetermined", "passes")
         assert words in note.message

@@ -4,6 +4,7 @@ import functools
 import importlib
 import json
 import pkgutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -103,6 +104,33 @@ def test_a_step_that_the_caller_makes_is_in_what_it_returned_and_at_its_place(
     (verdict,) = messages(debug_log, "[TwoPassVerdict]", level="WARNING")
     assert verdict.startswith(f"[TwoPassVerdict] {report.verdict} picture=visible ")
     assert log_lines(report, ())[-1][1] == verdict
+
+
+def test_a_first_pass_that_the_second_lies_beside_is_measured_where_it_stands(worker, night, debug_log, tmp_path):
+    # As an application leaves it that crops the tiles, and with them what it made of them.
+    right, up, step = 9, 6, 8.0
+    inside = outlined(night, 2)
+    mosaic, coverage, wcs, shape = night.first
+    seen = mosaic + step * inside[..., np.newaxis].astype(np.float32)
+    cropped = replace(night, first=(seen[up:, right:], coverage[up:, right:], wcs, shape))
+    report, (result, *_) = watched(worker, cropped, debug_log, tmp_path)
+    assert np.array_equal(result, cropped.first[0], equal_nan=True)
+    assert {finding.kind for finding in report.findings} >= {"pass_misregistration", "second_pass_unused"}
+    assert [(one.mosaic, one.picture) for one in report.seams] == [
+        ("first_pass", "visible"),
+        ("second_pass", "no_seam"),
+        ("merged", "visible"),
+    ]
+    edges = [edge for edge in report.seams[-1].edges if edge.look == "visible"]
+    assert len([edge for edge in edges if edge.tile == 2]) >= 3
+    for edge in edges:
+        assert near(edge, inside[up:, right:], 5)
+        assert np.allclose(edge.step, step, rtol=0.1)
+    (verdict,) = messages(debug_log, "[TwoPassVerdict]", level="WARNING")
+    assert verdict.split()[2] == "picture=visible" and "A visible seam, " in verdict
+    # What was not merged is drawn where it would lie.
+    second = report.backdrops[1].grey
+    assert (second[-up:] == 255).all() and (second[:, -right:] == 255).all() and (second < 255).any()
 
 
 def test_the_json_holds_every_edge(worker, night, debug_log, tmp_path):

@@ -6,12 +6,13 @@ it; what is found of the pass. Door: the names below.
 
 from .findings import near_shift, shift_findings, stranger_findings
 from .matching import RADIUS, same_stars
-from .passes import compare_passes
+from .passes import PassShift, compare_passes
 from .shifts import Shift, moved, register
 from .strangers import Stranger, find_strangers
 
 __all__ = [
     "RADIUS",
+    "PassShift",
     "Shift",
     "Stranger",
     "compare_passes",

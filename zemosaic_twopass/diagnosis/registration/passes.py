@@ -88,9 +88,16 @@ class PassShift:
         """Whether stars of the two would be seen apart, and that is sure."""
         return self.typical > FLOOR and self.typical > _SURE * self.error
 
+    @property
+    def corner(self):
+        """Pixel (x, y) of the second on which pixel (0, 0) of the first lies; None where it is turned or scaled."""
+        if self.turns or self.scales:
+            return None
+        return tuple(np.rint(self.pixels).astype(int).tolist())
+
 
 def compare_passes(second_pass):
-    """The finding, or the note, on how the second pass lies on the first.
+    """How the second pass lies on the first, and the finding or the note on it.
 
     Parameters
     ----------
@@ -99,21 +106,21 @@ def compare_passes(second_pass):
 
     Returns
     -------
-    list of Finding
+    shift : PassShift or None
+        None where the two could not be compared.
+    found : list of Finding
         One `pass_misregistration`; one note of kind `undetermined` where the two could not be compared; empty where
         they lie on one another.
     """
     first, second = second_pass.first_pass, second_pass.mosaic
     if first is None:
-        why = (
-            "The first-pass mosaic was not seen: whether the second pass lies on it is not known, and a map holds the "
-        )
-        return [untested(None, why + "tiles against their own mean.", "passes")]
+        why = "The first-pass mosaic was not seen: whether the second pass lies on it is not known, and a map holds "
+        return None, [untested(None, why + "the tiles against their own mean.", "passes")]
     shift = register_passes(first, second, second_pass.first_coverage, second_pass.coverage)
     if shift is None:
         why = "Where the second pass lies on the first is not known: they have too few stars in common."
-        return [untested(None, why, "passes")]
-    return [_finding(shift)] if shift.matters else []
+        return None, [untested(None, why, "passes")]
+    return shift, [_finding(shift)] if shift.matters else []
 
 
 def register_passes(first, second, first_coverage=None, second_coverage=None):

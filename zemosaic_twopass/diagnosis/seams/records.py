@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -192,6 +192,11 @@ class SeamMap:
         visible = sum(edge.length for edge, look in zip(edges, looks, strict=True) if look == "visible") / length.sum()
         worst = max(range(len(edges)), key=lambda index: _rank(edges[index]))
         return cls(mosaic, edges, tuple(np.sqrt(np.maximum(square, 0.0)).tolist()), worst, float(visible))
+
+    def moved(self, right, up):
+        """The same in the pixels of a mosaic that begins so far to the left and below."""
+        edges = (replace(edge, x=edge.x + right, y=edge.y + up) for edge in self.edges)
+        return replace(self, edges=tuple(edges))
 
     def worst_first(self):
         """Indices of the edges of which something is known: those that are seen first, by `Edge.weight`."""
