@@ -15,7 +15,8 @@ from ..diagnosis.photometry import Correction
 from ..files import whole_file
 from ..report.lines import finding_lines, label
 from ..report.report import plain
-from ..report.tables import MISSING, channel_names
+from ..report.tables import MISSING
+from ..tiles.planes import channel_names
 
 TABLE_NAME = "twopass_corrections.ecsv"
 
@@ -115,20 +116,21 @@ def history_of(correction):
     """Lines for the header of a copy, ASCII, one card each."""
     gain, _, offset, _ = correction.multiplier()
     yield f"zemosaic-twopass {__version__} repair"
-    for name, height in zip(channel_names(len(gain)), _curvature(correction)[0], strict=True):
+    names = [f"channel {name}: " if len(gain) > 1 else "" for name in channel_names(len(gain))]
+    for name, height in zip(names, _curvature(correction)[0], strict=True):
         if height:
             kind = "added" if correction.curvature.level is None else "factor"
             reach = correction.curvature.reach
-            yield f"channel {name}: bow of {height:.5g} adu in {reach:.0f} mosaic px ({kind}) taken out"
-    for channel, name in enumerate(channel_names(len(gain))):
+            yield f"{name}bow of {height:.5g} adu in {reach:.0f} mosaic px ({kind}) taken out"
+    for channel, name in enumerate(names):
         if correction.slope[channel].any():
             x, y = correction.slope[channel]
-            yield f"channel {name}: slope of {x:.5g} adu in x, {y:.5g} in y taken out"
+            yield f"{name}slope of {x:.5g} adu in x, {y:.5g} in y taken out"
         if correction.bend[channel].any():
             xx, xy, yy = correction.bend[channel]
-            yield f"channel {name}: light of {xx:.5g} u^2 {xy:+.5g} uv {yy:+.5g} v^2 adu taken out"
+            yield f"{name}light of {xx:.5g} u^2 {xy:+.5g} uv {yy:+.5g} v^2 adu taken out"
         if gain[channel] != 1 or offset[channel]:
-            yield f"channel {name}: then pixel x {gain[channel]:.8g} {offset[channel]:+.8g} adu"
+            yield f"{name}then pixel x {gain[channel]:.8g} {offset[channel]:+.8g} adu"
     if correction.shift.any():
         x, y = correction.shift
         yield f"CRPIX moved: image lay {x:+.4f}, {y:+.4f} mosaic pixels beside its place"

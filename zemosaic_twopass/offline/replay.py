@@ -22,6 +22,7 @@ from ..guard import log_failure
 from ..measure.coarse import FACTOR
 from ..measure.delta import CoarseGrid, compare_tiles
 from ..measure.measurement import measure_all
+from ..measure.stats import scan_as_given
 from ..report.report import TileRecord, TwoPassReport
 from ..report.seam_picture import Backdrop
 from ..settings import LOGGER_NAME
@@ -62,9 +63,13 @@ class Target:
 
 
 def measure_given(placed, gain, target):
-    """`measure_all` of a tile, float32(tile) × gain after it; only as given where the gain is NaN."""
-    corrected = None if np.isnan(gain) else placed.tile.pixels * np.float32(gain)
-    return measure_all(placed, gain, corrected, target.grid())
+    """`measure_all` of a tile where it is good, float32(tile) × gain after it; only as given where the gain is NaN."""
+    pixels, coverage = placed.tile.pixels, placed.tile.coverage
+    if coverage is not None:
+        # What fills the rest, zeros mostly, is no sky, and would be the minimum of every such tile.
+        pixels = np.where(np.expand_dims(coverage > 0, tuple(range(2, pixels.ndim))), pixels, np.float32(np.nan))
+    corrected = None if np.isnan(gain) else pixels * np.float32(gain)
+    return measure_all(placed, gain, corrected, target.grid(), scan_as_given(pixels))
 
 
 def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda record: None, stage=silent):

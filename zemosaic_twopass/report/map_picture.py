@@ -56,7 +56,7 @@ def draw_map(report):
     figure = new_figure(height)
     figure.text(0, 1, _heading(report), va="top", fontsize=MEDIUM, **TEXT)
     figure.text(0, 1 - 0.52 / height, findings, va="top", fontsize=MEDIUM, **TEXT | {"color": FLAGGED})
-    reference = "first pass" if delta.reference == "first_pass" else "mean of the tiles"
+    reference = "mean of the tiles" if delta.reference == "tiles" else "first pass" if report.of_pass else "mosaic"
     limits = map_limits(list(maps.values()))
     edges = _outline_edges(report)
     places = label_places(edges, points)
@@ -148,7 +148,7 @@ def _heading(report):
     side = f"{delta.downsample} × {delta.downsample}"
     return (
         f"{headline(report)}\n"
-        f"reference: {reference_text(delta.reference)}; where tiles overlap, the one that differs most\n"
+        f"reference: {reference_text(report)}; where tiles overlap, the one that differs most\n"
         f"1 pixel = {side} mosaic pixels; hatched: not compared"
     )
 

@@ -16,10 +16,11 @@ from .maps import UNIT, reference_text
 from .pictures import MAP_PICTURE, TILES_PICTURE
 from .seam_picture import SEAMS_PICTURE
 from .seams import seam_sentence, tells_of_picture
+from .style import subject
 from .tables import flagged_tiles, short_table, tile_table
 
 # What each verdict means for somebody who has to decide what to do next.
-VERDICT_TEXTS = {
+_VERDICTS = {
     "clean": ("Clean", "The tests that could be made found nothing."),
     "residual": (
         "Residual",
@@ -42,6 +43,7 @@ _HEADINGS = {
     "faint": "A faint seam in the picture",
     "visible": "A seam in the picture",
 }
+_WITHOUT_PASS = "A tile does not agree with the others. No pass was seen, so nothing is said of one."
 _UNFOLDED = 6
 _SEAMS = {
     SEAMS_PICTURE: (
@@ -96,6 +98,12 @@ def _template():
     return environment.get_template("report.html")
 
 
+def verdict_text(verdict, of_pass=True):
+    """Name and meaning of a verdict, of a pass that was seen or of tiles alone."""
+    name, meaning = _VERDICTS[verdict]
+    return name, meaning if of_pass or verdict != "residual" else _WITHOUT_PASS
+
+
 def finding_size(finding):
     """How large a finding is and how sure, in words; empty where neither is known.
 
@@ -122,7 +130,7 @@ def _known(number):
 
 
 def _content(report, directory):
-    title, meaning = VERDICT_TEXTS[report.verdict]
+    title, meaning = verdict_text(report.verdict, report.of_pass)
     table = short_table(tile_table(report))
     # Drawn with that file; where there is none they cannot be.
     pictures = report.pictures if (directory / EVIDENCE_PICTURE).is_file() else ()
@@ -133,6 +141,7 @@ def _content(report, directory):
         "verdict": report.verdict,
         "heading": _HEADINGS.get(report.picture, title),
         "title": title,
+        "subject": subject(report),
         "meaning": meaning,
         "summary": report.summary,
         "run": ", ".join(f"{word} {name}" for word, name in report.run.items()),
@@ -140,7 +149,7 @@ def _content(report, directory):
         "folded": findings[_UNFOLDED:],
         "notes": [entry for finding, entry in entries if finding.about.group == "note"],
         "closest": [
-            {"title": evidence_title(one.finding), "reason": one.finding.message, "row": data}
+            {"title": evidence_title(one.finding, report.channels), "reason": one.finding.message, "row": data}
             for one, data in rows
             if not one.found
         ],
@@ -219,6 +228,6 @@ def _how_made(report):
     if report.delta is not None:
         height, width = report.delta.delta.shape
         yield "delta map", f"{width} × {height} pixels, each {report.delta.downsample} × {report.delta.downsample}"
-        yield "compared with", reference_text(report.delta.reference)
+        yield "compared with", reference_text(report)
         yield "unit", UNIT
     yield "software", ", ".join(f"{name} {version}" for name, version in package_versions().items() if version)

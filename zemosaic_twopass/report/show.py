@@ -12,10 +12,11 @@ from astropy.table import Column, Table
 
 from ..console import say
 from ..diagnosis.finding import Finding
+from ..diagnosis.kinds import VERDICTS
 from ..files import bounded_text
 from .artefacts import JSON_NAME, TABLE_NAME
 from .grouping import grouped
-from .page import VERDICT_TEXTS, finding_size
+from .page import finding_size, verdict_text
 from .report import SCHEMA
 from .seams import PICTURE_SENTENCES, tells_of_picture
 from .tables import short_table
@@ -137,7 +138,7 @@ def report_lines(report):
     ------
     str
     """
-    title, meaning = VERDICT_TEXTS[report["verdict"]]
+    title, meaning = verdict_text(report["verdict"], report.get("of_pass") is not False)
     yield f"{title}. {meaning}"
     yield report["summary"]
     picture = report.get("picture")
@@ -205,8 +206,8 @@ def _check(report):
     found = report.get("schema"), report.get("schema_version")
     if found[0] != SCHEMA or found[1] not in _READABLE or isinstance(found[1], bool):
         raise ValueError(f"schema {found!r:.100} != {SCHEMA!r} of version {' or '.join(map(str, _READABLE))}")
-    if not isinstance(report.get("verdict"), str) or report["verdict"] not in VERDICT_TEXTS:
-        raise ValueError(f"verdict {report.get('verdict')!r:.100} is not one of {', '.join(VERDICT_TEXTS)}")
+    if not isinstance(report.get("verdict"), str) or report["verdict"] not in VERDICTS:
+        raise ValueError(f"verdict {report.get('verdict')!r:.100} is not one of {', '.join(VERDICTS)}")
     if not isinstance(report.get("summary"), str):
         raise ValueError("summary is not a text")
     findings = report.get("findings")

@@ -224,7 +224,12 @@ def finding_list(report):
     return textwrap.fill(text, 78, break_long_words=False)
 
 
+def subject(report):
+    """What a report is about, in words."""
+    return "Two-pass coverage renorm" if report.of_pass else "Tiles and their mosaic"
+
+
 def headline(report):
-    """Verdict and number of tiles, the first line of each picture."""
+    """What was looked at, verdict and number of tiles, the first line of each picture."""
     tiles = f"{report.tile_count} tile{'s' if report.tile_count != 1 else ''}"
-    return f"Two-pass coverage renorm: {report.verdict.replace('_', ' ')}, {tiles}"
+    return f"{subject(report)}: {report.verdict.replace('_', ' ')}, {tiles}"

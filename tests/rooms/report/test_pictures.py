@@ -121,7 +121,7 @@ def test_pixels_go_with_the_picture_not_with_the_collector(report, kind):
         figure, draw = draw_map(report), cut_picture_of
         images = [image for axes in maps_of(figure) for image in axes.images]
     else:
-        figure, draw = draw_finding(report.evidence[0]), picture_of
+        figure, draw = draw_finding(report.evidence[0], 1), picture_of
         images = [artist for artist in figure.artists if artist.get_label() == "layer"]
     arrays = [weakref.ref(image.get_array()) for image in images]
     assert len(arrays) == 2
