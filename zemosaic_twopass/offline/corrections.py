@@ -28,6 +28,7 @@ _DESCRIPTIONS = {
     "corrected": "whether anything was taken out; otherwise the copy is the tile byte for byte",
     "compared": "whether the tile could be compared with others",
     "refused": "why what was found in the tile is not taken out: it would do harm; - for a tile of which it is",
+    "lowest": "lowest pixel of the copy that is below 0 where the tile is not, in adu; 0 for none",
     "stars": "number of stars shared with other tiles that tell its scale, in the channel that has most",
 }
 # Of each term: its unit, and what it is.
@@ -65,6 +66,7 @@ def corrections_table(done):
         row = {"idx": index, "id": name, "copy": MISSING if file is None else file.name}
         row |= {"corrected": own is not None and not own.empty, "compared": own is not None}
         row |= {"refused": done.refused.get(index, MISSING), "stars": int(done.stars.counts[index].max())}
+        row["lowest"] = done.lowest[index]
         rows.append(row | _cells(own, channels) | _star_cells(done.stars, index, channels))
     table = Table(rows=rows)
     for column in table.itercols():
@@ -93,6 +95,12 @@ def repair_lines(done):
             lines.append(f"[TwoPassRepair] tile={label(name)} {' '.join(_terms_of(own))}{_unwitnessed(done, index)}")
     if not any(own and not own.empty for own in done.corrections):
         lines.append("[TwoPassRepair] nothing to correct: every copy is its tile, byte for byte")
+    if below := sum(value < 0 for value in done.lowest):
+        # Not added by us: the gains of a second pass multiply a pedestal too, and that makes steps.
+        lines.append(
+            f"[TwoPassRepair] copies below 0: {below}, lowest {min(done.lowest):.4g} adu: a mean takes that as it is; "
+            f"for a step that cuts at 0 add {math.ceil(-min(done.lowest))} adu to every copy"
+        )
     before, after = (f"{value:.3g}" for value in done.steps)
     return [*lines, f"[TwoPassRepair] steps rms {before} -> {after} adu (noise {done.noise:.3g})"]
 
@@ -219,7 +227,7 @@ def _measured(value, error, plus):
 
 def _unit_and_description(name):
     if name in _DESCRIPTIONS:
-        return None, _DESCRIPTIONS[name]
+        return "adu" if name == "lowest" else None, _DESCRIPTIONS[name]
     term = next(term for term in _TERMS if name.startswith(term))
     unit, text = _TERMS[term]
     rest = name.removeprefix(term).split("_")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ..files import bounded_text
+from ..report.next_steps import MASTER_TILES
 from ..tiles.images import TileError
 
 # Of the mosaic that is measured, where there is one beside that to be looked at.
@@ -20,9 +21,11 @@ _COVERAGE = "_coverage"
 # Copies of it to be looked at: stretched, filled or cut to whole numbers.
 _LOOKED_AT = "_aesthetic", "_display", "_viewer"
 _SUFFIX = ".fits"
-_TILES_FOLDER = "zemosaic_temp_master_tiles"
 _TILES_TABLE = "tile_weights_final.csv"
-_KEEP = "set cleanup_temp_artifacts to false in zemosaic_config.json before the run, and they are kept"
+_KEEP = (
+    "switch off 'Delete temporary processing files after run' (cleanup_temp_artifacts in zemosaic_config.json) before "
+    "the run, and they are kept"
+)
 _MOST_TILES = 10_000
 
 
@@ -120,10 +123,10 @@ def _tiles_of(folder):
     """The tiles that went into the mosaic, and why there are none."""
     listed = _listed(folder / _TILES_TABLE)
     if not listed:
-        kept = folder / _TILES_FOLDER
+        kept = folder / MASTER_TILES
         found = sorted(kept.glob(f"master_tile_*{_SUFFIX}")) if kept.is_dir() else []
         return tuple(found), () if found else (f"its master tiles were not kept: {_KEEP}",)
-    places = [(folder / _TILES_FOLDER / name, folder / name, path) for name, path in listed]
+    places = [(folder / MASTER_TILES / name, folder / name, path) for name, path in listed]
     found = [next((path for path in choice if path is not None and path.is_file()), None) for choice in places]
     gone = [name for (name, _), path in zip(listed, found, strict=True) if path is None]
     if not gone:

@@ -61,6 +61,8 @@ class Repair:
         and after; of pairs of which both have a copy. NaN where there is none.
     noise : float
         Of one pixel in adu, median over tiles and channels.
+    lowest : tuple of float
+        The lowest pixel of each copy that is below 0 where its tile is not, in adu; 0 where there is none.
     """
 
     names: tuple[str, ...]
@@ -73,6 +75,7 @@ class Repair:
     after: Examination
     steps: tuple[float, float]
     noise: float
+    lowest: tuple[float, ...]
 
 
 def repair(paths, out, *, run=map, stage=silent, foretell=lambda picture, after, sentence: None):
@@ -123,7 +126,7 @@ def repair(paths, out, *, run=map, stage=silent, foretell=lambda picture, after,
     before, steps = replace(before, mended=None), median_steps([look.blocks for look in looks])
     files = [out / (path.name if _sound(own) else unpacked_name(path)) for path, own in zip(paths, found, strict=True)]
     with stage("copies", len(paths)) as step:
-        outcomes = told(run(partial(try_repaired, grid=grid), paths, files, found), step)
+        outcomes, lowest = zip(*told(run(partial(try_repaired, grid=grid), paths, files, found), step), strict=True)
         changed, failed = _taken_over(outcomes, looks, files)
     if not any(files):
         raise TileError(f"{out}: no copy could be written: {next(iter(failed.values()))}")
@@ -133,7 +136,8 @@ def repair(paths, out, *, run=map, stage=silent, foretell=lambda picture, after,
             after = _of_copies(examine(looks, TileSet.on_disk(files, grid, run)), files)
     steps = _rms_of_steps(steps, median_steps([look.blocks for look in looks]))
     names = tuple(path.name for path in paths)
-    done = Repair(names, found, accepted.refused, accepted.stars, tuple(files), failed, before, after, steps, noise)
+    told_of = names, found, accepted.refused, accepted.stars, tuple(files), failed
+    done = Repair(*told_of, before, after, steps, noise, lowest)
     return _with_table(done, out)
 
 
@@ -150,16 +154,18 @@ def try_repaired(path, copy, correction, grid):
 
     Returns
     -------
-    TileMeasurement, None or TileError
+    look : TileMeasurement, None or TileError
         None for a copy that is the tile byte for byte; the reason where there is no copy.
+    lowest : float
+        As in `Repair`.
     """
-    path, outcome = Path(path), None
+    path, outcome, lowest = Path(path), None, 0.0
     try:
         if _sound(correction):
             with whole_file(copy) as temporary:
                 shutil.copyfile(path, temporary)
         else:
-            _write_corrected(path, copy, correction, grid)
+            lowest = _write_corrected(path, copy, correction, grid)
             (outcome,) = TileSet.on_disk([copy], grid, map).each(measure_tile)
     except Exception as error:  # astropy raises many kinds on odd headers
         outcome = TileError(reason_of(error))
@@ -167,11 +173,12 @@ def try_repaired(path, copy, correction, grid):
     for name in {path.name, unpacked_name(path)} - {None if isinstance(outcome, TileError) else copy.name}:
         with contextlib.suppress(OSError):
             copy.with_name(name).unlink(missing_ok=True)
-    return outcome
+    return outcome, lowest
 
 
 def _write_corrected(path, copy, correction, grid):
-    wcs = grid.wcs()
+    """Write the copy of a tile with its correction taken out: the lowest pixel, as in `Repair`."""
+    wcs, lowest = grid.wcs(), 0.0
     with open_image(path) as (data, header, coverage):
         own = celestial_wcs(header, data.shape[:2])
         right = moved(Tile(data, own), wcs, correction.shift) if correction.shift.any() else own
@@ -185,15 +192,20 @@ def _write_corrected(path, copy, correction, grid):
             positions = place.positions(np.arange(height), np.arange(width))
 
     def edit(values, top):
+        nonlocal lowest
         rows = slice(top, top + values.shape[1])
         y, x = (0.0, 0.0) if positions is None else positions(rows)
         flat = values
         if correction.curvature is not None:
             flat = correction.curvature.taken_out(values, correction.middle, x, y)
         new = correction.taken_out(flat, x, y)
-        return new if good is None else np.where(good[rows], new, values)
+        if good is not None:
+            new = np.where(good[rows], new, values)
+        lowest = float(np.min(new, initial=lowest, where=(values >= 0) & (new < 0)))
+        return new
 
     write_copy(path, copy, edit, right.wcs.crpix - own.wcs.crpix, history_of(correction))
+    return lowest
 
 
 def _sound(correction):

@@ -23,6 +23,7 @@ from ..measure.coarse import FACTOR
 from ..measure.delta import CoarseGrid, compare_tiles
 from ..measure.measurement import measure_all
 from ..measure.stats import scan_as_given
+from ..report.next_steps import MASTER_TILES
 from ..report.report import TileRecord, TwoPassReport
 from ..report.seam_picture import Backdrop
 from ..settings import LOGGER_NAME
@@ -156,9 +157,21 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
             "downsample": grid.downsample,
             **settings,
         },
+        run=_folders(mosaic, used),
         after_gain=known,
     )
     return report, left_out
+
+
+def _folders(mosaic, paths):
+    """Last part of the name of the folder of the run, where it kept its tiles; else of their own, if it is one."""
+    parents = {Path(path).absolute().parent for path in paths}
+    if len(parents) != 1:
+        return {}
+    folder = parents.pop()
+    if folder == Path(mosaic).absolute().parent / MASTER_TILES:
+        return {"output": folder.parent.name}
+    return {"tiles": folder.name}
 
 
 def _evidence(found, tiles):

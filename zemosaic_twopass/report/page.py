@@ -13,6 +13,7 @@ from ..versions import package_versions
 from .evidence_picture import EVIDENCE_PICTURE, evidence_title
 from .grouping import grouped
 from .maps import UNIT, reference_text
+from .next_steps import next_steps
 from .pictures import MAP_PICTURE, TILES_PICTURE
 from .seam_picture import SEAMS_PICTURE
 from .seams import seam_sentence, tells_of_picture
@@ -135,19 +136,22 @@ def _content(report, directory):
     # Drawn with that file; where there is none they cannot be.
     pictures = report.pictures if (directory / EVIDENCE_PICTURE).is_file() else ()
     rows = [(one, base64.b64encode(data).decode()) for one, data in zip(report.evidence, pictures, strict=False)]
-    entries = [(finding, _entry(report, finding, tiles, rows)) for finding, tiles in grouped(report.findings)]
-    findings = [entry for finding, entry in entries if finding.about.group != "note"]
+    groups = grouped(report.findings)
+    findings = [_entry(report, group, rows) for group in groups if group.finding.about.group != "note"]
+    notes = [_entry(report, group, rows) for group in groups if group.finding.about.group == "note"]
     return {
         "verdict": report.verdict,
         "heading": _HEADINGS.get(report.picture, title),
         "title": title,
         "subject": subject(report),
         "meaning": meaning,
+        "steps": next_steps(report),
         "summary": report.summary,
         "run": ", ".join(f"{word} {name}" for word, name in report.run.items()),
         "findings": findings[:_UNFOLDED],
         "folded": findings[_UNFOLDED:],
-        "notes": [entry for finding, entry in entries if finding.about.group == "note"],
+        "notes": notes,
+        "count": _count(report.findings, len(findings)),
         "closest": [
             {"title": evidence_title(one.finding, report.channels), "reason": one.finding.message, "row": data}
             for one, data in rows
@@ -168,12 +172,25 @@ def _content(report, directory):
     }
 
 
-def _entry(report, finding, tiles, rows):
+def _count(findings, entries):
+    """How many findings there are, where the list does not show it; else empty."""
+    notes = sum(finding.about.group == "note" for finding in findings)
+    if len(findings) == entries:
+        return ""
+    parts = [f"{len(findings) - notes} of tiles or the pass"] * (notes < len(findings))
+    return (
+        f"{len(findings)} in all: {', '.join([*parts, f'{notes} notes, at the end of the page'][: 1 + bool(notes)])}."
+    )
+
+
+def _entry(report, group, rows):
+    finding = group.finding
     return {
         "kind": finding.kind.replace("_", " "),
-        "tile": _tile_text(report, finding, tiles),
+        "tile": _tile_text(report, finding, group.tiles),
         "size": finding_size(finding),
         "message": finding.message,
+        "count": group.count,
         "row": next((data for one, data in rows if one.found and one.finding is finding), None),
     }
 

@@ -136,7 +136,12 @@ class TwoPassReport:
         tiles = tuple(replace(record, fit=fit) for record, fit in fitted if record is not None)
         parts["of_pass"] = found.of_pass
         parts["evidence"] = _in_order(parts.get("evidence", ()), found.findings)
-        return cls(tiles, *maps, found.findings, found.verdict, found.worst, found.sentence, **parts)
+        worst = found.worst
+        if worst is None and parts.get("picture") in ("faint", "visible"):
+            # Its sentence is about the worst edge.
+            seams = parts["seams"][-1]
+            worst = seams.edges[seams.worst].tile
+        return cls(tiles, *maps, found.findings, found.verdict, worst, found.sentence, **parts)
 
     @cached_property
     def pictures(self):

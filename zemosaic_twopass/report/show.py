@@ -146,8 +146,10 @@ def report_lines(report):
     if isinstance(picture, str) and picture in PICTURE_SENTENCES and picture != "unknown" and not told:
         yield PICTURE_SENTENCES[picture]
     yield ""
-    yield f"Findings: {len(report['findings']) or 'none'}"
-    for number, (finding, tiles) in enumerate(grouped(map(_finding, report["findings"])), start=1):
+    groups = grouped(map(_finding, report["findings"]))
+    entries = f", in {len(groups)} entries" if len(groups) < len(report["findings"]) else ""
+    yield f"Findings: {len(report['findings']) or 'none'}{entries}"
+    for number, (finding, tiles, _) in enumerate(groups, start=1):
         where = f"tile{'' if finding.tile is not None else 's'} {tiles}" if tiles else "whole mosaic"
         yield f"{number:3d}. {where}: {finding.kind.replace('_', ' ')}  {finding_size(finding)}".rstrip()
         yield f"     {finding.message}"
