@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 # Of these `repair` makes copies without them.
 _REPAIRED = "offset", "gain_residual", "gradient", "uneven_background", "vignetting", "astrometry"
+# So many tiles are named by number in a sentence.
+_FEW = 4
 _PROGRAM = "zemosaic-twopass"
 _WATCH = f"{_PROGRAM} exec --out look -- run_zemosaic.py"
 # Where a ZeMosaic run keeps its master tiles, in its output folder.
 MASTER_TILES = "zemosaic_temp_master_tiles"
 _CROP_OFF = "Stack repaired as existing master tiles, with the crop of master tiles switched off."
-_TAKE_OUT = "Write copies of the tiles with what can be taken out taken out; your own are not written to:"
+_TAKE_OUT = "take what was found out of copies of {}; your own files are not written to:"
 _NOTHING = "For this picture nothing has to be done: nobody sees a seam in it."
 _FOR_LEVELS = f"{_NOTHING[:-1]}. Where the levels of the sky count,"
 _RUN_AGAIN = "Do what the first sentence says, and run again."
@@ -46,7 +48,8 @@ def next_steps(report):
             _compare(report, "After the change see edge by edge whether the new mosaic is better:"),
         )
     if kinds.intersection(_REPAIRED):
-        first = f"{_FOR_LEVELS} {_TAKE_OUT[:1].lower()}{_TAKE_OUT[1:]}" if report.picture == "no_seam" else _TAKE_OUT
+        first = _TAKE_OUT.format(_at_fault(report, found))
+        first = f"{_FOR_LEVELS} {first}" if report.picture == "no_seam" else f"{first[0].upper()}{first[1:]}"
         return (
             Step(first, f"{_PROGRAM} repair {_tiles(report)} --out repaired"),
             Step(_CROP_OFF),
@@ -64,6 +67,20 @@ def next_steps(report):
     if report.verdict == "clean" and report.picture == "no_seam":
         return (Step("Nothing has to be done."),)
     return (Step("Read the notes at the end of this page: they say what could not be tested, and why."),)
+
+
+def _at_fault(report, found):
+    """The tiles that `repair` is for: by name where it is one, by number where they are few."""
+    tiles = [tile for finding in found if finding.kind in _REPAIRED for tile in (finding.tiles or (finding.tile,))]
+    if None in tiles:
+        return "all tiles"
+    tiles = sorted(set(tiles))
+    if len(tiles) > _FEW:
+        return f"{len(tiles)} tiles"
+    if len(tiles) > 1:
+        return f"tiles {', '.join(map(str, tiles[:-1]))} and {tiles[-1]}"
+    name = next((record.name for record in report.tiles if record.index == tiles[0]), None)
+    return f"tile {tiles[0]} ({name})" if name else f"tile {tiles[0]}"
 
 
 def _compare(report, text):

@@ -69,6 +69,21 @@ def test_one_to_three_sentences_whatever_came_out_and_commands_that_exist(verdic
             read_options(argv)
 
 
+@pytest.mark.parametrize(
+    ("tiles", "names", "words"),
+    [
+        ((1,), "abcd", "copies of tile 1 (b);"),
+        ((1,), None, "copies of tile 1;"),
+        ((2, 0, 1), "abcd", "copies of tiles 0, 1 and 2;"),
+        ((0, 1, 2, 3, 4), None, "copies of 5 tiles;"),
+        ((1, None), None, "copies of all tiles;"),
+    ],
+)
+def test_the_tiles_at_fault_are_named(tiles, names, words):
+    report = make_report(findings=[replace(OFFSET, tile=tile) for tile in tiles], names=names and list(names))
+    assert words in next_steps(report)[0].text
+
+
 def test_no_repair_for_a_picture_without_a_seam_unless_levels_count():
     (first, *_) = next_steps(report_of((OFFSET,), "residual", "no_seam"))
     assert first.text.startswith("For this picture nothing has to be done")
