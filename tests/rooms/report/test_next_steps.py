@@ -4,8 +4,8 @@ import shlex
 from dataclasses import replace
 
 import pytest
-from reports import NOTE, OFFSET, SEAM, make_report
 
+from helpers.reports import NOTE, OFFSET, SEAM, make_report
 from zemosaic_twopass.command.options import read_options
 from zemosaic_twopass.diagnosis.kinds import VERDICTS
 from zemosaic_twopass.report.next_steps import next_steps

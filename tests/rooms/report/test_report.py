@@ -4,8 +4,8 @@ import json
 import os
 
 import numpy as np
-from reports import make_seams
 
+from helpers.reports import make_seams
 from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport
 from zemosaic_twopass.diagnosis.examination import Examination, summary_of
 from zemosaic_twopass.files import whole_file
