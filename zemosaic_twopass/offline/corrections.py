@@ -92,7 +92,8 @@ def repair_lines(done):
         if index in done.refused:
             lines.append(f"[TwoPassRepair] tile={label(name)} left as it is: {done.refused[index]}")
         elif own and not own.empty:
-            lines.append(f"[TwoPassRepair] tile={label(name)} {' '.join(_terms_of(own))}{_unwitnessed(done, index)}")
+            terms = " ".join(_terms_of(own))
+            lines.append(f"[TwoPassRepair] tile={label(name)} {terms}{_note_unwitnessed(done, index)}")
     if not any(own and not own.empty for own in done.corrections):
         lines.append("[TwoPassRepair] nothing to correct: every copy is its tile, byte for byte")
     if below := sum(value < 0 for value in done.lowest):
@@ -194,7 +195,7 @@ def _curvature(own):
     return height, np.where(height != 0, own.curvature.error, np.nan)
 
 
-def _unwitnessed(done, index):
+def _note_unwitnessed(done, index):
     """That no stars bear out the factor of a tile; empty where they do, or there is none."""
     if not too_few_stars(done.stars, index) or (done.corrections[index].factor == 1).all():
         return ""
@@ -214,10 +215,10 @@ def _terms_of(own):
         ("shift", own.shift, own.shift_error, 0, "+"),
     ):
         if (values != none).any():
-            yield f"{key}=[{','.join(_measured(*pair, plus) for pair in zip(values, errors, strict=True))}]"
+            yield f"{key}=[{','.join(_format_measured(*pair, plus) for pair in zip(values, errors, strict=True))}]"
 
 
-def _measured(value, error, plus):
+def _format_measured(value, error, plus):
     """A value with its error, to two digits of the error."""
     if not (np.isfinite(error) and error > 0):
         return f"{value:{plus}.6g}"

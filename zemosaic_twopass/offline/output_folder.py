@@ -11,7 +11,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from ..files import bounded_text
+from ..files import read_text_within_bounds
 from ..report.next_steps import MASTER_TILES
 from ..tiles.images import TileError
 
@@ -92,7 +92,8 @@ def _mosaic_of(folder, images, science):
     bases = [name.removesuffix(_COVERAGE) for name in names if name.endswith(_COVERAGE)]
     if not bases:
         # Without a coverage image: the only one that is no copy to be looked at.
-        bases = sorted({_base_of(name, science) for name in names if name.startswith("zemosaic_")} - set(_shown(names)))
+        ours = {_base_of(name, science) for name in names if name.startswith("zemosaic_")}
+        bases = sorted(ours - set(_find_shown(names)))
     if not bases:
         there = f"{len(images)} .fits files, none of a name that it gives" if images else "no .fits file"
         raise TileError(f"{folder}: not the output folder of a ZeMosaic run: {there}")
@@ -115,13 +116,13 @@ def _mosaic_of(folder, images, science):
     return newest, (f"{more} older mosaics lie beside {newest.name}: the newest is taken",) if more else ()
 
 
-def _shown(names):
+def _find_shown(names):
     return [name for name in names if name.endswith(_LOOKED_AT)]
 
 
 def _tiles_of(folder):
     """The tiles that went into the mosaic, and why there are none."""
-    listed = _listed(folder / _TILES_TABLE)
+    listed = _read_list(folder / _TILES_TABLE)
     if not listed:
         kept = folder / MASTER_TILES
         found = sorted(kept.glob(f"master_tile_*{_SUFFIX}")) if kept.is_dir() else []
@@ -136,10 +137,10 @@ def _tiles_of(folder):
     return (), (f"{len(gone)} of its {len(found)} master tiles are gone ({gone[0]}): none are used",)
 
 
-def _listed(path):
+def _read_list(path):
     """(name, path or None) of the tiles that a run lists; empty where it lists none."""
     try:
-        rows = list(csv.DictReader(bounded_text(path).splitlines()))[:_MOST_TILES]
+        rows = list(csv.DictReader(read_text_within_bounds(path).splitlines()))[:_MOST_TILES]
     except (OSError, ValueError, csv.Error):
         return []
     texts = [row.get("path") for row in rows]

@@ -30,7 +30,7 @@ from ..settings import LOGGER_NAME
 from ..tiles.headers import celestial_wcs
 from ..tiles.images import TileError, open_image
 from ..tiles.reading import warn_of
-from ..tiles.tile_set import TileSet, told
+from ..tiles.tile_set import TileSet, tell_each
 from .reference import channel_means, fit_mosaic
 
 
@@ -121,7 +121,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
         partial(measure_given, target=target), gains if known else [np.nan] * len(paths)
     )
     with stage("tiles", len(paths)) as step:
-        for path, one in zip(paths, told(found, step), strict=True):
+        for path, one in zip(paths, tell_each(found, step), strict=True):
             reason = str(one) if isinstance(one, TileError) else _unlike(path, one, len(means), target)
             if reason:
                 left_out.append(reason)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..tiles.planes import in_channel
 from .evidence_panels import CHART, MARGIN, NAME, SIDE, Canvas, draw_chart, draw_layers
-from .style import FLAGGED, INK, drawn, headline, picture_of, png_of
+from .style import FLAGGED, INK, draw_silently, encode_png, headline, render
 
 EVIDENCE_PICTURE = "twopass_evidence.png"
 # In inches.
@@ -29,19 +29,19 @@ def write_evidence_picture(report, path):
     """
     from PIL import Image
 
-    heading = drawn(lambda: picture_of(draw_heading(report)))
+    heading = draw_silently(lambda: render(draw_heading(report)))
     parts = [heading, *(Image.open(io.BytesIO(data)) for data in report.pictures)]
     whole = Image.new("RGB", (heading.width, sum(part.height for part in parts)))
     top = 0
     for part in parts:
         whole.paste(part, (0, top))
         top += part.height
-    path.write_bytes(png_of(whole))
+    path.write_bytes(encode_png(whole))
 
 
 def finding_pictures(evidence, channels):
     """A picture of each piece of evidence on tiles of so many channels, as the bytes of a PNG."""
-    return drawn(lambda: tuple(png_of(picture_of(draw_finding(one, channels))) for one in evidence))
+    return draw_silently(lambda: tuple(encode_png(render(draw_finding(one, channels))) for one in evidence))
 
 
 def draw_heading(report):

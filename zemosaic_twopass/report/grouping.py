@@ -18,7 +18,7 @@ class Group(NamedTuple):
     count: int
 
 
-def grouped(findings):
+def group_findings(findings):
     """Findings with the tiles that each is about; those of one kind that can be said of many tiles as one.
 
     Parameters

@@ -8,7 +8,7 @@ import logging
 import numpy as np
 
 from .artefacts import MAP_NAME, PAGE_NAME
-from .grouping import grouped
+from .grouping import group_findings
 from .seams import seam_line
 
 _MOST_LINES = 6
@@ -28,7 +28,7 @@ def finding_lines(findings):
 
     Findings of one kind that can be said of several tiles at once have one line.
     """
-    found = grouped(findings)
+    found = group_findings(findings)
     lines = [
         f"[TwoPassFinding] idx={tiles or '-'} kind={finding.kind} value={finding.value:.6g} "
         f"unit={finding.unit or '-'} sigma={finding.sigma:.6g} {finding.message}"

@@ -7,7 +7,7 @@ from astropy import units
 
 from .maps import UNIT, blank_uncompared, reference_text
 from .style import DPI, FLAGGED, FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, finish_ticks, headline, new_figure
-from .tables import flagged_tiles
+from .tables import find_flagged
 
 # In inches: the panels' width, and what lies left of, above, between and below them.
 _PANEL, _LEFT, _TOP, _GAP, _BOTTOM = 4.05, 0.8, 0.85, 0.9, 0.55
@@ -198,7 +198,7 @@ def _outline_edges(report):
 def _draw_outlines(axes, report, edges, places, points):
     """Outline and number the tiles; `points` a map pixel, across and up."""
     size = label_size(places * points)
-    kinds = flagged_tiles(report.findings)
+    kinds = find_flagged(report.findings)
     if not size:
         # So many outlines would hide the map: those of the tiles that are named, and the edge of all.
         covered = np.pad(report.delta.count > 0, 1)

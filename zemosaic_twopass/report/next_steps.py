@@ -85,18 +85,18 @@ def _at_fault(report, found):
 
 def _compare(report, text):
     if "output" in report.run or "mosaic" not in report.settings:
-        return Step(text, f"{_PROGRAM} compare {_quoted(report.run.get('output', 'OUT'))} NEW")
-    mosaic = _quoted(report.settings["mosaic"])
+        return Step(text, f"{_PROGRAM} compare {_quote(report.run.get('output', 'OUT'))} NEW")
+    mosaic = _quote(report.settings["mosaic"])
     return Step(text, f"{_PROGRAM} compare {mosaic} NEW.fits --tiles {_tiles(report)}")
 
 
 def _tiles(report):
     """The folder of the tiles."""
     if "tiles" in report.run:
-        return _quoted(report.run["tiles"])
-    return _quoted(f"{report.run['output']}/{MASTER_TILES}") if "output" in report.run else "TILES"
+        return _quote(report.run["tiles"])
+    return _quote(f"{report.run['output']}/{MASTER_TILES}") if "output" in report.run else "TILES"
 
 
-def _quoted(name):
+def _quote(name):
     """A name as one word of a shell, PowerShell too."""
     return f'"{name}"' if any(not (letter.isalnum() or letter in "._-/+") for letter in name) else name

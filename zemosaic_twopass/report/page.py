@@ -11,14 +11,14 @@ import numpy as np
 from ..diagnosis.finding import in_digits
 from ..versions import package_versions
 from .evidence_picture import EVIDENCE_PICTURE, evidence_title
-from .grouping import grouped
+from .grouping import group_findings
 from .maps import UNIT, reference_text
 from .next_steps import next_steps
 from .pictures import MAP_PICTURE, TILES_PICTURE
 from .seam_picture import SEAMS_PICTURE
 from .seams import seam_sentence, tells_of_picture
 from .style import subject
-from .tables import flagged_tiles, short_table, tile_table
+from .tables import find_flagged, short_table, tile_table
 
 # What each verdict means for somebody who has to decide what to do next.
 _VERDICTS = {
@@ -119,14 +119,14 @@ def finding_size(finding):
         Such as ``+4.21 adu, 8.1 standard errors from none``.
     """
     parts = []
-    if _known(finding.value):
+    if _is_known(finding.value):
         parts.append(f"{finding.value:+.4g} {finding.unit}".strip())
-    if _known(finding.sigma):
+    if _is_known(finding.sigma):
         parts.append(f"{in_digits(abs(finding.sigma), 3)} standard errors from none")
     return ", ".join(parts)
 
 
-def _known(number):
+def _is_known(number):
     return number is not None and math.isfinite(number)
 
 
@@ -136,7 +136,7 @@ def _content(report, directory):
     # Drawn with that file; where there is none they cannot be.
     pictures = report.pictures if (directory / EVIDENCE_PICTURE).is_file() else ()
     rows = [(one, base64.b64encode(data).decode()) for one, data in zip(report.evidence, pictures, strict=False)]
-    groups = grouped(report.findings)
+    groups = group_findings(report.findings)
     findings = [_entry(report, group, rows) for group in groups if group.finding.about.group != "note"]
     notes = [_entry(report, group, rows) for group in groups if group.finding.about.group == "note"]
     return {
@@ -158,8 +158,8 @@ def _content(report, directory):
             if not one.found
         ],
         "picture": _picture_text(report),
-        "seams": _shown(_SEAMS, directory),
-        "pictures": _shown(_PICTURES, directory),
+        "seams": _load_pictures(_SEAMS, directory),
+        "pictures": _load_pictures(_PICTURES, directory),
         # Long names may break after each underscore.
         "columns": [
             (column.name.replace("_", "_\N{ZERO WIDTH SPACE}"), str(column.unit or ""), column.description)
@@ -197,7 +197,7 @@ def _entry(report, group, rows):
 
 def _table_rows(report, table):
     """(flagged, cells) of each tile: those that something is wrong with first, in the order of the findings."""
-    flagged = {tile: rank for rank, tile in enumerate(flagged_tiles(report.findings))}
+    flagged = {tile: rank for rank, tile in enumerate(find_flagged(report.findings))}
     for index in sorted(range(len(table)), key=lambda index: flagged.get(index, len(flagged))):
         yield index in flagged, [_cell(value) for value in table[index]]
 
@@ -209,7 +209,7 @@ def _picture_text(report):
     return seam_sentence(report.seams[-1])
 
 
-def _shown(pictures, directory):
+def _load_pictures(pictures, directory):
     """Those of some pictures that lie in a directory."""
     return [
         {"title": title, "alt": alt, "data": base64.b64encode((directory / name).read_bytes()).decode()}

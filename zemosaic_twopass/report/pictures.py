@@ -20,7 +20,7 @@ from .style import (
     headline,
     new_figure,
 )
-from .tables import flagged_tiles
+from .tables import find_flagged
 
 # Of the fitted terms: their label, and what they are drawn in units of.
 _FITS = {"offset": ("offset to the\nothers (adu)", 1.0), "gain": ("scale to the\nothers (%)", 100.0)}
@@ -71,11 +71,11 @@ def draw_tiles(report):
     for axes in panels[:-1]:
         axes.xaxis.set_visible(False)
     for axes in panels:
-        _finish(axes, flagged_tiles(report.findings))
+        _finish(axes, find_flagged(report.findings))
     panels[-1].set_xlabel("tile", fontsize=MEDIUM, **TEXT)
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[-1].set_xlim(index.min() - 0.7, index.max() + 0.7)
-    _number_flagged(panels[0], flagged_tiles(report.findings))
+    _number_flagged(panels[0], find_flagged(report.findings))
     handles = panels[gains].get_legend_handles_labels()
     # Not the default of the figure's own box, which has the room around it while it is saved.
     corner = {"bbox_transform": figure.transFigure, "borderaxespad": 0.0}

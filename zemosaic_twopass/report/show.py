@@ -13,9 +13,9 @@ from astropy.table import Column, Table
 from ..console import say
 from ..diagnosis.finding import Finding
 from ..diagnosis.kinds import VERDICTS
-from ..files import bounded_text
+from ..files import read_text_within_bounds
 from .artefacts import JSON_NAME, TABLE_NAME
-from .grouping import grouped
+from .grouping import group_findings
 from .page import finding_size, verdict_text
 from .report import SCHEMA
 from .seams import PICTURE_SENTENCES, tells_of_picture
@@ -53,7 +53,7 @@ def read_report(directory):
         raise FileNotFoundError(
             f"{directory}: holds {len(runs)} runs, name one of them: {runs[-1].parent} is the newest"
         )
-    text = bounded_text(path)
+    text = read_text_within_bounds(path)
     try:
         report = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
         _check(report)
@@ -84,7 +84,7 @@ def read_table(directory):
     path = Path(directory) / TABLE_NAME
     if not path.exists():
         return None
-    text = bounded_text(path)
+    text = read_text_within_bounds(path)
     try:
         lines = text.splitlines()
         _check_extent(lines)
@@ -146,7 +146,7 @@ def report_lines(report):
     if isinstance(picture, str) and picture in PICTURE_SENTENCES and picture != "unknown" and not told:
         yield PICTURE_SENTENCES[picture]
     yield ""
-    groups = grouped(map(_finding, report["findings"]))
+    groups = group_findings(map(_finding, report["findings"]))
     entries = f", in {len(groups)} entries" if len(groups) < len(report["findings"]) else ""
     yield f"Findings: {len(report['findings']) or 'none'}{entries}"
     for number, (finding, tiles, _) in enumerate(groups, start=1):

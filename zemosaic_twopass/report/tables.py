@@ -87,7 +87,7 @@ def findings_by_tile(findings):
     return kinds
 
 
-def flagged_tiles(findings):
+def find_flagged(findings):
     """As `findings_by_tile`, without the notes: the tiles that something is wrong with."""
     return findings_by_tile(finding for finding in findings if finding.about.group != "note")
 

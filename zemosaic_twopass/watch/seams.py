@@ -65,11 +65,11 @@ class Stages:
             return
         coverage = coverage if np.shape(coverage) == np.shape(mosaic)[:2] else None
         if channels_last(mosaic).shape != self._shape:
-            mosaic, coverage = (plane if plane is None else self._placed(plane) for plane in (mosaic, coverage))
+            mosaic, coverage = (plane if plane is None else self._place(plane) for plane in (mosaic, coverage))
         picture = self._layout.with_lines(Picture.of(name, mosaic, coverage, part), mosaic, coverage)
         self._seen[-1] = picture, Backdrop.of(mosaic)
 
-    def _placed(self, image):
+    def _place(self, image):
         """An image of another shape on the grid, NaN where it does not reach."""
         placed = np.full((*self._shape[:2], *np.shape(image)[2:]), np.nan, dtype=np.float32)
         rows, columns = map(min, self._shape[:2], np.shape(image)[:2])
@@ -81,8 +81,8 @@ class Stages:
         last = self._seen[-1]
         self._seen.append(last and (replace(last[0], name=name), last[1]))
 
-    def measured(self):
-        """Of a report what there is to tell of seams, as `TwoPassReport.of` takes it.
+    def measure(self):
+        """Measure what a report has to tell of seams, as `TwoPassReport.of` takes it.
 
         Returns
         -------
@@ -99,7 +99,7 @@ class Stages:
             picture, self._measured = found.maps[-1].picture, found
         return {"seams": found.maps, "profiles": found.profiles, "backdrops": backdrops, "picture": picture}
 
-    def explained(self, found, parts):
+    def explain(self, found, parts):
         """What its findings make in the last mosaic, where that was measured.
 
         Parameters

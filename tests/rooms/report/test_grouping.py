@@ -7,7 +7,7 @@ import pytest
 
 from helpers.reports import OFFSET, make_report
 from zemosaic_twopass import Finding
-from zemosaic_twopass.report.grouping import grouped, ranges
+from zemosaic_twopass.report.grouping import group_findings, ranges
 from zemosaic_twopass.report.lines import finding_lines
 from zemosaic_twopass.report.page import write_page
 from zemosaic_twopass.report.show import report_lines, show
@@ -38,7 +38,7 @@ def test_nine_notes_are_one_line():
 def test_two_values_are_two_and_kinds_keep_their_order():
     guard = tuple(replace(clip(tile, 1.0), kind="gain_guard") for tile in (3, 5))
     few = tuple(Finding("undetermined", tile, np.nan, 0.0, "Too few.", "") for tile in (6, 7))
-    found = grouped((OFFSET, clip(0), clip(1, 1.18), clip(2), *guard, *few))
+    found = group_findings((OFFSET, clip(0), clip(1, 1.18), clip(2), *guard, *few))
     assert [(finding.kind, tiles) for finding, tiles, _ in found] == [
         ("offset", "1"),
         ("clip_saturated", "0,2"),
@@ -53,8 +53,8 @@ def test_two_values_are_two_and_kinds_keep_their_order():
 def test_what_is_wrong_with_tiles_and_what_is_of_none_stays_apart():
     run = Finding("undetermined", None, np.nan, 0.0, "No gains.", "")
     several = (OFFSET, replace(OFFSET, tile=2), run, replace(run, message="No closure."))
-    assert [finding for finding, *_ in grouped(several)] == list(several)
-    assert grouped(()) == []
+    assert [finding for finding, *_ in group_findings(several)] == list(several)
+    assert group_findings(()) == []
 
 
 def test_page_and_show_group_json_and_table_do_not(tmp_path, capsys):
