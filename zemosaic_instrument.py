@@ -33,7 +33,7 @@ from zemosaic_twopass.guard import log_failure, quietly
 from zemosaic_twopass.measure.delta import DeltaMap, delta_map
 from zemosaic_twopass.measure.stats import TileStats, tile_statistics
 from zemosaic_twopass.report.report import TileRecord, TwoPassReport
-from zemosaic_twopass.settings import LOGGER_NAME, Settings, switched_on
+from zemosaic_twopass.settings import LOGGER_NAME, Settings, is_switched_on
 from zemosaic_twopass.watch import hooks
 from zemosaic_twopass.watch.probe import Probe, state
 from zemosaic_twopass.watch.tap import Tap
@@ -227,11 +227,11 @@ def two_pass_diagnostics(function):
     callable
         `function` itself unless ``ZEMOSAIC_TWO_PASS_DEBUG`` is on at this moment, or if it cannot be watched.
     """
-    return quietly(_decorated, function) or function
+    return quietly(_decorate, function) or function
 
 
-def _decorated(function):
-    if not switched_on():
+def _decorate(function):
+    if not is_switched_on():
         return function
     tap = Tap()
     wrapper = _Watched(function, tap)
@@ -259,11 +259,11 @@ def attach_on_import(module):
 
 
 def _attach_if_plain(module):
-    if switched_on() and _tap_of(getattr(module, hooks.SECOND_PASS, None)) is None:
+    if is_switched_on() and _tap_of(getattr(module, hooks.SECOND_PASS, None)) is None:
         attach(module, **Settings.from_environment().for_probe())
 
 
-if switched_on():
+if is_switched_on():
     for _name in WORKERS:
         # A worker that is there without its second pass is just importing us, to decorate itself.
         if _name not in sys.modules or hasattr(sys.modules[_name], hooks.SECOND_PASS):

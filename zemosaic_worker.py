@@ -24,7 +24,7 @@ from zemosaic_instrument import two_pass_diagnostics
 from zemosaic_twopass.phase5.coadd import SharedReprojection
 from zemosaic_twopass.phase5.matching import CoaddInputs, reproject_and_coadd
 from zemosaic_twopass.phase5.renorm import coverage_scale, finite_mask, input_weights, merge_passes, tile_gain
-from zemosaic_twopass.tiles.grid import copied
+from zemosaic_twopass.tiles.grid import copy_wcs
 from zemosaic_twopass.tiles.images import TileError
 from zemosaic_twopass.tiles.mosaic import smallest_grid
 from zemosaic_twopass.tiles.reading import load_master_tiles as load_master_tiles
@@ -150,7 +150,7 @@ def reproject_and_coadd_wrapper(
     """
     return reproject_and_coadd(
         CoaddInputs(data_list, wcs_list),
-        copied(output_projection),
+        copy_wcs(output_projection),
         shape_out=tuple(shape_out),
         input_weights=input_weights,
         reproject_function=reproject_function,

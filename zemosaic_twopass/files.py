@@ -67,7 +67,7 @@ def by_reason(pairs):
     return [f"{', '.join(paths)}: {reason}" for reason, paths in names.items()]
 
 
-def bounded_text(path):
+def read_text_within_bounds(path):
     """Read a text file that may come from a stranger.
 
     Parameters

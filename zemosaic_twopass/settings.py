@@ -19,7 +19,7 @@ _complained = set()
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment asks for, once `switched_on`.
+    """What the environment asks for, once `is_switched_on`.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ def in_ascii(text):
     return text.encode("ascii", "backslashreplace").decode("ascii")
 
 
-def switched_on():
+def is_switched_on():
     """Whether ``ZEMOSAIC_TWO_PASS_DEBUG`` is on."""
     return _read("", _flag, False)
 

@@ -74,7 +74,7 @@ def test_equal_runs_are_the_same(runs, capsys):
 
 def test_without_tiles_by_the_coverage_and_with_those_of_the_other(runs, capsys):
     _, text, err = ran(capsys, "compare", runs["cleaned sound"], runs["cleaned step"])
-    assert text.count("its master tiles were not kept: set cleanup_temp_artifacts to false") == 2
+    assert text.count("its master tiles were not kept: switch off 'Delete temporary processing files") == 2
     assert "result=worse" in text
     assert "idx=- side=" in text
     _, text, _ = ran(capsys, "compare", runs["cleaned sound"], runs["step"])

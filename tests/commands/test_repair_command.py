@@ -84,7 +84,7 @@ def test_what_is_not_written_is_one_line(tiles, tmp_path, capsys, monkeypatch):
     def full(path, copy, correction, grid):
         if copy.name not in lost:
             return written(path, copy, correction, grid)
-        return TileError("OSError: No space left on device")
+        return TileError("OSError: No space left on device"), 0.0
 
     written, lost = offline_repair.try_repaired, {"tile_02.fits", "tile_03.fits"}
     monkeypatch.setattr(offline_repair, "try_repaired", full)

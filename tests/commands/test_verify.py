@@ -167,7 +167,7 @@ def test_a_probe_that_changes_something(capsys, monkeypatch):
     def meddle(probes, function, args, kwargs, first_pass):
         args[0][0][50, 50] += 1
 
-    monkeypatch.setattr("zemosaic_twopass.watch.run.Run.opened", meddle)
+    monkeypatch.setattr("zemosaic_twopass.watch.run.Run.begin", meddle)
     found = json.loads(run(capsys, "--json", code=1))
     assert found["verdict"] == "different"
     assert found["sha256"]["bare_1"] == found["sha256"]["bare_2"] != found["sha256"]["instrumented"]
@@ -186,7 +186,7 @@ def test_nothing_is_claimed_when_the_probe_saw_nothing(capsys, monkeypatch):
         out = run(capsys, code=1)
         assert "undetermined The probe saw nothing: ZeroDivisionError" in out
         assert facts_of(out)["missing"] == "gains,corrected_tiles,first_pass"
-    monkeypatch.setattr("zemosaic_twopass.watch.run.Run.opened", lambda *args: 1 / 0)
+    monkeypatch.setattr("zemosaic_twopass.watch.run.Run.begin", lambda *args: 1 / 0)
     out = run(capsys, code=1)
     assert "undetermined The probe saw nothing: its second pass" in out
     assert facts_of(out)["reference"] == "-"

@@ -40,7 +40,7 @@ OUTERMOST = {
     "quietly",
     # The words of a failure go through it.
     "in_ascii",
-    "noted",
+    "call_observer",
     "observe_gains",
     "observe_coadd",
     "observe_caller",

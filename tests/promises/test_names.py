@@ -233,7 +233,7 @@ def test_all_is_put_back_and_nothing_else_is_said(application, debug_log):
     assert all(vars(application)[name] is value for name, value in kept.items())
     (line,) = messages(debug_log)
     assert " sees=gains missing=corrected_tiles,first_pass file=" in line
-    assert hooks.sorted_out({"gains"}) == (("gains",), ("corrected_tiles", "first_pass"))
+    assert hooks.sort_shown({"gains"}) == (("gains",), ("corrected_tiles", "first_pass"))
 
 
 # Nothing of ours is above these.

@@ -130,7 +130,7 @@ def test_a_temporary_file_with_a_name_and_a_wrapper(monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryFile", tempfile.NamedTemporaryFile)
     with Scratch() as scratch:
         slot = scratch.put(np.arange(200, dtype=np.uint8))
-        looked, moved = scratch.looked_at(slot), scratch.moved(scratch.read(slot))
+        looked, moved = scratch.view(slot), scratch.move(scratch.read(slot))
     assert looked.tolist() == moved.tolist() == list(range(200))
 
 

@@ -117,7 +117,7 @@ def reached_functions(night, logger, delta_map):
     named = [(module.__name__, item) for module in MODULES for item in functions_of(module).values()]
     outermost = {
         "quietly",
-        "noted",
+        "call_observer",
         "observe_gains",
         "observe_coadd",
         "observe_caller",

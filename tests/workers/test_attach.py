@@ -12,7 +12,7 @@ from helpers import mini
 from helpers.logs import messages
 from helpers.passes import load_copy, probe_of
 from zemosaic_instrument import AttachError, TwoPassProbe, attach, detach
-from zemosaic_twopass.settings import LOGGER_NAME, Settings, switched_on
+from zemosaic_twopass.settings import LOGGER_NAME, Settings, is_switched_on
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -150,10 +150,10 @@ def test_bad_downsample():
 
 
 def test_settings(monkeypatch, tmp_path):
-    assert not switched_on()
+    assert not is_switched_on()
     for text, expected in [("1", True), ("TRUE", True), ("Yes ", True), ("on", True), ("off", False), ("", False)]:
         monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG", text)
-        assert switched_on() is expected
+        assert is_switched_on() is expected
     monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_DOWNSAMPLE", "4")
     monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_DIR", str(tmp_path))
     found = Settings.from_environment()
@@ -167,7 +167,7 @@ def test_unreadable_setting_is_named_once(monkeypatch, caplog, name, text):
     monkeypatch.setattr("zemosaic_twopass.settings._complained", set())
     monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG" + name, text)
     with caplog.at_level("WARNING", LOGGER_NAME):
-        settings = [(Settings.from_environment(), switched_on()) for _ in range(3)]
+        settings = [(Settings.from_environment(), is_switched_on()) for _ in range(3)]
     assert settings[0][0].downsample == 8
     assert not settings[0][1]
     (record,) = caplog.records

@@ -14,7 +14,7 @@ from ..measure.coarse import FACTOR
 from ..phase5.coadd import MAPPED_BEYOND
 from ..tiles.grid import pixel_box
 from ..tiles.mosaic import smallest_grid
-from ..tiles.reading import try_head, usable_heads
+from ..tiles.reading import require_usable_heads, try_head
 
 _FLOAT, _DOUBLE = 4, 8
 # Python with all that is imported, and what the diagnosis keeps of the tiles.
@@ -115,7 +115,7 @@ def check_capacity(paths):
     TileError
         If tiles cannot be used, or have another number of channels than most; names all.
     """
-    heads = usable_heads(paths, map(try_head, paths))
+    heads = require_usable_heads(paths, map(try_head, paths))
     channels = heads[0].channels
     need, folder = (
         need_of([head.shape for head in heads], [head.wcs() for head in heads], channels),

@@ -14,7 +14,7 @@ from ..report.report import plain
 from ..report.seam_changes import CHANGES_TABLE, change_lines, comparison_dict, write_change_table
 from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
-from .drawing import drawn_to
+from .drawing import draw_to
 
 
 def compare_command(options):
@@ -78,4 +78,4 @@ def _write(options, sides, found):
     if None in backdrops:
         return [table]
     names = [path.name or str(path) for path in options.sides]
-    return [table, *drawn_to(options.out / COMPARE_PICTURE, write_compare_picture, found, backdrops, names)]
+    return [table, *draw_to(options.out / COMPARE_PICTURE, write_compare_picture, found, backdrops, names)]

@@ -8,7 +8,7 @@ from ..report.style import PictureError
 from ..settings import LOGGER_NAME
 
 
-def drawn_to(path, write, *shown):
+def draw_to(path, write, *shown):
     """Write a picture.
 
     Parameters

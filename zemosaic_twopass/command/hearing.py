@@ -9,7 +9,7 @@ import tempfile
 from contextlib import contextmanager, suppress
 
 from ..console import printable
-from ..files import bounded_text
+from ..files import read_text_within_bounds
 from ..watch.hooks import SECOND_PASS
 from ..watch.journal import JOURNAL
 
@@ -41,7 +41,7 @@ def hearing():
     try:
         yield {JOURNAL: path}
         try:
-            entries = read_entries(bounded_text(path))
+            entries = read_entries(read_text_within_bounds(path))
         except (OSError, ValueError) as error:
             say_aside(f"what the program did was not heard: {error}")
         else:

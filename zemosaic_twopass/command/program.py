@@ -65,7 +65,7 @@ def check_program(path):
 
 
 @contextmanager
-def watched_main(path):
+def compile_watched(path):
     """A worker that is the program itself, compiled so that it is attached to before its main block runs.
 
     The processes that it spawns import the script as it is.
@@ -82,7 +82,7 @@ def watched_main(path):
         main block at its top level or cannot be compiled.
     """
     try:
-        code = _watched(path)
+        code = _insert_attaching(path)
     except (SyntaxError, ValueError, RecursionError, OSError):
         # No source, or one with a fault that Python itself will name.
         code = None
@@ -97,7 +97,7 @@ def watched_main(path):
         yield compiled
 
 
-def _watched(path):
+def _insert_attaching(path):
     # As Python has it: not normalised; links are followed for the import path only.
     script = os.path.join(os.getcwd(), path)
     tree = ast.parse(Path(path).read_bytes(), script)

@@ -36,7 +36,8 @@ def replay_command(options):
         gains = gains_from_report(options.report, [path.name for path in options.tiles])
 
     def tell(record):
-        for line in tile_lines(record):
+        # Without gains the second of the pair would have no number in it.
+        for line in tile_lines(record)[: 1 if gains is None else 2]:
             logger.debug("%s", in_ascii(line))
 
     settings = {"downsample": options.downsample, "tell": tell, "stage": stage}

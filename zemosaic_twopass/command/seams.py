@@ -15,7 +15,7 @@ from ..report.seam_picture import SEAMS_PICTURE, write_seam_picture
 from ..report.seams import SEAMS_TABLE, seam_dict, seam_line, seam_sentence, write_seam_table
 from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
-from .drawing import drawn_to
+from .drawing import draw_to
 
 
 def seams_command(options):
@@ -23,7 +23,7 @@ def seams_command(options):
 
     1 if a mosaic looks as ``--fail-on`` says, else 0.
     """
-    found, backdrops = _measured(options)
+    found, backdrops = _measure(options)
     files = _write(options.out, found, backdrops) if options.out else []
     if options.json:
         seams = [seam_dict(seams) for seams in found.maps]
@@ -39,7 +39,7 @@ def seams_command(options):
     return int(any(seams.picture == options.fail_on for seams in found.maps))
 
 
-def _measured(options):
+def _measure(options):
     """Seams and backdrops of what was given; what is to be said of a run's folder is said."""
     folders = [path for path in options.mosaics if path.is_dir()]
     if folders and len(options.mosaics) > 1:
@@ -76,4 +76,4 @@ def tell_of_run(run, remarks=()):
 def _write(directory, found, backdrops):
     table, picture = directory / SEAMS_TABLE, directory / SEAMS_PICTURE
     write_seam_table(found.maps, table)
-    return [table, *drawn_to(picture, write_seam_picture, found.maps, found.profiles, backdrops)]
+    return [table, *draw_to(picture, write_seam_picture, found.maps, found.profiles, backdrops)]

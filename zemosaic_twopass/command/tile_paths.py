@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..files import by_reason
 from ..report.artefacts import ARTEFACTS, JSON_NAME
-from ..tiles.copies import unpacked_name
+from ..tiles.copies import name_unpacked
 from ..tiles.images import TileError
 
 _SUFFIXES = (".fits", ".fit", ".fts")
@@ -42,7 +42,7 @@ def tile_paths(names, but=None):
         if not (name.is_dir() or (not name.exists() and glob.has_magic(str(name)))):
             found.append(name)
             continue
-        own = [path for path in _expanded(name) if not _is_ours(path) and path.resolve() != other]
+        own = [path for path in _expand(name) if not _is_ours(path) and path.resolve() != other]
         found += own
         if not own:
             empty.append((name, "holds no .fits, .fit or .fts file" if name.is_dir() else "no such file"))
@@ -51,16 +51,16 @@ def tile_paths(names, but=None):
     return found
 
 
-def _expanded(name):
+def _expand(name):
     if name.is_dir():
         return sorted(path for path in name.iterdir() if _is_fits(path))
     matches = map(Path, sorted(glob.glob(str(name))))
-    return [path for match in matches for path in (_expanded(match) if match.is_dir() else [match])]
+    return [path for match in matches for path in (_expand(match) if match.is_dir() else [match])]
 
 
 def _is_fits(path):
     # Those with a dot are no images: what macOS puts beside each file, and what is being written.
-    plain = Path(unpacked_name(path))
+    plain = Path(name_unpacked(path))
     return plain.suffix.lower() in _SUFFIXES and not path.name.startswith(".") and not path.is_dir()
 
 

@@ -16,7 +16,7 @@ from ..console import say
 from ..offline.workers import fingerprint, run_second_pass
 from ..settings import LOGGER_NAME
 from ..synthetic.sky import synthetic_tiles
-from ..watch.hooks import SECOND_PASS, may_lack, since_of, sorted_out
+from ..watch.hooks import SECOND_PASS, may_lack, since_of, sort_shown
 from .passes import SEED, first_pass_of, load_tiles, workers_of
 
 
@@ -58,7 +58,7 @@ class Sight:
         observed = sum(record.post_source == "observed" for record in records)
         reference = None if report is None or report.delta is None else report.delta.reference
         seen = {"gains": gains == count, "corrected_tiles": observed == count, "first_pass": reference == "first_pass"}
-        sees, unseen = sorted_out({word for word, whole in seen.items() if whole})
+        sees, unseen = sort_shown({word for word, whole in seen.items() if whole})
         missing = tuple(word for word in unseen if word not in may_lack(since))
         not_yet = tuple(word for word in unseen if word in may_lack(since))
         return cls(since, sees, missing, not_yet, count, gains, observed, reference)
@@ -87,20 +87,20 @@ def verify_command(options):
     np.random.seed(SEED)
     first = first_pass_of(ours, tiles, 1)
 
-    def hashed():
+    def hash_run():
         np.random.seed(SEED)
         return fingerprint(
             *run_second_pass(worker, first, tiles, sigma=options.sigma, clip=options.clip, logger=logger)
         )
 
-    hashes = {"bare_1": hashed(), "bare_2": hashed()}
+    hashes = {"bare_1": hash_run(), "bare_2": hash_run()}
     # Tiles are looked at only for a logger at DEBUG, which the command's console makes of it.
     folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     with folder as scratch, TwoPassProbe(worker, directory=scratch) as probe:
-        hashes["instrumented"] = hashed()
+        hashes["instrumented"] = hash_run()
     report = probe.reports[-1] if probe.reports else None
     sight = Sight.of(report, len(tiles), since_of(getattr(worker, SECOND_PASS)))
-    verdict, meaning = _judged(hashes, probe, sight)
+    verdict, meaning = _judge(hashes, probe, sight)
     if options.json:
         diagnosis = report and {"verdict": report.verdict, "findings": len(report.findings), "summary": report.summary}
         print(json.dumps({"verdict": verdict, "sha256": hashes, **asdict(sight), "diagnosis": diagnosis}))
@@ -115,7 +115,7 @@ def verify_command(options):
     return int(verdict != "identical" or bool(sight.missing))
 
 
-def _judged(hashes, probe, sight):
+def _judge(hashes, probe, sight):
     """(verdict, one sentence on what it means and what to do)."""
     if hashes["bare_1"] != hashes["bare_2"]:
         return "undetermined", "The two bare runs differ by themselves, so nothing can be said of the third."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..tiles.planes import in_channel
 from .comparison import corrections, without
 from .photometry import FEWEST_STARS, Correction, StarScales
 
@@ -87,7 +88,8 @@ def _by_factor(found):
     for index, own in enumerate(found):
         if own is not None and not np.all(own.factor > 0):
             channel = int(np.argmin(own.factor))
-            yield _Objection(index, np.inf, f"its factor{_where(own, channel)}, {own.factor[channel]:.4g}, is no scale")
+            where = in_channel(channel, len(own.factor))
+            yield _Objection(index, np.inf, f"its factor{where}, {own.factor[channel]:.4g}, is no scale")
 
 
 def _by_stars(found, stars):
@@ -103,7 +105,7 @@ def _by_stars(found, stars):
         channel = int(np.argmax(np.where(contradicted[index], size[index], -np.inf)))
         said, doubt = np.exp(before[index, channel]), error[index, channel] * np.exp(before[index, channel])
         reason = (
-            f"its factor{_where(found[index], channel)}, {factor[index, channel]:.4g}, is contradicted by "
+            f"its factor{in_channel(channel, factor.shape[1])}, {factor[index, channel]:.4g}, is contradicted by "
             f"{stars.counts[index, channel]} stars that it shares: {said:.4g} +/- {doubt:.2g}"
         )
         yield _Objection(int(index), float(size[index, channel]), reason)
@@ -122,10 +124,6 @@ def _by_steps(solution):
                 f"{fall[index]:.3g} +/- {error[index]:.2g} times their variance"
             )
             yield _Objection(index, float(-fall[index] / error[index]), reason)
-
-
-def _where(own, channel):
-    return f" in channel {channel}" if len(own.factor) > 1 else ""
 
 
 def too_few_stars(stars, index):

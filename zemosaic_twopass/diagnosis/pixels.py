@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ..tiles.planes import channel_names
 from .finding import Finding
 
 # Share of a tile below which a border is not worth a word.
@@ -56,7 +57,8 @@ def pixel_findings(looks, twins):
 def _without_signal(index, look):
     channels, values = zip(*look.silent, strict=True)
     every, one = len(channels) == len(look.noise), len(channels) == 1
-    what = f"Channel{'' if one else 's'} {', '.join(map(str, channels))}"
+    names = channel_names(len(look.noise))
+    what = f"Channel{'' if one else 's'} {', '.join(names[channel] for channel in channels)}"
     held = sorted({"no number" if math.isnan(value) else f"{value:.4g} everywhere" for value in values})
     said = {
         "what": "All" if every else what,

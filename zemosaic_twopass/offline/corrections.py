@@ -15,7 +15,8 @@ from ..diagnosis.photometry import Correction
 from ..files import whole_file
 from ..report.lines import finding_lines, label
 from ..report.report import plain
-from ..report.tables import MISSING, channel_names
+from ..report.tables import MISSING
+from ..tiles.planes import channel_names
 
 TABLE_NAME = "twopass_corrections.ecsv"
 
@@ -27,6 +28,7 @@ _DESCRIPTIONS = {
     "corrected": "whether anything was taken out; otherwise the copy is the tile byte for byte",
     "compared": "whether the tile could be compared with others",
     "refused": "why what was found in the tile is not taken out: it would do harm; - for a tile of which it is",
+    "lowest": "lowest pixel of the copy that is below 0 where the tile is not, in adu; 0 for none",
     "stars": "number of stars shared with other tiles that tell its scale, in the channel that has most",
 }
 # Of each term: its unit, and what it is.
@@ -64,6 +66,7 @@ def corrections_table(done):
         row = {"idx": index, "id": name, "copy": MISSING if file is None else file.name}
         row |= {"corrected": own is not None and not own.empty, "compared": own is not None}
         row |= {"refused": done.refused.get(index, MISSING), "stars": int(done.stars.counts[index].max())}
+        row["lowest"] = done.lowest[index]
         rows.append(row | _cells(own, channels) | _star_cells(done.stars, index, channels))
     table = Table(rows=rows)
     for column in table.itercols():
@@ -89,9 +92,16 @@ def repair_lines(done):
         if index in done.refused:
             lines.append(f"[TwoPassRepair] tile={label(name)} left as it is: {done.refused[index]}")
         elif own and not own.empty:
-            lines.append(f"[TwoPassRepair] tile={label(name)} {' '.join(_terms_of(own))}{_unwitnessed(done, index)}")
+            terms = " ".join(_terms_of(own))
+            lines.append(f"[TwoPassRepair] tile={label(name)} {terms}{_note_unwitnessed(done, index)}")
     if not any(own and not own.empty for own in done.corrections):
         lines.append("[TwoPassRepair] nothing to correct: every copy is its tile, byte for byte")
+    if below := sum(value < 0 for value in done.lowest):
+        # Not added by us: the gains of a second pass multiply a pedestal too, and that makes steps.
+        lines.append(
+            f"[TwoPassRepair] copies below 0: {below}, lowest {min(done.lowest):.4g} adu: a mean takes that as it is; "
+            f"for a step that cuts at 0 add {math.ceil(-min(done.lowest))} adu to every copy"
+        )
     before, after = (f"{value:.3g}" for value in done.steps)
     return [*lines, f"[TwoPassRepair] steps rms {before} -> {after} adu (noise {done.noise:.3g})"]
 
@@ -115,20 +125,21 @@ def history_of(correction):
     """Lines for the header of a copy, ASCII, one card each."""
     gain, _, offset, _ = correction.multiplier()
     yield f"zemosaic-twopass {__version__} repair"
-    for name, height in zip(channel_names(len(gain)), _curvature(correction)[0], strict=True):
+    names = [f"channel {name}: " if len(gain) > 1 else "" for name in channel_names(len(gain))]
+    for name, height in zip(names, _curvature(correction)[0], strict=True):
         if height:
             kind = "added" if correction.curvature.level is None else "factor"
             reach = correction.curvature.reach
-            yield f"channel {name}: bow of {height:.5g} adu in {reach:.0f} mosaic px ({kind}) taken out"
-    for channel, name in enumerate(channel_names(len(gain))):
+            yield f"{name}bow of {height:.5g} adu in {reach:.0f} mosaic px ({kind}) taken out"
+    for channel, name in enumerate(names):
         if correction.slope[channel].any():
             x, y = correction.slope[channel]
-            yield f"channel {name}: slope of {x:.5g} adu in x, {y:.5g} in y taken out"
+            yield f"{name}slope of {x:.5g} adu in x, {y:.5g} in y taken out"
         if correction.bend[channel].any():
             xx, xy, yy = correction.bend[channel]
-            yield f"channel {name}: light of {xx:.5g} u^2 {xy:+.5g} uv {yy:+.5g} v^2 adu taken out"
+            yield f"{name}light of {xx:.5g} u^2 {xy:+.5g} uv {yy:+.5g} v^2 adu taken out"
         if gain[channel] != 1 or offset[channel]:
-            yield f"channel {name}: then pixel x {gain[channel]:.8g} {offset[channel]:+.8g} adu"
+            yield f"{name}then pixel x {gain[channel]:.8g} {offset[channel]:+.8g} adu"
     if correction.shift.any():
         x, y = correction.shift
         yield f"CRPIX moved: image lay {x:+.4f}, {y:+.4f} mosaic pixels beside its place"
@@ -184,7 +195,7 @@ def _curvature(own):
     return height, np.where(height != 0, own.curvature.error, np.nan)
 
 
-def _unwitnessed(done, index):
+def _note_unwitnessed(done, index):
     """That no stars bear out the factor of a tile; empty where they do, or there is none."""
     if not too_few_stars(done.stars, index) or (done.corrections[index].factor == 1).all():
         return ""
@@ -204,10 +215,10 @@ def _terms_of(own):
         ("shift", own.shift, own.shift_error, 0, "+"),
     ):
         if (values != none).any():
-            yield f"{key}=[{','.join(_measured(*pair, plus) for pair in zip(values, errors, strict=True))}]"
+            yield f"{key}=[{','.join(_format_measured(*pair, plus) for pair in zip(values, errors, strict=True))}]"
 
 
-def _measured(value, error, plus):
+def _format_measured(value, error, plus):
     """A value with its error, to two digits of the error."""
     if not (np.isfinite(error) and error > 0):
         return f"{value:{plus}.6g}"
@@ -217,7 +228,7 @@ def _measured(value, error, plus):
 
 def _unit_and_description(name):
     if name in _DESCRIPTIONS:
-        return None, _DESCRIPTIONS[name]
+        return "adu" if name == "lowest" else None, _DESCRIPTIONS[name]
     term = next(term for term in _TERMS if name.startswith(term))
     unit, text = _TERMS[term]
     rest = name.removeprefix(term).split("_")

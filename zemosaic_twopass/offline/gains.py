@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from ..files import bounded_text
+from ..files import read_text_within_bounds
 from ..tiles.images import TileError
 
 
@@ -29,9 +29,9 @@ def gains_from_report(path, names):
     TileError
         If it is not such a report, or a tile is not in it once.
     OSError, ValueError
-        As `files.bounded_text`.
+        As `files.read_text_within_bounds`.
     """
-    text = bounded_text(path)
+    text = read_text_within_bounds(path)
     try:
         tiles = json.loads(text)["tiles"]
         found = [(tile["name"], np.nan if tile["gain"] is None else float(tile["gain"])) for tile in tiles]

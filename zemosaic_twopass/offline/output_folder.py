@@ -11,7 +11,8 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from ..files import bounded_text
+from ..files import read_text_within_bounds
+from ..report.next_steps import MASTER_TILES
 from ..tiles.images import TileError
 
 # Of the mosaic that is measured, where there is one beside that to be looked at.
@@ -20,9 +21,11 @@ _COVERAGE = "_coverage"
 # Copies of it to be looked at: stretched, filled or cut to whole numbers.
 _LOOKED_AT = "_aesthetic", "_display", "_viewer"
 _SUFFIX = ".fits"
-_TILES_FOLDER = "zemosaic_temp_master_tiles"
 _TILES_TABLE = "tile_weights_final.csv"
-_KEEP = "set cleanup_temp_artifacts to false in zemosaic_config.json before the run, and they are kept"
+_KEEP = (
+    "switch off 'Delete temporary processing files after run' (cleanup_temp_artifacts in zemosaic_config.json) before "
+    "the run, and they are kept"
+)
 _MOST_TILES = 10_000
 
 
@@ -89,7 +92,8 @@ def _mosaic_of(folder, images, science):
     bases = [name.removesuffix(_COVERAGE) for name in names if name.endswith(_COVERAGE)]
     if not bases:
         # Without a coverage image: the only one that is no copy to be looked at.
-        bases = sorted({_base_of(name, science) for name in names if name.startswith("zemosaic_")} - set(_shown(names)))
+        ours = {_base_of(name, science) for name in names if name.startswith("zemosaic_")}
+        bases = sorted(ours - set(_find_shown(names)))
     if not bases:
         there = f"{len(images)} .fits files, none of a name that it gives" if images else "no .fits file"
         raise TileError(f"{folder}: not the output folder of a ZeMosaic run: {there}")
@@ -112,18 +116,18 @@ def _mosaic_of(folder, images, science):
     return newest, (f"{more} older mosaics lie beside {newest.name}: the newest is taken",) if more else ()
 
 
-def _shown(names):
+def _find_shown(names):
     return [name for name in names if name.endswith(_LOOKED_AT)]
 
 
 def _tiles_of(folder):
     """The tiles that went into the mosaic, and why there are none."""
-    listed = _listed(folder / _TILES_TABLE)
+    listed = _read_list(folder / _TILES_TABLE)
     if not listed:
-        kept = folder / _TILES_FOLDER
+        kept = folder / MASTER_TILES
         found = sorted(kept.glob(f"master_tile_*{_SUFFIX}")) if kept.is_dir() else []
         return tuple(found), () if found else (f"its master tiles were not kept: {_KEEP}",)
-    places = [(folder / _TILES_FOLDER / name, folder / name, path) for name, path in listed]
+    places = [(folder / MASTER_TILES / name, folder / name, path) for name, path in listed]
     found = [next((path for path in choice if path is not None and path.is_file()), None) for choice in places]
     gone = [name for (name, _), path in zip(listed, found, strict=True) if path is None]
     if not gone:
@@ -133,10 +137,10 @@ def _tiles_of(folder):
     return (), (f"{len(gone)} of its {len(found)} master tiles are gone ({gone[0]}): none are used",)
 
 
-def _listed(path):
+def _read_list(path):
     """(name, path or None) of the tiles that a run lists; empty where it lists none."""
     try:
-        rows = list(csv.DictReader(bounded_text(path).splitlines()))[:_MOST_TILES]
+        rows = list(csv.DictReader(read_text_within_bounds(path).splitlines()))[:_MOST_TILES]
     except (OSError, ValueError, csv.Error):
         return []
     texts = [row.get("path") for row in rows]

@@ -24,14 +24,14 @@ from ..diagnosis.photometry import Correction, StarScales
 from ..diagnosis.registration import moved
 from ..files import by_reason, reason_of, whole_file
 from ..measure.measurement import measure_tile
-from ..tiles.copies import unpacked_name, write_copy
+from ..tiles.copies import name_unpacked, write_copy
 from ..tiles.headers import celestial_wcs
 from ..tiles.images import TileError, open_image
 from ..tiles.mosaic import MosaicGrid
 from ..tiles.place import Place
-from ..tiles.reading import try_head, usable, usable_heads, warn_of
+from ..tiles.reading import require_usable, require_usable_heads, try_head, warn_of
 from ..tiles.records import Tile
-from ..tiles.tile_set import TileSet, told
+from ..tiles.tile_set import TileSet, tell_each
 from .corrections import TABLE_NAME, history_of, write_corrections
 
 
@@ -61,6 +61,8 @@ class Repair:
         and after; of pairs of which both have a copy. NaN where there is none.
     noise : float
         Of one pixel in adu, median over tiles and channels.
+    lowest : tuple of float
+        The lowest pixel of each copy that is below 0 where its tile is not, in adu; 0 where there is none.
     """
 
     names: tuple[str, ...]
@@ -73,6 +75,7 @@ class Repair:
     after: Examination
     steps: tuple[float, float]
     noise: float
+    lowest: tuple[float, ...]
 
 
 def repair(paths, out, *, run=map, stage=silent, foretell=lambda picture, after, sentence: None):
@@ -108,7 +111,7 @@ def repair(paths, out, *, run=map, stage=silent, foretell=lambda picture, after,
     grid = _grid(paths, run)
     tiles = TileSet.on_disk(paths, grid, run)
     with stage("tiles", len(paths)) as step:
-        looks = usable(paths, told(tiles.each(measure_tile), step))
+        looks = require_usable(paths, tell_each(tiles.each(measure_tile), step))
     with stage("tiles against one another"):
         before = examine(looks, tiles)
     if not any(before.fits):
@@ -121,10 +124,11 @@ def repair(paths, out, *, run=map, stage=silent, foretell=lambda picture, after,
     foretell(*(one.picture for one in seams), foreseen_sentence(*seams))
     # The looks at the tiles as given go one by one: those at the copies are as large.
     before, steps = replace(before, mended=None), median_steps([look.blocks for look in looks])
-    files = [out / (path.name if _sound(own) else unpacked_name(path)) for path, own in zip(paths, found, strict=True)]
+    files = [out / (path.name if _sound(own) else name_unpacked(path)) for path, own in zip(paths, found, strict=True)]
     with stage("copies", len(paths)) as step:
-        outcomes = told(run(partial(try_repaired, grid=grid), paths, files, found), step)
-        changed, failed = _taken_over(outcomes, looks, files)
+        copied = run(partial(try_repaired, grid=grid), paths, files, found)
+        outcomes, lowest = zip(*tell_each(copied, step), strict=True)
+        changed, failed = _take_over(outcomes, looks, files)
     if not any(files):
         raise TileError(f"{out}: no copy could be written: {next(iter(failed.values()))}")
     after = before
@@ -133,7 +137,8 @@ def repair(paths, out, *, run=map, stage=silent, foretell=lambda picture, after,
             after = _of_copies(examine(looks, TileSet.on_disk(files, grid, run)), files)
     steps = _rms_of_steps(steps, median_steps([look.blocks for look in looks]))
     names = tuple(path.name for path in paths)
-    done = Repair(names, found, accepted.refused, accepted.stars, tuple(files), failed, before, after, steps, noise)
+    told_of = names, found, accepted.refused, accepted.stars, tuple(files), failed
+    done = Repair(*told_of, before, after, steps, noise, lowest)
     return _with_table(done, out)
 
 
@@ -150,28 +155,31 @@ def try_repaired(path, copy, correction, grid):
 
     Returns
     -------
-    TileMeasurement, None or TileError
+    look : TileMeasurement, None or TileError
         None for a copy that is the tile byte for byte; the reason where there is no copy.
+    lowest : float
+        As in `Repair`.
     """
-    path, outcome = Path(path), None
+    path, outcome, lowest = Path(path), None, 0.0
     try:
         if _sound(correction):
             with whole_file(copy) as temporary:
                 shutil.copyfile(path, temporary)
         else:
-            _write_corrected(path, copy, correction, grid)
+            lowest = _write_corrected(path, copy, correction, grid)
             (outcome,) = TileSet.on_disk([copy], grid, map).each(measure_tile)
     except Exception as error:  # astropy raises many kinds on odd headers
         outcome = TileError(reason_of(error))
     # What an earlier call left would be a tile that does not go with the others, or one twice.
-    for name in {path.name, unpacked_name(path)} - {None if isinstance(outcome, TileError) else copy.name}:
+    for name in {path.name, name_unpacked(path)} - {None if isinstance(outcome, TileError) else copy.name}:
         with contextlib.suppress(OSError):
             copy.with_name(name).unlink(missing_ok=True)
-    return outcome
+    return outcome, lowest
 
 
 def _write_corrected(path, copy, correction, grid):
-    wcs = grid.wcs()
+    """Write the copy of a tile with its correction taken out: the lowest pixel, as in `Repair`."""
+    wcs, lowest = grid.wcs(), 0.0
     with open_image(path) as (data, header, coverage):
         own = celestial_wcs(header, data.shape[:2])
         right = moved(Tile(data, own), wcs, correction.shift) if correction.shift.any() else own
@@ -185,15 +193,20 @@ def _write_corrected(path, copy, correction, grid):
             positions = place.positions(np.arange(height), np.arange(width))
 
     def edit(values, top):
+        nonlocal lowest
         rows = slice(top, top + values.shape[1])
         y, x = (0.0, 0.0) if positions is None else positions(rows)
         flat = values
         if correction.curvature is not None:
             flat = correction.curvature.taken_out(values, correction.middle, x, y)
         new = correction.taken_out(flat, x, y)
-        return new if good is None else np.where(good[rows], new, values)
+        if good is not None:
+            new = np.where(good[rows], new, values)
+        lowest = float(np.min(new, initial=lowest, where=(values >= 0) & (new < 0)))
+        return new
 
     write_copy(path, copy, edit, right.wcs.crpix - own.wcs.crpix, history_of(correction))
+    return lowest
 
 
 def _sound(correction):
@@ -211,15 +224,15 @@ def _refuse(paths, out):
     names, tiles = {}, {}
     for path in paths:
         # Windows and macOS tell no capitals apart.
-        name = unpacked_name(path).casefold()
+        name = name_unpacked(path).casefold()
         if name in names:
-            raise TileError(f"{names[name]} and {path}: the copies of both would be called {unpacked_name(path)}")
+            raise TileError(f"{names[name]} and {path}: the copies of both would be called {name_unpacked(path)}")
         names[name] = path
         tiles[_identity(path)] = path
         # By its own name, and where a link leads to.
         if out.exists() and any(os.path.samefile(out, folder) for folder in (path.parent, path.resolve().parent)):
             raise TileError(f"{out}: holds {path}: another folder is needed for the copies")
-    for name in {TABLE_NAME, *(name for path in paths for name in (path.name, unpacked_name(path)))}:
+    for name in {TABLE_NAME, *(name for path in paths for name in (path.name, name_unpacked(path)))}:
         if (out / name).exists() and _identity(out / name) in tiles:
             tile = tiles[_identity(out / name)]
             raise TileError(f"{out / name}: is {tile} itself: another folder is needed for the copies")
@@ -231,12 +244,12 @@ def _identity(path):
 
 
 def _grid(paths, run):
-    heads = usable_heads(paths, run(try_head, paths))
+    heads = require_usable_heads(paths, run(try_head, paths))
     warn_of((path, remark) for path, head in zip(paths, heads, strict=True) for remark in head.remarks())
     return MosaicGrid.holding([head.shape for head in heads], [head.wcs() for head in heads])
 
 
-def _taken_over(outcomes, looks, files):
+def _take_over(outcomes, looks, files):
     """Put the looks at the copies in place of those at the tiles, and None in place of files that are not there.
 
     Returns

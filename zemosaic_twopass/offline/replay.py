@@ -22,13 +22,15 @@ from ..guard import log_failure
 from ..measure.coarse import FACTOR
 from ..measure.delta import CoarseGrid, compare_tiles
 from ..measure.measurement import measure_all
+from ..measure.stats import scan_as_given
+from ..report.next_steps import MASTER_TILES
 from ..report.report import TileRecord, TwoPassReport
 from ..report.seam_picture import Backdrop
 from ..settings import LOGGER_NAME
 from ..tiles.headers import celestial_wcs
 from ..tiles.images import TileError, open_image
 from ..tiles.reading import warn_of
-from ..tiles.tile_set import TileSet, told
+from ..tiles.tile_set import TileSet, tell_each
 from .reference import channel_means, fit_mosaic
 
 
@@ -62,9 +64,13 @@ class Target:
 
 
 def measure_given(placed, gain, target):
-    """`measure_all` of a tile, float32(tile) × gain after it; only as given where the gain is NaN."""
-    corrected = None if np.isnan(gain) else placed.tile.pixels * np.float32(gain)
-    return measure_all(placed, gain, corrected, target.grid())
+    """`measure_all` of a tile where it is good, float32(tile) × gain after it; only as given where the gain is NaN."""
+    pixels, coverage = placed.tile.pixels, placed.tile.coverage
+    if coverage is not None:
+        # What fills the rest, zeros mostly, is no sky, and would be the minimum of every such tile.
+        pixels = np.where(np.expand_dims(coverage > 0, tuple(range(2, pixels.ndim))), pixels, np.float32(np.nan))
+    corrected = None if np.isnan(gain) else pixels * np.float32(gain)
+    return measure_all(placed, gain, corrected, target.grid(), scan_as_given(pixels))
 
 
 def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda record: None, stage=silent):
@@ -115,7 +121,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
         partial(measure_given, target=target), gains if known else [np.nan] * len(paths)
     )
     with stage("tiles", len(paths)) as step:
-        for path, one in zip(paths, told(found, step), strict=True):
+        for path, one in zip(paths, tell_each(found, step), strict=True):
             reason = str(one) if isinstance(one, TileError) else _unlike(path, one, len(means), target)
             if reason:
                 left_out.append(reason)
@@ -151,9 +157,21 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
             "downsample": grid.downsample,
             **settings,
         },
+        run=_folders(mosaic, used),
         after_gain=known,
     )
     return report, left_out
+
+
+def _folders(mosaic, paths):
+    """Last part of the name of the folder of the run, where it kept its tiles; else of their own, if it is one."""
+    parents = {Path(path).absolute().parent for path in paths}
+    if len(parents) != 1:
+        return {}
+    folder = parents.pop()
+    if folder == Path(mosaic).absolute().parent / MASTER_TILES:
+        return {"output": folder.parent.name}
+    return {"tiles": folder.name}
 
 
 def _evidence(found, tiles):

@@ -16,7 +16,7 @@ from ..report.seam_picture import Backdrop
 from ..tiles.grid import block_mean
 from ..tiles.images import TileError, open_image
 from ..tiles.planes import channels_last
-from ..tiles.tile_set import TileSet, results, told
+from ..tiles.tile_set import TileSet, results, tell_each
 from .replay import Target
 
 # A coverage that is 0 on more of what the mosaic holds counts from 0 what is covered once.
@@ -154,7 +154,7 @@ def seams_by_tiles(mosaics, tiles, coverage=None, stage=silent):
                 raise TileError(f"shape {data.shape} does not go with {target.shape} of {mosaics[0]}")
     placed = TileSet.on_disk(tiles, target, map)
     with stage("tiles", len(tiles)) as step:
-        looks = results(told(placed.each(measure_tile), step))
+        looks = results(tell_each(placed.each(measure_tile), step))
     for path, look in zip(tiles, looks, strict=True):
         if len(look.noise) != len(pictures[0].value):
             raise TileError(f"{path}: {len(look.noise)} channels != {len(pictures[0].value)} of {mosaics[0]}")

@@ -46,14 +46,14 @@ def _blur_lines(lines, out, sigma_px):
         still = 0
         for start, stop in (*_moving_parts(band, radius), (length, length)):
             if still < start:
-                blurred[:, still:start] = _blurred(band[:, still : still + 1], sigma_px)
+                blurred[:, still:start] = _blur_part(band[:, still : still + 1], sigma_px)
             if start < stop:
                 # Beyond the part as many pixels as the blur sees are as its last one: so is their mirror image.
-                blurred[:, start:stop] = _blurred(band[:, start:stop], sigma_px)
+                blurred[:, start:stop] = _blur_part(band[:, start:stop], sigma_px)
             still = stop
 
 
-def _blurred(part, sigma_px):
+def _blur_part(part, sigma_px):
     return gaussian_filter1d(part, sigma_px, axis=1, truncate=_TRUNCATE, output=np.float32)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from reproject import reproject_interp
 
-from .interpolate import interpolated
+from .interpolate import interpolate
 from .positions import round_trips
 from .renorm import as_hwc
 from .scratch import OnDemand, Scratch
@@ -77,7 +77,7 @@ class SharedReprojection(Sequence):
     def __enter__(self):
         self._scratch.__enter__()
         # All at once: who watches a coadd would make them where it first looks, and take NumPy's warnings of it along.
-        self._made = [self._corrected(index) for index in range(len(self))]
+        self._made = [self._apply_gain(index) for index in range(len(self))]
         return self
 
     def __exit__(self, *error):
@@ -90,12 +90,12 @@ class SharedReprojection(Sequence):
     def __getitem__(self, index):
         return self._made[index]
 
-    def _corrected(self, index):
+    def _apply_gain(self, index):
         tile = as_hwc(self._tiles[index])
         if self._gains is None:
             return tile
         tile = tile * float(self._gains[index])
-        return self._scratch.moved(tile) if self._is_large else tile
+        return self._scratch.move(tile) if self._is_large else tile
 
     @property
     def weights(self):
@@ -128,7 +128,7 @@ class SharedReprojection(Sequence):
             # Of somebody else, or of a reproject that hands on copies of the planes: slower, not wrong.
             return reproject_interp(input_data, output_projection, return_footprint=return_footprint, **kwargs)
         self.prepare(place[0], wcs, output_projection, kwargs["shape_out"])
-        plane = self.reprojected(*place)
+        plane = self.read_plane(*place)
         return (plane, (~np.isnan(plane)).astype(float)) if return_footprint else plane
 
     def prepare(self, tile, wcs, wcs_out, shape):
@@ -148,7 +148,7 @@ class SharedReprojection(Sequence):
                 return
             planes = np.stack([self.hand(tile, number) for number in numbers])
             if round_trips(wcs, wcs_out, tuple(slice(0, n) for n in shape)):
-                planes = interpolated(planes, wcs, wcs_out, lambda x, y: (x, y), shape)
+                planes = interpolate(planes, wcs, wcs_out, lambda x, y: (x, y), shape)
             else:
                 planes = reproject_interp(
                     (planes, wcs), wcs_out, shape_out=(len(numbers), *shape), return_footprint=False
@@ -160,13 +160,13 @@ class SharedReprojection(Sequence):
                     good &= planes[self.channels] > 0
                 self._good[tile, channel] = self._scratch.put(good)
 
-    def reprojected(self, tile, number):
+    def read_plane(self, tile, number):
         """A plane or the weights of a tile that was prepared; float64, the caller's own."""
         with self.lock:
             return self._scratch.read(self._slots[tile, number])
 
-    def looked_at(self, tile, channel):
-        """As `reprojected`, read-only and in memory only as far as it is looked at, and where it has value and weight.
+    def view_plane(self, tile, channel):
+        """As `read_plane`, read-only and in memory only as far as it is looked at, and where it has value and weight.
 
         Returns
         -------
@@ -175,4 +175,4 @@ class SharedReprojection(Sequence):
         """
         # Mapping a part of the file moves its position, from which another channel may be reading.
         with self.lock:
-            return tuple(self._scratch.looked_at(slots[tile, channel]) for slots in (self._slots, self._good))
+            return tuple(self._scratch.view(slots[tile, channel]) for slots in (self._slots, self._good))

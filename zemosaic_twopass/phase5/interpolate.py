@@ -38,7 +38,7 @@ class _Positions(BaseLowLevelWCS):
 _IMAGE = _Positions(lambda x, y: (x, y))
 
 
-def interpolated(planes, wcs, wcs_out, pixels, shape):
+def interpolate(planes, wcs, wcs_out, pixels, shape):
     """What `reproject_interp` without a way back makes of planes, to the bit.
 
     It turns all positions on the sky into coordinate objects and those back into numbers, half of what they cost. Here

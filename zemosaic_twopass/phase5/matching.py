@@ -6,7 +6,7 @@ import numpy as np
 from astropy.wcs import WCS
 from reproject import mosaicking
 
-from ..tiles.grid import common_part, copied
+from ..tiles.grid import common_part, copy_wcs
 from .coadd import ChannelPlanes
 from .scratch import OnDemand
 
@@ -28,7 +28,7 @@ class CoaddInputs(OnDemand):
     def __init__(self, planes, tiles_wcs):
         if len(planes) != len(tiles_wcs):
             raise ValueError(f"{len(planes)} planes != {len(tiles_wcs)} WCS")
-        super().__init__(len(planes), lambda index: (planes[index], copied(tiles_wcs[index])))
+        super().__init__(len(planes), lambda index: (planes[index], copy_wcs(tiles_wcs[index])))
         self.planes = planes
 
 
@@ -69,7 +69,7 @@ def reproject_and_coadd(inputs, output_projection, *, match_background, **kwargs
     mosaic, footprint = mosaicking.reproject_and_coadd(inputs, output_projection, match_background=False, **kwargs)
     # A tile that meets no other one has no level among them: what reproject makes of it is NaN, with a footprint.
     for tile in (tile for tile, correction in corrections.items() if np.isnan(correction)):
-        mosaic[boxes[tile]][shared.looked_at(tile, channel)[1]] = np.nan
+        mosaic[boxes[tile]][shared.view_plane(tile, channel)[1]] = np.nan
     return mosaic, footprint
 
 
@@ -103,12 +103,12 @@ def _offsets(shared, channel):
     tiles = list(shared.boxes)
     offsets = np.full((len(tiles), len(tiles)), np.nan)
     for i, one in enumerate(tiles):
-        plane, good = shared.looked_at(one, channel)
+        plane, good = shared.view_plane(one, channel)
         for j, other in enumerate(tiles[i + 1 :], start=i + 1):
             parts = common_part(shared.boxes[one], shared.boxes[other])
             if parts is None:
                 continue
-            other_plane, other_good = shared.looked_at(other, channel)
+            other_plane, other_good = shared.view_plane(other, channel)
             both = good[parts[0]] & other_good[parts[1]]
             if both.any():
                 values = plane[parts[0]][both]

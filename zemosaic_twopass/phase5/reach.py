@@ -6,7 +6,7 @@ import numpy as np
 from astropy.wcs.wcsapi import SlicedLowLevelWCS
 from reproject import reproject_interp
 
-from .interpolate import interpolated
+from .interpolate import interpolate
 from .positions import projective_map, round_trips
 
 _BAND_PIXELS = 1 << 16
@@ -16,7 +16,7 @@ _SOME, _ALL = 1, 2
 _MARGIN = 2
 
 
-def reached(mask, wcs, wcs_out, box, threshold):
+def find_reached(mask, wcs, wcs_out, box, threshold):
     """Where `reproject_interp` makes more than a threshold of a mask.
 
     Between gnomonic projections few pixels need an exact position for that: what is interpolated from values that all
@@ -56,7 +56,7 @@ def reached(mask, wcs, wcs_out, box, threshold):
             row, column = np.divmod(unsure[x.astype(np.intp)], size[1])
             return column + float(box[1].start), row + float(box[0].start)
 
-        found.put(unsure, interpolated(mask, wcs, wcs_out, pixels, (1, len(unsure))) > threshold)
+        found.put(unsure, interpolate(mask, wcs, wcs_out, pixels, (1, len(unsure))) > threshold)
     return found
 
 

@@ -11,7 +11,7 @@ from ..tiles.grid import pixel_box
 from ..tiles.images import TileError
 from ..tiles.planes import channels_last
 from .blur import gaussian_blur
-from .reach import reached
+from .reach import find_reached
 from .scratch import OnDemand
 
 _MIN_MASK = 1e-3
@@ -107,7 +107,7 @@ def tile_gain(shape, mask, wcs, final_wcs, scale_map, gain_clip):
     if mask is None:
         mask = np.ones(shape, dtype=np.float32)
     mask = np.nan_to_num(np.asarray(mask, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    inside = reached(mask, wcs, final_wcs, box, _MIN_MASK)
+    inside = find_reached(mask, wcs, final_wcs, box, _MIN_MASK)
     valid = inside & usable[box]
     enough = max(_MIN_VALID_PIXELS, math.ceil(_MIN_VALID_FRACTION * np.count_nonzero(inside)))
     if np.count_nonzero(valid) < enough:

@@ -87,11 +87,11 @@ class Scratch:
             raise OSError(f"temporary file: fewer than {array.nbytes} bytes at {slot.offset}")
         return array
 
-    def looked_at(self, slot):
+    def view(self, slot):
         """The array of a slot, read-only, in memory only as far as it is looked at and as long as it is held."""
         return np.asarray(np.memmap(self._file, slot.dtype, "r", slot.offset, slot.shape))
 
-    def moved(self, array):
+    def move(self, array):
         """An array that lies in the file instead of memory: the system writes it back there when it runs short.
 
         It stays good when the file is closed, as long as somebody holds it or a view of it.

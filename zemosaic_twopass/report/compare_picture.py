@@ -49,7 +49,7 @@ def draw_comparison(found, backdrops, names):
     height = _TOP + 2 * (panel + _TITLE) + _BOTTOM
     figure, limits = new_figure(height), Normalize(-COLOURS_UP_TO, COLOURS_UP_TO)
     figure.text(0, 1, textwrap.fill(comparison_sentence(found), 78), va="top", fontsize=MEDIUM, **TEXT)
-    numbered = _numbered(found)
+    numbered = _number_edges(found)
     for row in range(2):
         low = height - _TOP - (row + 1) * (panel + _TITLE)
         for side, (seams, backdrop, name) in enumerate(zip(found.maps, backdrops, names, strict=True)):
@@ -77,7 +77,7 @@ def comparison_sentence(found):
     return f"{text}: {before} → {after} adu. Edge by edge, from first to second: {counts}."
 
 
-def _numbered(found):
+def _number_edges(found):
     """Of both maps, the index of each of the edges that changed most: its number, from 1."""
     places = [{id(edge): index for index, edge in enumerate(seams.edges)} for seams in found.maps]
     largest = found.largest_first()[:_NUMBERED]

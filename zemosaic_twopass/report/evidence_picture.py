@@ -7,8 +7,9 @@ import textwrap
 
 import numpy as np
 
+from ..tiles.planes import in_channel
 from .evidence_panels import CHART, MARGIN, NAME, SIDE, Canvas, draw_chart, draw_layers
-from .style import FLAGGED, INK, drawn, headline, picture_of, png_of
+from .style import FLAGGED, INK, draw_silently, encode_png, headline, render
 
 EVIDENCE_PICTURE = "twopass_evidence.png"
 # In inches.
@@ -28,19 +29,19 @@ def write_evidence_picture(report, path):
     """
     from PIL import Image
 
-    heading = drawn(lambda: picture_of(draw_heading(report)))
+    heading = draw_silently(lambda: render(draw_heading(report)))
     parts = [heading, *(Image.open(io.BytesIO(data)) for data in report.pictures)]
     whole = Image.new("RGB", (heading.width, sum(part.height for part in parts)))
     top = 0
     for part in parts:
         whole.paste(part, (0, top))
         top += part.height
-    path.write_bytes(png_of(whole))
+    path.write_bytes(encode_png(whole))
 
 
-def finding_pictures(evidence):
-    """A picture of each piece of evidence, as the bytes of a PNG."""
-    return drawn(lambda: tuple(png_of(picture_of(draw_finding(one))) for one in evidence))
+def finding_pictures(evidence, channels):
+    """A picture of each piece of evidence on tiles of so many channels, as the bytes of a PNG."""
+    return draw_silently(lambda: tuple(encode_png(render(draw_finding(one, channels))) for one in evidence))
 
 
 def draw_heading(report):
@@ -51,12 +52,14 @@ def draw_heading(report):
     return canvas.figure
 
 
-def draw_finding(evidence):
+def draw_finding(evidence, channels):
     """Draw a finding: what it is, what it rests on, and how that would look without it.
 
     Parameters
     ----------
     evidence : Evidence
+    channels : int
+        Of the tiles.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def draw_finding(evidence):
     chart = below + (NAME + image) * bool(evidence.layers)
     canvas = Canvas(chart + (NAME + CHART + _AXIS) * bool(evidence.chart) + _FOOT)
     colour = FLAGGED if evidence.found else INK
-    canvas.text(MARGIN, 0.06, evidence_title(evidence.finding), fontweight="bold", color=colour)
+    canvas.text(MARGIN, 0.06, evidence_title(evidence.finding, channels), fontweight="bold", color=colour)
     for number, line in enumerate(lines):
         canvas.text(MARGIN, _TITLE + _LINE * number, line)
     if evidence.layers:
@@ -81,13 +84,13 @@ def draw_finding(evidence):
     return canvas.figure
 
 
-def evidence_title(finding):
-    """What and how large a finding is, such as ``tile 4: offset +24.98 ± 0.027 adu in channel 2``."""
+def evidence_title(finding, channels):
+    """What and how large a finding is, such as ``tile 4: offset +24.98 ± 0.027 adu in channel b``, of that many."""
     where = f"tile {finding.tile}"
     if finding.tile is None:
         where = f"tiles {' and '.join(map(str, sorted(finding.tiles)))}" if finding.tiles else "whole mosaic"
-    channel = f" in channel {finding.channel}" if finding.channel is not None else ""
-    return f"{where}: {finding.kind.replace('_', ' ')} {_size(finding)}".rstrip() + channel
+    title = f"{where}: {finding.kind.replace('_', ' ')} {_size(finding)}".rstrip()
+    return title + in_channel(finding.channel, channels)
 
 
 def _size(finding):

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
+from ..diagnosis.finding import Finding
 
-def grouped(findings):
+
+class Group(NamedTuple):
+    """Findings that are told as one: the tiles as ``4``, ``0-8`` or ``0,2-3``, empty for none; how many they are."""
+
+    finding: Finding
+    tiles: str
+    count: int
+
+
+def group_findings(findings):
     """Findings with the tiles that each is about; those of one kind that can be said of many tiles as one.
 
     Parameters
@@ -17,8 +28,8 @@ def grouped(findings):
 
     Returns
     -------
-    list of (Finding, str)
-        In the order of the first of each; the tiles as ``4``, ``0-8`` or ``0,2-3``, empty for none.
+    list of Group
+        In the order of the first of each.
     """
     groups = {}
     for number, finding in enumerate(findings):
@@ -32,11 +43,11 @@ def grouped(findings):
 def _entry(group):
     first = group[0]
     if len(group) == 1:
-        return first, "" if first.tile is None else str(first.tile)
+        return Group(first, "" if first.tile is None else str(first.tile), 1)
     tiles = ranges([finding.tile for finding in group])
     level = f", all at {_value(first)}," if _notes(first) and _value(first) else ""
     text = first.about.of_many.format(advice=first.about.advice)
-    return replace(first, tile=None, message=f"Tiles {tiles}{level} {text}"), tiles
+    return Group(replace(first, tile=None, message=f"Tiles {tiles}{level} {text}"), tiles, len(group))
 
 
 def _notes(finding):

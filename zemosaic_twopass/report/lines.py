@@ -8,7 +8,7 @@ import logging
 import numpy as np
 
 from .artefacts import MAP_NAME, PAGE_NAME
-from .grouping import grouped
+from .grouping import group_findings
 from .seams import seam_line
 
 _MOST_LINES = 6
@@ -24,17 +24,17 @@ def tile_lines(record):
 
 
 def finding_lines(findings):
-    """The log lines of findings, in their order: six at most, and how many more there are.
+    """The log lines of findings, in their order: six at most, and how many more findings there are.
 
-    Notes of one kind about several tiles have one line.
+    Findings of one kind that can be said of several tiles at once have one line.
     """
-    found = grouped(findings)
+    found = group_findings(findings)
     lines = [
         f"[TwoPassFinding] idx={tiles or '-'} kind={finding.kind} value={finding.value:.6g} "
         f"unit={finding.unit or '-'} sigma={finding.sigma:.6g} {finding.message}"
-        for finding, tiles in found[:_MOST_LINES]
+        for finding, tiles, _ in found[:_MOST_LINES]
     ]
-    if more := len(found) - len(lines):
+    if more := sum(group.count for group in found[_MOST_LINES:]):
         lines.append(f"[TwoPassFinding] and {more} more, on the page and in the JSON")
     return lines
 

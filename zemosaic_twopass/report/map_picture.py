@@ -7,7 +7,7 @@ from astropy import units
 
 from .maps import UNIT, blank_uncompared, reference_text
 from .style import DPI, FLAGGED, FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, finish_ticks, headline, new_figure
-from .tables import flagged_tiles
+from .tables import find_flagged
 
 # In inches: the panels' width, and what lies left of, above, between and below them.
 _PANEL, _LEFT, _TOP, _GAP, _BOTTOM = 4.05, 0.8, 0.85, 0.9, 0.55
@@ -56,7 +56,7 @@ def draw_map(report):
     figure = new_figure(height)
     figure.text(0, 1, _heading(report), va="top", fontsize=MEDIUM, **TEXT)
     figure.text(0, 1 - 0.52 / height, findings, va="top", fontsize=MEDIUM, **TEXT | {"color": FLAGGED})
-    reference = "first pass" if delta.reference == "first_pass" else "mean of the tiles"
+    reference = "mean of the tiles" if delta.reference == "tiles" else "first pass" if report.of_pass else "mosaic"
     limits = map_limits(list(maps.values()))
     edges = _outline_edges(report)
     places = label_places(edges, points)
@@ -148,7 +148,7 @@ def _heading(report):
     side = f"{delta.downsample} × {delta.downsample}"
     return (
         f"{headline(report)}\n"
-        f"reference: {reference_text(delta.reference)}; where tiles overlap, the one that differs most\n"
+        f"reference: {reference_text(report)}; where tiles overlap, the one that differs most\n"
         f"1 pixel = {side} mosaic pixels; hatched: not compared"
     )
 
@@ -198,7 +198,7 @@ def _outline_edges(report):
 def _draw_outlines(axes, report, edges, places, points):
     """Outline and number the tiles; `points` a map pixel, across and up."""
     size = label_size(places * points)
-    kinds = flagged_tiles(report.findings)
+    kinds = find_flagged(report.findings)
     if not size:
         # So many outlines would hide the map: those of the tiles that are named, and the edge of all.
         covered = np.pad(report.delta.count > 0, 1)

@@ -13,9 +13,11 @@ UNIT = "adu"
 _REFERENCES = {"first_pass": "first-pass mosaic", "tiles": "mean of the tiles before the gain"}
 
 
-def reference_text(reference):
-    """What the tiles were compared with, in words."""
-    return _REFERENCES.get(reference, reference)
+def reference_text(report):
+    """What the tiles of a report with a delta map were compared with, in words."""
+    if not report.of_pass:
+        return "mosaic as it was given"
+    return _REFERENCES.get(report.delta.reference, report.delta.reference)
 
 
 def blank_uncompared(layer, count):
@@ -111,7 +113,7 @@ def wcs_header(wcs, header):
 
 def _provenance(report):
     delta = report.delta
-    reference = reference_text(delta.reference)
+    reference = reference_text(report)
     tile = "tile x gain" if report.after_gain else "tile as given"
     yield "DOWNSAMP", delta.downsample, "side of a pixel in pixels of the mosaic"
     yield "REFERENC", delta.reference, "what the tiles were compared with"

@@ -11,15 +11,17 @@ import numpy as np
 from ..diagnosis.finding import in_digits
 from ..versions import package_versions
 from .evidence_picture import EVIDENCE_PICTURE, evidence_title
-from .grouping import grouped
+from .grouping import group_findings
 from .maps import UNIT, reference_text
+from .next_steps import next_steps
 from .pictures import MAP_PICTURE, TILES_PICTURE
 from .seam_picture import SEAMS_PICTURE
 from .seams import seam_sentence, tells_of_picture
-from .tables import flagged_tiles, short_table, tile_table
+from .style import subject
+from .tables import find_flagged, short_table, tile_table
 
 # What each verdict means for somebody who has to decide what to do next.
-VERDICT_TEXTS = {
+_VERDICTS = {
     "clean": ("Clean", "The tests that could be made found nothing."),
     "residual": (
         "Residual",
@@ -42,6 +44,7 @@ _HEADINGS = {
     "faint": "A faint seam in the picture",
     "visible": "A seam in the picture",
 }
+_WITHOUT_PASS = "A tile does not agree with the others. No pass was seen, so nothing is said of one."
 _UNFOLDED = 6
 _SEAMS = {
     SEAMS_PICTURE: (
@@ -96,6 +99,12 @@ def _template():
     return environment.get_template("report.html")
 
 
+def verdict_text(verdict, of_pass=True):
+    """Name and meaning of a verdict, of a pass that was seen or of tiles alone."""
+    name, meaning = _VERDICTS[verdict]
+    return name, meaning if of_pass or verdict != "residual" else _WITHOUT_PASS
+
+
 def finding_size(finding):
     """How large a finding is and how sure, in words; empty where neither is known.
 
@@ -110,43 +119,47 @@ def finding_size(finding):
         Such as ``+4.21 adu, 8.1 standard errors from none``.
     """
     parts = []
-    if _known(finding.value):
+    if _is_known(finding.value):
         parts.append(f"{finding.value:+.4g} {finding.unit}".strip())
-    if _known(finding.sigma):
+    if _is_known(finding.sigma):
         parts.append(f"{in_digits(abs(finding.sigma), 3)} standard errors from none")
     return ", ".join(parts)
 
 
-def _known(number):
+def _is_known(number):
     return number is not None and math.isfinite(number)
 
 
 def _content(report, directory):
-    title, meaning = VERDICT_TEXTS[report.verdict]
+    title, meaning = verdict_text(report.verdict, report.of_pass)
     table = short_table(tile_table(report))
     # Drawn with that file; where there is none they cannot be.
     pictures = report.pictures if (directory / EVIDENCE_PICTURE).is_file() else ()
     rows = [(one, base64.b64encode(data).decode()) for one, data in zip(report.evidence, pictures, strict=False)]
-    entries = [(finding, _entry(report, finding, tiles, rows)) for finding, tiles in grouped(report.findings)]
-    findings = [entry for finding, entry in entries if finding.about.group != "note"]
+    groups = group_findings(report.findings)
+    findings = [_entry(report, group, rows) for group in groups if group.finding.about.group != "note"]
+    notes = [_entry(report, group, rows) for group in groups if group.finding.about.group == "note"]
     return {
         "verdict": report.verdict,
         "heading": _HEADINGS.get(report.picture, title),
         "title": title,
+        "subject": subject(report),
         "meaning": meaning,
+        "steps": next_steps(report),
         "summary": report.summary,
         "run": ", ".join(f"{word} {name}" for word, name in report.run.items()),
         "findings": findings[:_UNFOLDED],
         "folded": findings[_UNFOLDED:],
-        "notes": [entry for finding, entry in entries if finding.about.group == "note"],
+        "notes": notes,
+        "count": _count(report.findings, len(findings)),
         "closest": [
-            {"title": evidence_title(one.finding), "reason": one.finding.message, "row": data}
+            {"title": evidence_title(one.finding, report.channels), "reason": one.finding.message, "row": data}
             for one, data in rows
             if not one.found
         ],
         "picture": _picture_text(report),
-        "seams": _shown(_SEAMS, directory),
-        "pictures": _shown(_PICTURES, directory),
+        "seams": _load_pictures(_SEAMS, directory),
+        "pictures": _load_pictures(_PICTURES, directory),
         # Long names may break after each underscore.
         "columns": [
             (column.name.replace("_", "_\N{ZERO WIDTH SPACE}"), str(column.unit or ""), column.description)
@@ -159,19 +172,32 @@ def _content(report, directory):
     }
 
 
-def _entry(report, finding, tiles, rows):
+def _count(findings, entries):
+    """How many findings there are, where the list does not show it; else empty."""
+    notes = sum(finding.about.group == "note" for finding in findings)
+    if len(findings) == entries:
+        return ""
+    parts = [f"{len(findings) - notes} of tiles or the pass"] * (notes < len(findings))
+    return (
+        f"{len(findings)} in all: {', '.join([*parts, f'{notes} notes, at the end of the page'][: 1 + bool(notes)])}."
+    )
+
+
+def _entry(report, group, rows):
+    finding = group.finding
     return {
         "kind": finding.kind.replace("_", " "),
-        "tile": _tile_text(report, finding, tiles),
+        "tile": _tile_text(report, finding, group.tiles),
         "size": finding_size(finding),
         "message": finding.message,
+        "count": group.count,
         "row": next((data for one, data in rows if one.found and one.finding is finding), None),
     }
 
 
 def _table_rows(report, table):
     """(flagged, cells) of each tile: those that something is wrong with first, in the order of the findings."""
-    flagged = {tile: rank for rank, tile in enumerate(flagged_tiles(report.findings))}
+    flagged = {tile: rank for rank, tile in enumerate(find_flagged(report.findings))}
     for index in sorted(range(len(table)), key=lambda index: flagged.get(index, len(flagged))):
         yield index in flagged, [_cell(value) for value in table[index]]
 
@@ -183,7 +209,7 @@ def _picture_text(report):
     return seam_sentence(report.seams[-1])
 
 
-def _shown(pictures, directory):
+def _load_pictures(pictures, directory):
     """Those of some pictures that lie in a directory."""
     return [
         {"title": title, "alt": alt, "data": base64.b64encode((directory / name).read_bytes()).decode()}
@@ -219,6 +245,6 @@ def _how_made(report):
     if report.delta is not None:
         height, width = report.delta.delta.shape
         yield "delta map", f"{width} × {height} pixels, each {report.delta.downsample} × {report.delta.downsample}"
-        yield "compared with", reference_text(report.delta.reference)
+        yield "compared with", reference_text(report)
         yield "unit", UNIT
     yield "software", ", ".join(f"{name} {version}" for name, version in package_versions().items() if version)

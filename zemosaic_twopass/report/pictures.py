@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..tiles.planes import channel_names
 from .maps import UNIT
 from .style import (
     AFTER,
@@ -19,7 +20,7 @@ from .style import (
     headline,
     new_figure,
 )
-from .tables import channel_names, flagged_tiles
+from .tables import find_flagged
 
 # Of the fitted terms: their label, and what they are drawn in units of.
 _FITS = {"offset": ("offset to the\nothers (adu)", 1.0), "gain": ("scale to the\nothers (%)", 100.0)}
@@ -32,7 +33,7 @@ TILES_PICTURE = "twopass_tiles.png"
 
 
 def draw_tiles(report):
-    """Draw gains, medians of each channel and, where tiles were compared, what was fitted, over the tile number.
+    """Draw gains, medians of each channel and what was fitted over the tile number, each as far as it is known.
 
     Parameters
     ----------
@@ -51,7 +52,8 @@ def draw_tiles(report):
     findings = finding_list(report)
     top = 0.5 + 0.16 * len(findings.splitlines())
     fits = {index: tile.fit for index, tile in enumerate(report.tiles) if tile.fit is not None}
-    count = 1 + channels + (len(_FITS) if fits else 0)
+    gains = int(any(np.isfinite(tile.gain) for tile in report.tiles))
+    count = gains + channels + (len(_FITS) if fits else 0)
     height = top + 1.35 * count + 0.45
     figure = new_figure(height)
     figure.text(0, 1, headline(report), va="top", fontsize=MEDIUM, **TEXT)
@@ -59,21 +61,22 @@ def draw_tiles(report):
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     figure.subplots_adjust(left=0.8 / WIDTH, right=0.99, top=1 - top / height, bottom=0.45 / height, hspace=0.25)
     marker = float(np.clip(90 / len(index), 2.0, 6.0))
-    _draw_gains(panels[0], report, index, marker)
+    if gains:
+        _draw_gains(panels[0], report, index, marker)
     for channel, name in enumerate(channel_names(channels)):
         label = f"median {name}" if channels > 1 else "median"
-        _draw_medians(panels[1 + channel], index, pre[:, channel], post[:, channel], marker, f"{label}\n({UNIT})")
-    for axes, term in zip(panels[1 + channels :], _FITS, strict=False):
+        _draw_medians(panels[gains + channel], index, pre[:, channel], post[:, channel], marker, f"{label}\n({UNIT})")
+    for axes, term in zip(panels[gains + channels :], _FITS, strict=False):
         _draw_fits(axes, term, index, fits, channels)
     for axes in panels[:-1]:
         axes.xaxis.set_visible(False)
     for axes in panels:
-        _finish(axes, flagged_tiles(report.findings))
+        _finish(axes, find_flagged(report.findings))
     panels[-1].set_xlabel("tile", fontsize=MEDIUM, **TEXT)
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[-1].set_xlim(index.min() - 0.7, index.max() + 0.7)
-    _number_flagged(panels[0], flagged_tiles(report.findings))
-    handles = panels[1].get_legend_handles_labels()
+    _number_flagged(panels[0], find_flagged(report.findings))
+    handles = panels[gains].get_legend_handles_labels()
     # Not the default of the figure's own box, which has the room around it while it is saved.
     corner = {"bbox_transform": figure.transFigure, "borderaxespad": 0.0}
     figure.legend(*handles, ncols=2, loc="upper right", bbox_to_anchor=(1, 1), **corner, **_LEGEND)
@@ -102,7 +105,8 @@ def _draw_medians(axes, index, pre, post, marker, label):
     hollow = {"markerfacecolor": "white", "markeredgecolor": INK, "markeredgewidth": 0.8}
     # The larger one is a ring round the other where the gain is 1.
     axes.plot(index, pre, "o", markersize=1.5 * marker, label="as given", **hollow)
-    axes.plot(index, post, "o", markersize=marker, color=AFTER, label="after the gain")
+    if np.isfinite(post).any():
+        axes.plot(index, post, "o", markersize=marker, color=AFTER, label="after the gain")
     axes.set_ylabel(label, fontsize=MEDIUM, **TEXT)
 
 

@@ -88,6 +88,8 @@ class TwoPassReport:
         What the second pass and its diagnostics were set to.
     run : dict
         Last parts of the names of the folders of the application's run, "input" and "output", as far as it told them.
+    of_pass : bool
+        False for tiles beside a finished mosaic, where no pass was seen.
     after_gain : bool
         False where no gain is known: `delta` is then that of the tiles as given.
     created : str
@@ -117,6 +119,7 @@ class TwoPassReport:
     outlines: tuple[np.ndarray, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     run: dict[str, str] = field(default_factory=dict)
+    of_pass: bool = True
     after_gain: bool = True
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     evidence: tuple[Evidence, ...] = ()
@@ -131,13 +134,25 @@ class TwoPassReport:
         """The report of an `Examination`, with a TileRecord a tile or none, `delta` and `before`, other attributes."""
         fitted = zip_longest(records, found.fits)
         tiles = tuple(replace(record, fit=fit) for record, fit in fitted if record is not None)
+        parts["of_pass"] = found.of_pass
         parts["evidence"] = _in_order(parts.get("evidence", ()), found.findings)
-        return cls(tiles, *maps, found.findings, found.verdict, found.worst, found.sentence, **parts)
+        worst = found.worst
+        if worst is None and parts.get("picture") in ("faint", "visible"):
+            # Its sentence is about the worst edge.
+            seams = parts["seams"][-1]
+            worst = seams.edges[seams.worst].tile
+        return cls(tiles, *maps, found.findings, found.verdict, worst, found.sentence, **parts)
 
     @cached_property
     def pictures(self):
         """PNG of each piece of evidence, drawn once for the page and the file."""
-        return finding_pictures(self.evidence)
+        return finding_pictures(self.evidence, self.channels)
+
+    @property
+    def channels(self):
+        """Number of channels, 1 where nothing tells it."""
+        known = [tile.pre.median for tile in self.tiles] or [seams.rms for seams in self.seams] or [(1,)]
+        return max(map(len, known))
 
     @property
     def tile_count(self):
@@ -166,6 +181,7 @@ class TwoPassReport:
                 "schema": SCHEMA,
                 "schema_version": SCHEMA_VERSION,
                 "created": self.created,
+                "of_pass": self.of_pass,
                 "verdict": self.verdict,
                 "picture": self.picture,
                 "worst": self.worst,

@@ -9,7 +9,8 @@ import numpy as np
 from astropy.table import Table
 
 from ..files import whole_file
-from .tables import MISSING, channel_names
+from ..tiles.planes import channel_names
+from .tables import MISSING
 
 SEAMS_TABLE = "twopass_seams.ecsv"
 _DESCRIPTIONS = {

@@ -12,10 +12,11 @@ from astropy.table import Column, Table
 
 from ..console import say
 from ..diagnosis.finding import Finding
-from ..files import bounded_text
+from ..diagnosis.kinds import VERDICTS
+from ..files import read_text_within_bounds
 from .artefacts import JSON_NAME, TABLE_NAME
-from .grouping import grouped
-from .page import VERDICT_TEXTS, finding_size
+from .grouping import group_findings
+from .page import finding_size, verdict_text
 from .report import SCHEMA
 from .seams import PICTURE_SENTENCES, tells_of_picture
 from .tables import short_table
@@ -52,7 +53,7 @@ def read_report(directory):
         raise FileNotFoundError(
             f"{directory}: holds {len(runs)} runs, name one of them: {runs[-1].parent} is the newest"
         )
-    text = bounded_text(path)
+    text = read_text_within_bounds(path)
     try:
         report = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
         _check(report)
@@ -83,7 +84,7 @@ def read_table(directory):
     path = Path(directory) / TABLE_NAME
     if not path.exists():
         return None
-    text = bounded_text(path)
+    text = read_text_within_bounds(path)
     try:
         lines = text.splitlines()
         _check_extent(lines)
@@ -137,7 +138,7 @@ def report_lines(report):
     ------
     str
     """
-    title, meaning = VERDICT_TEXTS[report["verdict"]]
+    title, meaning = verdict_text(report["verdict"], report.get("of_pass") is not False)
     yield f"{title}. {meaning}"
     yield report["summary"]
     picture = report.get("picture")
@@ -145,8 +146,10 @@ def report_lines(report):
     if isinstance(picture, str) and picture in PICTURE_SENTENCES and picture != "unknown" and not told:
         yield PICTURE_SENTENCES[picture]
     yield ""
-    yield f"Findings: {len(report['findings']) or 'none'}"
-    for number, (finding, tiles) in enumerate(grouped(map(_finding, report["findings"])), start=1):
+    groups = group_findings(map(_finding, report["findings"]))
+    entries = f", in {len(groups)} entries" if len(groups) < len(report["findings"]) else ""
+    yield f"Findings: {len(report['findings']) or 'none'}{entries}"
+    for number, (finding, tiles, _) in enumerate(groups, start=1):
         where = f"tile{'' if finding.tile is not None else 's'} {tiles}" if tiles else "whole mosaic"
         yield f"{number:3d}. {where}: {finding.kind.replace('_', ' ')}  {finding_size(finding)}".rstrip()
         yield f"     {finding.message}"
@@ -205,8 +208,8 @@ def _check(report):
     found = report.get("schema"), report.get("schema_version")
     if found[0] != SCHEMA or found[1] not in _READABLE or isinstance(found[1], bool):
         raise ValueError(f"schema {found!r:.100} != {SCHEMA!r} of version {' or '.join(map(str, _READABLE))}")
-    if not isinstance(report.get("verdict"), str) or report["verdict"] not in VERDICT_TEXTS:
-        raise ValueError(f"verdict {report.get('verdict')!r:.100} is not one of {', '.join(VERDICT_TEXTS)}")
+    if not isinstance(report.get("verdict"), str) or report["verdict"] not in VERDICTS:
+        raise ValueError(f"verdict {report.get('verdict')!r:.100} is not one of {', '.join(VERDICTS)}")
     if not isinstance(report.get("summary"), str):
         raise ValueError("summary is not a text")
     findings = report.get("findings")

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 
-from .tables import flagged_tiles
+from .tables import find_flagged
 
 # Wong (2011), Nature Methods 8, 441: told apart with any colour vision.
 FLAGGED = "#D55E00"
@@ -64,10 +64,10 @@ def write_picture(draw, report, path):
     OSError
         If the file cannot be written.
     """
-    path.write_bytes(drawn(lambda: png_of(cut_picture_of(draw(report)))))
+    path.write_bytes(draw_silently(lambda: encode_png(render_trimmed(draw(report)))))
 
 
-def drawn(draw):
+def draw_silently(draw):
     """What `draw` gives, called under our own settings and in silence; errors as those of `write_picture`."""
     try:
         with _silent(), _own_settings():
@@ -150,7 +150,7 @@ def new_figure(height, width=WIDTH):
     return Figure(figsize=(width, height), dpi=DPI, facecolor="white")
 
 
-def picture_of(figure):
+def render(figure):
     """Draw a figure into an image as large as the figure, and let go of what it shows; a PIL.Image.Image, RGB."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
@@ -162,7 +162,7 @@ def picture_of(figure):
     return picture
 
 
-def cut_picture_of(figure):
+def render_trimmed(figure):
     """The same cut to what is drawn, which may stick out of the figure by `_BORDER`, and a margin."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image, ImageOps
@@ -178,7 +178,7 @@ def cut_picture_of(figure):
     return ImageOps.expand(inside, round(_MARGIN * DPI), "white")
 
 
-def png_of(picture):
+def encode_png(picture):
     """An image as the bytes of a PNG."""
     data = io.BytesIO()
     picture.save(data, "png", dpi=(DPI, DPI), compress_level=_COMPRESSION)
@@ -215,7 +215,7 @@ def finding_list(report):
     str
         Eight at most, then how many more; empty for none.
     """
-    kinds = flagged_tiles(report.findings)
+    kinds = find_flagged(report.findings)
     entries = [f"tile {tile}: {names[0].replace('_', ' ')}" for tile, names in kinds.items()]
     if len(entries) > _NAMED:
         entries[_NAMED:] = [f"and {len(entries) - _NAMED} more"]
@@ -224,7 +224,12 @@ def finding_list(report):
     return textwrap.fill(text, 78, break_long_words=False)
 
 
+def subject(report):
+    """What a report is about, in words."""
+    return "Two-pass coverage renorm" if report.of_pass else "Tiles and their mosaic"
+
+
 def headline(report):
-    """Verdict and number of tiles, the first line of each picture."""
+    """What was looked at, verdict and number of tiles, the first line of each picture."""
     tiles = f"{report.tile_count} tile{'s' if report.tile_count != 1 else ''}"
-    return f"Two-pass coverage renorm: {report.verdict.replace('_', ' ')}, {tiles}"
+    return f"{subject(report)}: {report.verdict.replace('_', ' ')}, {tiles}"

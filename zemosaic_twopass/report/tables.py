@@ -7,7 +7,8 @@ import io
 import numpy as np
 from astropy.table import Table
 
-CHANNEL_NAMES = {1: ("l",), 3: ("r", "g", "b")}
+from ..tiles.planes import channel_names
+
 MISSING = "-"
 
 _UNIT = "adu"
@@ -37,11 +38,6 @@ _FIT = {
     "overlaps": (None, "number of tiles that the fit rests on, 0 for a tile that was not compared"),
 }
 _WHEN = {"pre": "tile as given", "post": "tile after its gain"}
-
-
-def channel_names(count):
-    """Short names of `count` channels: l; r, g, b; else 0, 1, 2, …"""
-    return CHANNEL_NAMES.get(count, tuple(str(channel) for channel in range(count)))
 
 
 def tile_table(report):
@@ -91,7 +87,7 @@ def findings_by_tile(findings):
     return kinds
 
 
-def flagged_tiles(findings):
+def find_flagged(findings):
     """As `findings_by_tile`, without the notes: the tiles that something is wrong with."""
     return findings_by_tile(finding for finding in findings if finding.about.group != "note")
 
@@ -107,11 +103,13 @@ def short_table(table):
     Returns
     -------
     astropy.table.Table
-        A copy without minimum, mean, valid fraction and source; numbers print with five digits.
+        A copy without minimum, mean, valid fraction and source, and without columns in which nothing is known; numbers
+        print with five digits.
     """
     first = ("idx", "finding", "gain", "delta_pre", "delta_post")
     medians = [name for name in table.colnames if "_median_" in name]
-    short = table[[name for name in (*first, *medians, "id") if name in table.colnames]]
+    known = [name for name in table.colnames if table[name].dtype.kind != "f" or np.isfinite(table[name]).any()]
+    short = table[[name for name in (*first, *medians, "id") if name in known]]
     for column in short.itercols():
         if np.issubdtype(column.dtype, np.floating):
             column.format = ".5g"

@@ -110,7 +110,7 @@ def _caller(faults, original, mosaic, coverage, **kwargs):
     kinds = {fault.kind: fault for fault in faults}
     if fault := kinds.get("pass_misregistration"):
         kwargs["collected_tiles"] = [
-            _displaced(entry, fault.size * direction_of(0)) for entry in kwargs["collected_tiles"]
+            _displace(entry, fault.size * direction_of(0)) for entry in kwargs["collected_tiles"]
         ]
     result = original(mosaic, coverage, **kwargs)
     if fault := kinds.get("seam"):
@@ -132,7 +132,7 @@ def _with_seam(fault, kwargs, mosaic, *rest):
     return (mosaic, *rest)
 
 
-def _displaced(entry, pixels):
+def _displace(entry, pixels):
     pixels_of_tile, wcs, *rest = entry
     wcs = wcs.deepcopy()
     wcs.wcs.crpix -= pixels

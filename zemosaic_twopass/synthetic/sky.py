@@ -123,7 +123,7 @@ def synthetic_tiles(*, rows=3, columns=3, shape=(400, 520), overlap=0.55, noise=
         seen = wcs.deepcopy()
         seen.wcs.crpix += shifts[index]
         image = sky.image(seen, shape) + rng.normal(0.0, noise, (*shape, 3))
-        good = _ragged_mask(rng, shape)
+        good = _cut_ragged_mask(rng, shape)
         image[~good] = np.nan
         tiles.append(Tile(image.astype(np.float32), wcs, good.astype(np.float32), name=f"tile_{index:02d}.fits"))
     for fault in faults:
@@ -166,7 +166,7 @@ def tangent_wcs(centre, angle, shape):
     return wcs
 
 
-def _ragged_mask(rng, shape):
+def _cut_ragged_mask(rng, shape):
     """True but for a border of a few pixels whose width changes from line to line."""
     good = np.zeros(shape, dtype=bool)
     good[2:-2, 2:-2] = True

@@ -9,7 +9,7 @@ from astropy.io import fits
 
 from ..files import whole_file
 from .headers import sky_axes
-from .images import TileError, open_hdus, spatial_first
+from .images import TileError, open_hdus, put_spatial_first
 from .planes import channels_last
 
 PACKED = (".gz", ".bz2", ".xz", ".fz")
@@ -19,7 +19,7 @@ _BAND = 128
 _STALE = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM")
 
 
-def unpacked_name(path):
+def name_unpacked(path):
     """File name of a tile without its folder, and without the ending that says that it is packed."""
     return path.stem if path.suffix.lower() in PACKED else path.name
 
@@ -54,10 +54,10 @@ def write_copy(path, copy, edit, moved=(0.0, 0.0), history=()):
     with open_hdus(path) as (hdus, index):
         image = hdus[index]
         try:
-            pixels = _edited(np.asarray(image.data), edit)
+            pixels = _edit_image(np.asarray(image.data), edit)
         except TileError as error:
             raise TileError(f"{path}: {error}") from None
-        header = _header(image.header, moved, history)
+        header = _edit_header(image.header, moved, history)
         new = (fits.ImageHDU if index else fits.PrimaryHDU)(pixels, header)
         hdus[index] = new
         hdus.update_extend()
@@ -71,10 +71,10 @@ def write_copy(path, copy, edit, moved=(0.0, 0.0), history=()):
         temporary.write_bytes(buffer.getbuffer())
 
 
-def _edited(data, edit):
+def _edit_image(data, edit):
     """An image as it lies in a file after an edit, in the same order of axes."""
     pixels = np.empty(data.shape, dtype=np.float32)
-    old, new = channels_last(spatial_first(data)), channels_last(spatial_first(pixels))
+    old, new = channels_last(put_spatial_first(data)), channels_last(put_spatial_first(pixels))
     with np.errstate(all="ignore"):
         for top in range(0, len(old), _BAND):
             rows = slice(top, top + _BAND)
@@ -83,7 +83,7 @@ def _edited(data, edit):
     return pixels
 
 
-def _header(header, moved, history):
+def _edit_header(header, moved, history):
     header = header.copy()
     for key in _STALE:
         header.remove(key, ignore_missing=True, remove_all=True)

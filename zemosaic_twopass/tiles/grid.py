@@ -101,7 +101,7 @@ def block_sum(image, factor):
     return rows[:, : across * factor].reshape(down, across, factor * channels).sum(axis=2)
 
 
-def copied(wcs):
+def copy_wcs(wcs):
     """A WCS of one's own: two threads that use one at a time get wrong positions in older astropy."""
     with alone():
         return wcs.deepcopy()
@@ -179,33 +179,33 @@ def block_wcs(wcs, factor):
         raise TypeError(f"an astropy.wcs.WCS is needed, not {type(wcs).__name__}")
     if wcs.naxis != 2:
         raise ValueError(f"WCS with {wcs.naxis} pixel axes: 2 are needed")
-    coarse = copied(wcs)
+    coarse = copy_wcs(wcs)
     coarse.wcs.crpix = (np.asarray(wcs.wcs.crpix) - 0.5) / factor + 0.5
     if coarse.wcs.has_cd():
         coarse.wcs.cd = np.asarray(wcs.wcs.cd) * factor
     else:
         coarse.wcs.cdelt = np.asarray(wcs.wcs.cdelt) * factor
     if wcs.sip is not None:
-        coefficients = [_scaled_sip(m, factor) for m in (wcs.sip.a, wcs.sip.b, wcs.sip.ap, wcs.sip.bp)]
+        coefficients = [_scale_sip(m, factor) for m in (wcs.sip.a, wcs.sip.b, wcs.sip.ap, wcs.sip.bp)]
         coarse.sip = Sip(*coefficients, (np.asarray(wcs.sip.crpix) - 0.5) / factor + 0.5)
     for name in ("cpdis1", "cpdis2", "det2im1", "det2im2"):
         table = getattr(wcs, name)
         if table is not None:
-            setattr(coarse, name, _scaled_table(table, factor))
+            setattr(coarse, name, _scale_table(table, factor))
     if wcs.array_shape is not None:
         coarse.array_shape = tuple(n // factor for n in wcs.array_shape)
     coarse.wcs.set()
     return coarse
 
 
-def _scaled_sip(matrix, factor):
+def _scale_sip(matrix, factor):
     if matrix is None:
         return None
     order_x, order_y = np.indices(matrix.shape)
     return matrix * float(factor) ** (order_x + order_y - 1)
 
 
-def _scaled_table(table, factor):
+def _scale_table(table, factor):
     data = (np.asarray(table.data) / factor).astype(np.float32)
     crval = (np.asarray(table.crval) - 0.5) / factor + 0.5
     return DistortionLookupTable(data, tuple(table.crpix), tuple(crval), tuple(np.asarray(table.cdelt) / factor))

@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
-from .images import NO_TEXT, TileError, quiet_astropy, unreadable
+from .images import NO_TEXT, TileError, explain_unreadable, quiet_astropy
 
 _CARD = 80
 # What is said of an axis, or of a pair: its numbers are the groups.
@@ -58,7 +58,7 @@ def celestial_wcs(header, shape):
         except TileError:
             raise
         except Exception as error:  # so does wcslib
-            raise unreadable(error) from error
+            raise explain_unreadable(error) from error
     if not wcs.has_celestial:
         raise TileError(f"no celestial WCS: CTYPE is {list(wcs.wcs.ctype)}")
     if not isinstance(position, SkyCoord):
@@ -149,7 +149,7 @@ def _wcs_of_cards(cards, axes=None):
         return WCS(header)
     except Exception as error:  # so does wcslib
         kinds = [" ".join(card.split("/")[0].split()) for keyword, card in cards if keyword.startswith("CTYPE")]
-        raise unreadable(f"{', '.join(kinds) or 'no CTYPE'}: {error}") from error
+        raise explain_unreadable(f"{', '.join(kinds) or 'no CTYPE'}: {error}") from error
 
 
 def _complete_sip(header):

@@ -58,27 +58,27 @@ def open_image(path):
     TileError
         As `tiles.read_master_tile`; one that is raised within the block gets the file's name too.
     """
-    with _named(path), _parts(Path(path)) as parts:
+    with _name_in_errors(path), _open_parts(Path(path)) as parts:
         yield parts
 
 
 @contextmanager
-def _parts(path):
-    with _image_among(path) as (hdus, index):
+def _open_parts(path):
+    with _open_with_image(path) as (hdus, index):
         image = hdus[index]
         try:
-            data = spatial_first(np.asarray(image.data))
+            data = put_spatial_first(np.asarray(image.data))
             coverage = np.squeeze(np.asarray(hdus[_COVERAGE].data)) if _COVERAGE in hdus else None
         except TileError:
             raise
         except Exception as error:  # astropy raises many kinds on a damaged file
-            raise unreadable(error) from error
+            raise explain_unreadable(error) from error
         if coverage is not None and coverage.shape != data.shape[:2]:
             raise TileError(f"ALPHA shape {coverage.shape} != image shape {data.shape[:2]}")
-        yield data, _text_of(image.header), coverage
+        yield data, _read_header(image.header), coverage
 
 
-def _text_of(header):
+def _read_header(header):
     for card in header.cards:
         try:
             str(card)
@@ -108,12 +108,12 @@ def open_hdus(path):
     TileError
         As `open_image`.
     """
-    with _named(path), _image_among(Path(path)) as found:
+    with _name_in_errors(path), _open_with_image(Path(path)) as found:
         yield found
 
 
 @contextmanager
-def _named(path):
+def _name_in_errors(path):
     """Errors of a file get its name."""
     try:
         with quiet_astropy():
@@ -123,21 +123,21 @@ def _named(path):
 
 
 @contextmanager
-def _image_among(path):
+def _open_with_image(path):
     """The HDUs of a file and the index of its image; without the file's name in what is raised."""
     with ExitStack() as stack:
         try:
-            hdus = stack.enter_context(_checked(path, memmap=True))
+            hdus = stack.enter_context(_open_checked(path, memmap=True))
             if any(key in hdu.header for hdu in hdus for key in ("BSCALE", "BZERO", "BLANK")):
                 # An image that is stored scaled must be computed.
-                hdus = stack.enter_context(_checked(path, memmap=False))
+                hdus = stack.enter_context(_open_checked(path, memmap=False))
             images = [index for index, hdu in enumerate(hdus) if _is_image(hdu)]
             if not images:
                 raise TileError("holds no image")
         except TileError:
             raise
         except Exception as error:  # astropy raises many kinds on a damaged file
-            raise unreadable(error) from error
+            raise explain_unreadable(error) from error
         yield hdus, images[0]
 
 
@@ -145,15 +145,15 @@ def _is_image(hdu):
     return hdu.is_image and hdu.header.get("NAXIS", 0) >= 2 and hdu.name.upper() != _COVERAGE
 
 
-def unreadable(error):
+def explain_unreadable(error):
     """The TileError of what another library raised, in one line."""
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return TileError(f"cannot be read: {reason}")
 
 
 @contextmanager
-def _checked(path, memmap):
-    with _opened(path) as file, fits.open(file, memmap=memmap and not isinstance(file, _Unpacked)) as hdus:
+def _open_checked(path, memmap):
+    with _open_regular(path) as file, fits.open(file, memmap=memmap and not isinstance(file, _Unpacked)) as hdus:
         _check_sizes(hdus)
         yield hdus
 
@@ -176,7 +176,7 @@ class _Unpacked:
 
 
 @contextmanager
-def _opened(path):
+def _open_regular(path):
     """What astropy is to read: the file, or what a packed one unpacks to; never a name, which it might fetch."""
     if path.exists() and not path.is_file():
         raise TileError("cannot be read: is not a regular file")
@@ -213,7 +213,7 @@ def quiet_astropy():
         yield
 
 
-def spatial_first(data):
+def put_spatial_first(data):
     """An image as it lies in a file as HW or HWC; a view.
 
     Parameters

@@ -11,6 +11,19 @@ def channels_last(image):
     return image[..., np.newaxis] if image.ndim == 2 else image
 
 
+def channel_names(count):
+    """Short names of `count` channels: l; r, g, b; else 0, 1, 2, …"""
+    return {1: ("l",), 3: ("r", "g", "b")}.get(count, tuple(str(channel) for channel in range(count)))
+
+
+def in_channel(channel, count):
+    """Where in a tile of `count` channels something is, to end a phrase with: `` in channel r``; empty for a mono tile.
+
+    `channel` is None for what is in no channel more than in others.
+    """
+    return "" if channel is None or count == 1 else f" in channel {channel_names(count)[channel]}"
+
+
 def real_planes(image, what):
     """An image that may be anything as (H, W, C); a view.
 

@@ -88,7 +88,7 @@ def try_head(path):
         return error
 
 
-def usable(paths, results):
+def require_usable(paths, results):
     """What came of the work on each tile.
 
     Parameters
@@ -112,8 +112,8 @@ def usable(paths, results):
     return results
 
 
-def usable_heads(paths, heads):
-    """`usable` heads, of which all must have the number of channels that most have."""
+def require_usable_heads(paths, heads):
+    """`require_usable` heads, of which all must have the number of channels that most have."""
     heads = list(heads)
     found = [(head.channels, path) for path, head in zip(paths, heads, strict=True) if isinstance(head, Head)]
     if found:
@@ -122,7 +122,7 @@ def usable_heads(paths, heads):
         for index, head in enumerate(heads):
             if isinstance(head, Head) and head.channels != most:
                 heads[index] = TileError(f"{head.channels} channels != {most} of {of}")
-    return usable(paths, heads)
+    return require_usable(paths, heads)
 
 
 def refuse(pairs):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 from astropy.wcs import WCS
 
-from .grid import copied
+from .grid import copy_wcs
 from .images import TileError
 from .place import Place
 
@@ -152,7 +152,7 @@ class SecondPass:
         if index not in self.places:
             tile = tile or self.tiles[index]
             # Copies: places are looked at in threads.
-            self.places[index] = Place.of(tile.shape, copied(tile.wcs), self.shape, copied(self.wcs))
+            self.places[index] = Place.of(tile.shape, copy_wcs(tile.wcs), self.shape, copy_wcs(self.wcs))
         return self.places[index]
 
     def gain(self, index):
@@ -166,7 +166,7 @@ class SecondPass:
         sound = gains is not None and len(gains) == len(self.tiles) and all(np.isfinite(g) and g > 0 for g in gains)
         return gains if sound else None
 
-    def corrected(self, index, pixels=None):
+    def apply_gain(self, index, pixels=None):
         """A tile after its gain, and how it is known.
 
         Parameters
@@ -194,9 +194,9 @@ class SecondPass:
             return base, "observed"
         return np.stack(planes, axis=-1), "observed"
 
-    def observed(self, index, pixels=None):
-        """The array of a tile that the coadd was given; None where it was not seen. Parameters as for `corrected`."""
-        corrected, source = self.corrected(index, pixels)
+    def find_observed(self, index, pixels=None):
+        """The array of a tile that the coadd was given; None where it was not seen. Parameters as for `apply_gain`."""
+        corrected, source = self.apply_gain(index, pixels)
         return corrected if source == "observed" else None
 
 

@@ -9,7 +9,7 @@ from astropy.wcs import WCS
 
 from ..parallel import threads
 from ..settings import worker_count
-from .grid import copied
+from .grid import copy_wcs
 from .images import TileError
 from .place import Place
 from .reading import read_with_remarks
@@ -121,7 +121,7 @@ def results(outcomes):
     return found
 
 
-def told(outcomes, step):
+def tell_each(outcomes, step):
     """What `TileSet.each` gives, a call of `step` with each."""
     for outcome in outcomes:
         step()
@@ -140,9 +140,9 @@ def _of_pass(second_pass, index):
     place = second_pass.place(index, tile)
     # Copies of every WCS: tiles are looked at in threads, one tile by two at a time too.
     if place is not None:
-        place = replace(place, wcs=copied(place.wcs), wcs_out=copied(place.wcs_out))
-    own = replace(tile, wcs=copied(tile.wcs))
-    return PlacedTile(own, copied(second_pass.wcs), place, tuple(second_pass.shape))
+        place = replace(place, wcs=copy_wcs(place.wcs), wcs_out=copy_wcs(place.wcs_out))
+    own = replace(tile, wcs=copy_wcs(tile.wcs))
+    return PlacedTile(own, copy_wcs(second_pass.wcs), place, tuple(second_pass.shape))
 
 
 def _on_disk(path, grid):

@@ -54,7 +54,7 @@ def measure_pass(capture, downsample):
 
 def _after_gain(second_pass, index, pixels):
     """Gain of a tile, the tile after it, None where that is not known, and how it is known."""
-    corrected, source = second_pass.corrected(index, pixels)
+    corrected, source = second_pass.apply_gain(index, pixels)
     gain = second_pass.gain(index)
     return gain, None if source == "derived" and np.isnan(gain) else corrected, source
 

@@ -10,7 +10,7 @@ from astropy.wcs import WCS
 from ..diagnosis.contract import fingerprints
 from ..measure.bits import fingerprint
 from ..measure.stats import scan_as_given
-from ..tiles.grid import copied
+from ..tiles.grid import copy_wcs
 from ..tiles.records import SecondPass, TileList
 from ..tiles.tile_set import TileSet, results
 
@@ -50,11 +50,11 @@ class RunCapture:
             TileList(
                 _or_empty(arguments.get("tiles")),
                 # Copies: a WCS that two threads use at a time gives wrong positions in older astropy, theirs too.
-                tuple(_copied(wcs) for wcs in _or_empty(arguments.get("tiles_wcs"))),
+                tuple(_copy_wcs(wcs) for wcs in _or_empty(arguments.get("tiles_wcs"))),
                 arguments.get("tiles_coverage"),
                 arguments.get("tile_weights"),
             ),
-            _copied(arguments.get("final_wcs_p1")),
+            _copy_wcs(arguments.get("final_wcs_p1")),
             arguments.get("shape_out"),
             gain_clip=arguments.get("gain_clip"),
             first_pass=first_pass,
@@ -107,8 +107,8 @@ def _or_empty(sequence):
     return () if sequence is None else sequence
 
 
-def _copied(wcs):
-    return copied(wcs) if isinstance(wcs, WCS) else wcs
+def _copy_wcs(wcs):
+    return copy_wcs(wcs) if isinstance(wcs, WCS) else wcs
 
 
 def _channel_of(plane):

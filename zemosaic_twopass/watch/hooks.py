@@ -15,7 +15,7 @@ from ..settings import in_ascii
 from .caller import Caller, Finish, finishing, under_way
 from .calls import arguments_of
 from .host import OBSERVERS
-from .run import noted, observed_run
+from .run import call_observer, find_run
 
 SECOND_PASS = "run_second_pass_coverage_renorm"
 GAINS = "compute_per_tile_gains_from_coverage"
@@ -48,19 +48,19 @@ def observe_gains(wrapped, instance, args, kwargs):
     try:
         gains = wrapped(*args, **kwargs)
     except Exception as error:
-        noted(_note_trouble, args, kwargs, error)
+        call_observer(_note_trouble, args, kwargs, error)
         raise
-    noted(_note_gains, args, kwargs, gains)
+    call_observer(_note_gains, args, kwargs, gains)
     return gains
 
 
 def observe_coadd(wrapped, instance, args, kwargs):
     """Note the corrected planes that go into a coadd of a run of ours."""
-    noted(_note_planes, wrapped, args, kwargs)
+    call_observer(_note_planes, wrapped, args, kwargs)
     try:
         return wrapped(*args, **kwargs)
     except Exception as error:
-        noted(_note_trouble, args, kwargs, error)
+        call_observer(_note_trouble, args, kwargs, error)
         raise
 
 
@@ -154,7 +154,7 @@ def _planes_among(named, given, count):
 
 
 def _run_of(args, kwargs):
-    run = observed_run(args, kwargs)
+    run = find_run(args, kwargs)
     if run is None:
         _look_after()
     return run
@@ -196,7 +196,7 @@ def description_of(worker, function, home):
         Whose inner functions the second pass calls.
     """
     shown = {SHOWN_BY[name] for _, name, _ in hooks_of(home) if name in SHOWN_BY}
-    sees, missing = sorted_out(shown)
+    sees, missing = sort_shown(shown)
     return in_ascii(
         f"[TwoPassProbe] attached to {getattr(worker, '__name__', worker)} since={since_of(function)} "
         f"sees={','.join(sees) or '-'} missing={','.join(missing) or '-'} "
@@ -218,7 +218,7 @@ def may_lack(since):
     return _MAY_LACK.get(since, ())
 
 
-def sorted_out(shown):
+def sort_shown(shown):
     """What of a pass is shown, and what is not: two tuples of words of `SHOWN_BY`, in its order."""
     words = tuple(SHOWN_BY.values())
     return tuple(word for word in words if word in shown), tuple(word for word in words if word not in shown)

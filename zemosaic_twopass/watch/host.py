@@ -16,7 +16,7 @@ import numpy as np
 from astropy.wcs import WCS
 
 from ..guard import quietly
-from ..tiles.grid import copied
+from ..tiles.grid import copy_wcs
 from .calls import arguments_of
 from .journal import tell_end
 
@@ -129,7 +129,7 @@ def _solution_of(wcs):
     if not isinstance(wcs, WCS):
         return None
     # To ask for the matrix changes the WCS inside.
-    own = copied(wcs)
+    own = copy_wcs(wcs)
     return tuple(own.wcs.ctype), tuple(own.wcs.crval), tuple(np.ravel(own.pixel_scale_matrix))
 
 

@@ -118,9 +118,9 @@ def publish(run, draft, merge):
     found, seams = draft.found.after(merge), {}
     if draft.stages is not None:
         with run.guard():
-            seams = draft.stages.measured()
+            seams = draft.stages.measure()
         with run.guard():
-            found, seams = draft.stages.explained(found, seams)
+            found, seams = draft.stages.explain(found, seams)
     report = TwoPassReport.of(found, **draft.parts, **seams, merge=merge)
     probe.reports.append(report)
     try:

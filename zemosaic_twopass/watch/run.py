@@ -24,7 +24,7 @@ _running = {}
 _numbers = itertools.count(1)
 
 
-def noted(function, *args):
+def call_observer(function, *args):
     """Call an observer of an inner call: whatever fails in it is said once by every run under way.
 
     Whose call it was cannot be told any more.
@@ -111,7 +111,7 @@ class Run:
                     logger.log(level, "%s", line)
 
     @classmethod
-    def opened(cls, probes, function, args, kwargs, caller=None):
+    def begin(cls, probes, function, args, kwargs, caller=None):
         """Before the body: read the arguments, be found by the inner calls, describe the tiles.
 
         `caller` is the `Caller` that is under way, where there is one.
@@ -246,7 +246,7 @@ def _publishing():
     return draft_of, publish
 
 
-def observed_run(args, kwargs):
+def find_run(args, kwargs):
     """The run that an inner call belongs to, told by the identity of the WCS list that it carries.
 
     Wherever that stands among the arguments: what replaces an inner function need not name its parameters.

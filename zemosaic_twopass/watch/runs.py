@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ..files import bounded_text
+from ..files import read_text_within_bounds
 from ..report.artefacts import JSON_NAME
 from ..report.report import SCHEMA
 
@@ -73,7 +73,7 @@ def prune_runs(base, keep):
 
 def _has_our_report(folder):
     try:
-        found = json.loads(bounded_text(folder / JSON_NAME))
+        found = json.loads(read_text_within_bounds(folder / JSON_NAME))
     except (OSError, ValueError, RecursionError):
         return False
     return not folder.is_symlink() and isinstance(found, dict) and found.get("schema") == SCHEMA

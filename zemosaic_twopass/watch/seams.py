@@ -67,12 +67,12 @@ class Stages:
         backdrop = Backdrop.of(mosaic)
         # One of another shape was cropped, at its far sides where it begins where the grid does.
         if corner != (0, 0) or channels_last(mosaic).shape != self._shape:
-            mosaic, coverage = (one if one is None else self._placed(one, corner) for one in (mosaic, coverage))
+            mosaic, coverage = (one if one is None else self._place(one, corner) for one in (mosaic, coverage))
         picture = self._layout.with_lines(Picture.of(name, mosaic, coverage, part), mosaic, coverage)
         self._seen[-1] = picture, backdrop, corner
 
-    def _placed(self, image, corner):
-        """An image that begins at a corner of the grid on all of that, NaN where it does not reach."""
+    def _place(self, image, corner):
+        """Put an image that begins at a corner of the grid on all of that, NaN where it does not reach."""
         placed = np.full((*self._shape[:2], *np.shape(image)[2:]), np.nan, dtype=np.float32)
         here = tuple(slice(max(start, 0), None) for start in corner[::-1])
         seen = np.asarray(image)[tuple(slice(max(-start, 0), None) for start in corner[::-1])]
@@ -91,8 +91,8 @@ class Stages:
         last = self._seen[-1]
         self._seen.append(last and (replace(last[0], name=name), *last[1:]))
 
-    def measured(self):
-        """Of a report what there is to tell of seams, as `TwoPassReport.of` takes it.
+    def measure(self):
+        """Measure what a report has to tell of seams, as `TwoPassReport.of` takes it.
 
         Returns
         -------
@@ -114,7 +114,7 @@ class Stages:
             picture, self._measured = found.maps[-1].picture, found
         return {"seams": found.maps, "profiles": found.profiles, "backdrops": backdrops, "picture": picture}
 
-    def explained(self, found, parts):
+    def explain(self, found, parts):
         """What its findings make in the last mosaic, where that was measured.
 
         Parameters

@@ -20,7 +20,7 @@ class Tap:
         self.probes = ()
 
     def __call__(self, wrapped, instance, args, kwargs):
-        run = quietly(Run.opened, self.probes, wrapped, args, kwargs, under_way.get()) if self.probes else None
+        run = quietly(Run.begin, self.probes, wrapped, args, kwargs, under_way.get()) if self.probes else None
         if run is None:
             return wrapped(*args, **kwargs)
         try:

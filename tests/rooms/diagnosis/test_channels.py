@@ -57,9 +57,9 @@ def test_channels_that_know_nothing_of_sound_tiles_accuse_none():
 @pytest.mark.parametrize(
     ("thrown", "value", "words"),
     [
-        (slice(2, 3), 1e9, "tile 2 in channel 1 ran away"),
-        (slice(2, 3), np.nan, "tile 2 in channel 1 ran away"),
-        (slice(None), np.nan, "no solution in channel 1: no tile has a number"),
+        (slice(2, 3), 1e9, "tile 2 in channel g ran away"),
+        (slice(2, 3), np.nan, "tile 2 in channel g ran away"),
+        (slice(None), np.nan, "no solution in channel g: no tile has a number"),
     ],
 )
 def test_a_solution_that_fails_is_said_with_tile_and_channel(monkeypatch, thrown, value, words):

@@ -69,7 +69,7 @@ def test_a_channel_without_a_signal_is_named_and_takes_no_other_along(colours, c
     assert kinds(findings) == [("no_signal", 1)]
     assert findings[0].value == len(channels)
     assert findings[0].channel == (2 if channels == [2] else None)
-    assert ("Channel 2 of tile 1 has" if channels == [2] else "Channels 0, 1 of tile 1 have") in findings[0].message
+    assert ("Channel b of tile 1 has" if channels == [2] else "Channels r, g of tile 1 have") in findings[0].message
     assert not [finding for finding in findings if finding.kind == "undetermined" and finding.tile == 1]
     surveyed = survey(scene.second_pass())
     silent = np.isin(range(3), channels)

@@ -72,7 +72,9 @@ def test_tiles_that_are_gone_are_said_to_be(tmp_path):
     paths = [f"/gone/master_tile_00{number}.fits" for number in range(3)]
     cleaned = OutputFolder.of(made(tmp_path / "cleaned", *main, listed=paths))
     assert cleaned.tiles == ()
-    assert cleaned.remarks[0].startswith("its 3 master tiles were not kept: set cleanup_temp_artifacts to false")
+    assert cleaned.remarks[0].startswith(
+        "its 3 master tiles were not kept: switch off 'Delete temporary processing files"
+    )
     some = OutputFolder.of(made(tmp_path / "some", *main, tiles=["master_tile_001.fits"], listed=paths))
     assert some.tiles == ()
     assert some.remarks == ("2 of its 3 master tiles are gone (master_tile_000.fits): none are used",)

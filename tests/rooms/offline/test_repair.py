@@ -139,7 +139,11 @@ def test_the_table_says_what_was_done(done, faulty):
     for name in table.colnames:
         assert table[name].description
         assert table[name].unit == (
-            "adu" if name.startswith(("offset", "slope", "curvature", "bend")) else "pix" if "shift" in name else None
+            "adu"
+            if name.startswith(("lowest", "offset", "slope", "curvature", "bend"))
+            else "pix"
+            if "shift" in name
+            else None
         )
     assert table["gain_g"][0] == pytest.approx(1 / 1.05, rel=1e-3)
     assert 0 < table["gain_error_g"][0] < 1e-3
@@ -175,6 +179,26 @@ def test_nothing_to_correct(done, tmp_path):
     assert again.steps[0] == again.steps[1] == pytest.approx(done.steps[1], abs=0.1)
     assert repair_lines(again)[2] == "[TwoPassRepair] nothing to correct: every copy is its tile, byte for byte"
     assert verdict_of(again.after.findings) == "clean"
+
+
+def test_pixels_that_go_below_0_are_told_with_the_constant_that_lifts_them(small, tmp_path):
+    """A sky near 0, as ZeMosaic saves master tiles: what was too bright goes below it, and stays right."""
+    tiles = [read_master_tile(path) for path in small]
+    floor = np.nanmin(tiles[2].pixels)
+    (tmp_path / "low").mkdir()
+    paths = written(tmp_path / "low", [replace(tile, pixels=tile.pixels - floor) for tile in tiles])
+    done = repair(paths, tmp_path / "out")
+    expected = []
+    for path, copy in zip(paths, done.files, strict=True):
+        before, after = read_master_tile(path).pixels, read_master_tile(copy).pixels
+        expected.append(np.min(after, initial=0.0, where=(before >= 0) & (after < 0)))
+    np.testing.assert_allclose(done.lowest, expected, rtol=1e-6)
+    assert min(expected) < 0
+    (line,) = [line for line in repair_lines(done) if "below 0" in line]
+    assert f"add {int(np.ceil(-min(expected)))} adu to every copy" in line
+    table = Table.read(tmp_path / "out" / TABLE_NAME, format="ascii.ecsv")
+    np.testing.assert_allclose(table["lowest"], done.lowest)
+    assert not any("below 0" in line for line in repair_lines(replace(done, lowest=(0.0,) * 4)))
 
 
 def test_what_the_coverage_leaves_out_stays_as_it_is(small, tmp_path):

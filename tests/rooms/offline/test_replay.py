@@ -51,8 +51,9 @@ def test_the_same_as_from_memory(night):
     assert not left_out
     for record, tile, gain in zip(report.tiles, night.tiles, GAINS, strict=True):
         assert (record.name, record.gain, record.post_source) == (tile.name, gain, "derived")
-        assert record.pre == tile_statistics(tile.pixels)
-        assert record.post == tile_statistics(tile.pixels * np.float32(gain))
+        good = np.where(tile.coverage[..., np.newaxis] > 0, tile.pixels, np.float32(np.nan))
+        assert record.pre == tile_statistics(good)
+        assert record.post == tile_statistics(good * np.float32(gain))
     covered = [np.where(t.coverage[..., None] > 0, t.pixels, np.nan) for t in night.tiles]
     wcs = [tile.wcs for tile in night.tiles]
     for found, gains in ((report.before, [1] * 4), (report.delta, GAINS)):
@@ -62,6 +63,37 @@ def test_the_same_as_from_memory(night):
         np.testing.assert_allclose(found.delta, expected.delta, rtol=1e-4, atol=1e-3)
         np.testing.assert_allclose(found.tile_medians, expected.tile_medians, rtol=1e-4)
     assert report.settings == {"mosaic": "mosaic.fits", "shape_out": night.shape, "downsample": 4}
+
+
+def test_what_is_masked_is_in_no_statistics(night, tmp_path):
+    """A border of zeros under ALPHA 0: neither the least value nor a part of what is valid."""
+    tile = read_master_tile(night.paths[0])
+    border = np.ones(tile.shape, bool)
+    border[20:-20, 20:-20] = False
+    pixels = np.where(border[..., np.newaxis], np.float32(0), tile.pixels)
+    paths = [tmp_path / tile.name, *night.paths[1:]]
+    write_master_tile(paths[0], replace(tile, pixels=pixels, coverage=np.where(border, 0, 1).astype(np.float32)))
+    report, _ = replay(night.mosaic_path, paths, GAINS)
+    good = np.where(border[..., np.newaxis], np.float32(np.nan), tile.pixels)
+    assert report.tiles[0].pre == tile_statistics(good)
+    assert report.tiles[0].pre.valid_fraction == pytest.approx((~border).mean())
+    assert min(report.tiles[0].post.minimum) > 0
+
+
+def test_without_a_gain_nothing_is_printed_that_would_be_nan(night, tmp_path, capsys):
+    argv = ["replay", str(night.mosaic_path), *map(str, night.paths), "--out", str(tmp_path)]
+    assert cli.main(argv) == 0
+    out = capsys.readouterr().out
+    assert out.count("[TwoPassTile] pre_gain") == len(night.paths)
+    assert "post_gain" not in out
+    assert cli.main(["show", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "pre_median_r" in shown
+    assert "nan" not in shown
+    assert "post_" not in shown
+    page = (tmp_path / "twopass_report.html").read_text(encoding="utf-8")
+    for words in ("first pass", "first-pass", "the pass itself", "coverage renorm", "post_"):
+        assert words not in page.replace("\N{ZERO WIDTH SPACE}", ""), words
 
 
 def test_without_gains_nothing_is_said_of_the_tiles_after_it(night, tmp_path):
@@ -76,7 +108,7 @@ def test_without_gains_nothing_is_said_of_the_tiles_after_it(night, tmp_path):
         history = fits.getheader(tmp_path / "twopass_delta_map.fits")["HISTORY"]
         assert any(words in line for line in history)
         titles = [axes.get_title(loc="left") for axes in draw_map(found).axes if hasattr(axes, "coords")]
-        assert titles == ["tile as given − first pass", "tile after its gain − first pass"][: 1 + kept]
+        assert titles == ["tile as given − mosaic", "tile after its gain − mosaic"][: 1 + kept]
 
 
 def test_a_gain_that_is_not_known_leaves_one_tile_out_of_the_map_after_it(night):

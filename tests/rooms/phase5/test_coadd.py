@@ -79,7 +79,7 @@ def test_same_as_plane_by_plane_with_one_reprojection_a_tile(sky, calls, size):
                 expected = reproject_interp((weights[index], of), wcs_of(), OUT, return_footprint=False)
                 np.testing.assert_array_equal(found, expected)
                 found[:] = 7
-                looked_at, good = shared.looked_at(index, channel)
+                looked_at, good = shared.view_plane(index, channel)
                 np.testing.assert_array_equal(good, ~np.isnan(looked_at) & (expected > 0))
     assert len(calls) == 2
 
@@ -93,7 +93,7 @@ def test_no_weights_and_no_gains(sky, calls):
             assert np.shares_memory(plane, tiles[0]), "a tile as given is not copied"
             expected = reproject_interp((plane, wcs), wcs_of(), OUT, return_footprint=False)
             np.testing.assert_array_equal(asked(shared, plane, wcs, return_footprint=False), expected)
-            looked_at, good = shared.looked_at(0, channel)
+            looked_at, good = shared.view_plane(0, channel)
             np.testing.assert_array_equal(looked_at, expected)
             np.testing.assert_array_equal(good, ~np.isnan(expected))
     assert len(calls) == 1
@@ -143,7 +143,7 @@ def test_mapped_tiles_outlive_the_file_and_are_made_once(sky, monkeypatch):
 
 def test_without_proof_the_way_back_is_taken(sky, calls, monkeypatch):
     tiles, weights, (wcs, _) = sky
-    monkeypatch.setattr(coadd, "interpolated", None)
+    monkeypatch.setattr(coadd, "interpolate", None)
     wcs.wcs.ctype = "RA---ZEA", "DEC--ZEA"
     with SharedReprojection(tiles, None, weights) as shared:
         plane = shared.planes(1)[0]
@@ -177,17 +177,17 @@ def test_looking_at_one_channel_does_not_disturb_another_that_is_read(sky):
     with SharedReprojection(tiles, GAINS, weights) as shared:
         for index, own in enumerate((wcs, other)):
             shared.prepare(index, own, wcs_of(), OUT)
-        expected, stop, wrong = shared.reprojected(0, 0), threading.Event(), []
+        expected, stop, wrong = shared.read_plane(0, 0), threading.Event(), []
 
         def look():
             while not stop.is_set():
-                shared.looked_at(1, 1)
+                shared.view_plane(1, 1)
 
         thread = threading.Thread(target=look)
         thread.start()
         try:
             for _ in range(2000):
-                if not np.array_equal(shared.reprojected(0, 0), expected, equal_nan=True):
+                if not np.array_equal(shared.read_plane(0, 0), expected, equal_nan=True):
                     wrong.append(1)
         finally:
             stop.set()

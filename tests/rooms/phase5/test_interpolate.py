@@ -6,7 +6,7 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from reproject import reproject_interp
 
-from zemosaic_twopass.phase5.interpolate import interpolated
+from zemosaic_twopass.phase5.interpolate import interpolate
 
 OUT = (44, 52)
 
@@ -44,7 +44,7 @@ def test_same_bits_as_reproject(name, planes):
     shape = (*planes[:-2], *OUT)
     expected = reproject_interp((image, wcs), wcs_out, shape, return_footprint=False, roundtrip_coords=False)
     assert np.isfinite(expected).any()
-    found = interpolated(image, wcs, wcs_out, lambda x, y: (x, y), OUT)
+    found = interpolate(image, wcs, wcs_out, lambda x, y: (x, y), OUT)
     assert found.dtype == expected.dtype
     assert found.tobytes() == expected.tobytes()
     # Some of the pixels, in another order.
@@ -54,5 +54,5 @@ def test_same_bits_as_reproject(name, planes):
         index = x.astype(int)
         return columns[index].astype(float), rows[index].astype(float)
 
-    picked = interpolated(image, wcs, wcs_out, pixels, (1, 300))
+    picked = interpolate(image, wcs, wcs_out, pixels, (1, 300))
     np.testing.assert_array_equal(picked[..., 0, :], expected[..., rows, columns])

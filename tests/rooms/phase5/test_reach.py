@@ -8,7 +8,7 @@ from astropy.wcs.wcsapi import SlicedLowLevelWCS
 from reproject import reproject_interp
 
 from zemosaic_twopass.phase5 import reach
-from zemosaic_twopass.phase5.reach import reached
+from zemosaic_twopass.phase5.reach import find_reached
 from zemosaic_twopass.tiles.grid import pixel_box
 
 THRESHOLD = 1e-3
@@ -112,7 +112,7 @@ def expected(mask, wcs, box):
 
 def agrees(mask, wcs):
     box = pixel_box(mask.shape, wcs, mosaic(), OUT)
-    found = reached(mask, wcs, mosaic(), box, THRESHOLD)
+    found = find_reached(mask, wcs, mosaic(), box, THRESHOLD)
     assert found.dtype == bool
     np.testing.assert_array_equal(found, expected(mask, wcs, box))
     return found
@@ -128,7 +128,7 @@ def test_same_as_all_interpolated(wcs, kind, monkeypatch):
 @pytest.mark.parametrize("kind", ["all", "ragged", "around the threshold"])
 @pytest.mark.parametrize("wcs", OTHERS.values(), ids=OTHERS)
 def test_other_wcs_are_interpolated_as_a_whole(wcs, kind, monkeypatch):
-    monkeypatch.setattr(reach, "interpolated", None)
+    monkeypatch.setattr(reach, "interpolate", None)
     agrees(masks(SHAPE)[kind], wcs)
 
 
@@ -143,7 +143,7 @@ def test_narrow_tiles(shape, angle):
 def test_boxes_of_a_line(size):
     box = tuple(slice(70, 70 + n) for n in size)
     mask, wcs = masks(SHAPE)["holes"], wcs_of(0.6)
-    np.testing.assert_array_equal(reached(mask, wcs, mosaic(), box, THRESHOLD), expected(mask, wcs, box))
+    np.testing.assert_array_equal(find_reached(mask, wcs, mosaic(), box, THRESHOLD), expected(mask, wcs, box))
 
 
 @pytest.mark.parametrize("apart", [30.0, 100.0, 180.0])
@@ -155,7 +155,7 @@ def test_tiles_far_away(apart):
     wide.wcs.crpix = tile.wcs.crpix = 20.0, 15.0
     mask, box = np.ones((30, 40), np.float32), (slice(0, 30), slice(0, 40))
     whole = reproject_interp((mask, tile), wide, (30, 40), return_footprint=False) > THRESHOLD
-    np.testing.assert_array_equal(reached(mask, tile, wide, box, THRESHOLD), whole)
+    np.testing.assert_array_equal(find_reached(mask, tile, wide, box, THRESHOLD), whole)
 
 
 @pytest.mark.parametrize("error", [(0.45, -0.45), (-0.45, 0.3)])
@@ -174,13 +174,13 @@ def test_positions_may_be_wrong_by_almost_half_a_pixel(error, monkeypatch):
 
 
 def test_few_pixels_are_interpolated(monkeypatch):
-    counts, real = [], reach.interpolated
+    counts, real = [], reach.interpolate
 
     def count(*args):
         counts.append(args[-1][1])
         return real(*args)
 
-    monkeypatch.setattr(reach, "interpolated", count)
+    monkeypatch.setattr(reach, "interpolate", count)
     shape = (300, 400)
     wide = masks(shape)
     wcs = wcs_of(0.5, (0.0, 0.0), shape, 3e-4)

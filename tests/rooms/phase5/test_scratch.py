@@ -33,22 +33,22 @@ def test_arrays_come_back():
     with Scratch() as scratch:
         slots = [scratch.put(array) for array in arrays]
         for slot, array in zip(slots, arrays, strict=True):
-            for found in (scratch.read(slot), scratch.looked_at(slot)):
+            for found in (scratch.read(slot), scratch.view(slot)):
                 np.testing.assert_array_equal(found, array)
                 assert found.dtype == array.dtype
                 assert found.flags.aligned, "after bytes too"
             scratch.read(slot)[:] = 0
             with pytest.raises(ValueError, match="read-only"):
-                scratch.looked_at(slot)[:] = 0
+                scratch.view(slot)[:] = 0
             np.testing.assert_array_equal(scratch.read(slot), array)
 
 
 def test_moved_arrays_can_be_written_and_do_not_overlap():
     with Scratch() as scratch:
-        moved = [scratch.moved(np.full((50, 3), float(number))) for number in range(4)]
+        moved = [scratch.move(np.full((50, 3), float(number))) for number in range(4)]
         moved[1] += 0.5
         del moved[2]
-        moved.append(scratch.moved(np.full((50, 3), 7.0)))
+        moved.append(scratch.move(np.full((50, 3), 7.0)))
         scratch.put(np.zeros((50, 3)))
     assert [float(array.min()) for array in moved] == [float(array.max()) for array in moved] == [0, 1.5, 3, 7]
 
@@ -56,7 +56,7 @@ def test_moved_arrays_can_be_written_and_do_not_overlap():
 def test_nothing_stays_on_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(ZeroDivisionError), Scratch() as scratch:
-        array = scratch.moved(np.ones(1000))
+        array = scratch.move(np.ones(1000))
         raise ZeroDivisionError
     assert not list(tmp_path.iterdir())
     assert array.sum() == 1000

@@ -44,7 +44,7 @@ def images(figure):
 
 
 def test_a_picture_for_each_finding_with_its_data(report):
-    figures = [draw_finding(one) for one in report.evidence]
+    figures = [draw_finding(one, 1) for one in report.evidence]
     for figure, one in zip(figures, report.evidence, strict=True):
         shown = [image for image in images(figure) if image.get_label() == "layer"]
         for image, layer in zip(shown, one.layers, strict=True):
@@ -61,7 +61,7 @@ def test_a_picture_for_each_finding_with_its_data(report):
 
 
 def test_nothing_is_across_an_edge(report):
-    for figure in [draw_heading(report), *map(draw_finding, report.evidence)]:
+    for figure in [draw_heading(report), *(draw_finding(one, 1) for one in report.evidence)]:
         FigureCanvasAgg(figure).draw()
         renderer = figure.canvas.get_renderer()
         width, height = figure.get_size_inches() * DPI
@@ -76,7 +76,7 @@ def test_nothing_is_across_an_edge(report):
 
 def test_the_file_holds_every_picture_of_the_page_and_each_is_drawn_once(tmp_path, monkeypatch, report):
     drawn = []
-    monkeypatch.setattr(evidence_picture, "draw_finding", lambda one: drawn.append(one) or draw_finding(one))
+    monkeypatch.setattr(evidence_picture, "draw_finding", lambda one, n: drawn.append(one) or draw_finding(one, n))
     write_evidence_picture(report, tmp_path / EVIDENCE_PICTURE)
     write_page(report, tmp_path / "page.html")
     assert drawn == list(report.evidence)
@@ -97,7 +97,7 @@ def test_closest_to_a_finding_is_no_finding(report):
     nearly = tuple(replace(one, found=False) for one in report.evidence[:1])
     report = replace(report, findings=(), verdict="clean", evidence=nearly)
     assert "clean, 4 tiles; closest to a finding:" in texts(draw_heading(report))[0]
-    figure = draw_finding(nearly[0])
+    figure = draw_finding(nearly[0], 1)
     assert FLAGGED not in [text.get_color() for text in figure.texts]
     assert any(OFFSET.message[:30] in text for text in texts(figure))
 
@@ -105,7 +105,7 @@ def test_closest_to_a_finding_is_no_finding(report):
 @pytest.mark.parametrize(
     ("change", "title"),
     [
-        ({"value": 24.981, "error": 0.0217, "channel": 2}, "tile 1: offset +24.981 ± 0.022 adu in channel 2"),
+        ({"value": 24.981, "error": 0.0217, "channel": 2}, "tile 1: offset +24.981 ± 0.022 adu in channel b"),
         ({"value": -3.0, "error": 0.9}, "tile 1: offset −3.00 ± 0.90 adu"),
         ({"value": -3.0, "error": np.nan}, "tile 1: offset −3 adu"),
         ({"value": np.nan, "unit": ""}, "tile 1: offset"),
@@ -116,7 +116,7 @@ def test_closest_to_a_finding_is_no_finding(report):
     ],
 )
 def test_titles(change, title):
-    assert evidence_title(replace(OFFSET, **change)) == title
+    assert evidence_title(replace(OFFSET, **change), 3) == title
 
 
 def test_what_if_stands_below_the_title():
@@ -126,9 +126,9 @@ def test_what_if_stands_below_the_title():
         ("gain_seam", "step 25 adu as given, 24.9 after the gains, 0.081 with equal gains"),
     ):
         finding = replace(OFFSET, kind=kind, what_if=what_if)
-        assert words in texts(draw_finding(make_evidence(finding)))
+        assert words in texts(draw_finding(make_evidence(finding), 1))
     shift = replace(OFFSET, kind="astrometry", what_if=replace(what_if, unit="px"))
-    assert "they lie 25 px apart; shift taken out: 0.081 px" in texts(draw_finding(make_evidence(shift)))
+    assert "they lie 25 px apart; shift taken out: 0.081 px" in texts(draw_finding(make_evidence(shift), 1))
 
 
 def test_flat_and_empty_images_are_drawn(tmp_path):

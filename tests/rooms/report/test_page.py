@@ -10,7 +10,7 @@ import pytest
 from helpers.reports import NOTE, OFFSET, SEAM, make_report
 from zemosaic_twopass import Finding, TwoPassReport
 from zemosaic_twopass.diagnosis.kinds import VERDICTS
-from zemosaic_twopass.report.page import VERDICT_TEXTS, finding_size, write_page
+from zemosaic_twopass.report.page import finding_size, verdict_text, write_page
 from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
 from zemosaic_twopass.report.seam_picture import SEAMS_PICTURE
 
@@ -43,7 +43,7 @@ def written(report, path):
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_verdict_on_top_in_plain_words(tmp_path, verdict):
     page = written(replace(make_report(), verdict=verdict), tmp_path)
-    title, meaning = VERDICT_TEXTS[verdict]
+    title, meaning = verdict_text(verdict)
     assert page.text.index("Tile 1 stands furthest") < page.text.index(f"{title}. {meaning}")
     assert page.text.index(meaning) < page.text.index("Findings")
     assert page.all("header") == [{"class": verdict}]

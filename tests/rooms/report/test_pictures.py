@@ -21,7 +21,7 @@ from zemosaic_twopass.report import map_picture, style
 from zemosaic_twopass.report.evidence_picture import draw_finding, write_evidence_picture
 from zemosaic_twopass.report.map_picture import draw_map, label_places, label_size, map_limits
 from zemosaic_twopass.report.pictures import draw_tiles
-from zemosaic_twopass.report.style import DPI, FLAGGED, INK, cut_picture_of, finding_list, picture_of, write_picture
+from zemosaic_twopass.report.style import DPI, FLAGGED, INK, finding_list, render, render_trimmed, write_picture
 
 FLAG = np.array([0xD5, 0x5E, 0x00])
 
@@ -118,10 +118,10 @@ def test_nothing_is_cut_off_whatever_the_host_has_set(tmp_path, monkeypatch, kin
 @pytest.mark.parametrize("kind", ["map", "evidence"])
 def test_pixels_go_with_the_picture_not_with_the_collector(report, kind):
     if kind == "map":
-        figure, draw = draw_map(report), cut_picture_of
+        figure, draw = draw_map(report), render_trimmed
         images = [image for axes in maps_of(figure) for image in axes.images]
     else:
-        figure, draw = draw_finding(report.evidence[0]), picture_of
+        figure, draw = draw_finding(report.evidence[0], 1), render
         images = [artist for artist in figure.artists if artist.get_label() == "layer"]
     arrays = [weakref.ref(image.get_array()) for image in images]
     assert len(arrays) == 2

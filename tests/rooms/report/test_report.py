@@ -5,8 +5,9 @@ import os
 
 import numpy as np
 
+from helpers.reports import make_seams
 from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport
-from zemosaic_twopass.diagnosis.examination import summary_of
+from zemosaic_twopass.diagnosis.examination import Examination, summary_of
 from zemosaic_twopass.files import whole_file
 from zemosaic_twopass.report.lines import delta_line, finding_lines, tile_lines
 
@@ -130,3 +131,12 @@ def test_summary_says_what_the_verdict_rests_on():
     no_mosaic = Finding("undetermined", None, np.nan, 0.0, "No mosaic.", "", test="mosaic")
     assert summary_of((no_mosaic,), False) == ("No mosaic.", None)
     assert "DELTA_MAP=1" in summary_of((), False)[0]
+
+
+def test_the_tile_to_look_at_is_that_of_the_sentence():
+    """Where no finding is about a tile, the sentence is about the worst edge."""
+    found = Examination((), told="A visible seam, 2 times the noise, at the lower side of tile 0 (x=50, y=20).")
+    seams = make_seams()
+    assert TwoPassReport.of(found, picture="visible", **seams).worst == 0
+    assert TwoPassReport.of(found, picture="no_seam", **seams).worst is None
+    assert "worst_idx=0 A visible seam" in TwoPassReport.of(found, picture="visible", **seams).verdict_line()

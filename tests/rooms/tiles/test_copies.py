@@ -9,7 +9,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
-from zemosaic_twopass.tiles.copies import unpacked_name, write_copy
+from zemosaic_twopass.tiles.copies import name_unpacked, write_copy
 from zemosaic_twopass.tiles.images import TileError
 from zemosaic_twopass.tiles.reading import read_master_tile
 
@@ -185,4 +185,4 @@ def test_an_error_leaves_no_copy(master, tmp_path):
     [("a.fits", "a.fits"), ("a.fits.gz", "a.fits"), ("a.fit.FZ", "a.fit"), ("a.b.fts", "a.b.fts"), ("a.xz", "a")],
 )
 def test_names_without_the_packing(tmp_path, name, plain):
-    assert unpacked_name(tmp_path / name) == plain
+    assert name_unpacked(tmp_path / name) == plain

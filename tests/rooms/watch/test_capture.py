@@ -87,13 +87,13 @@ def test_threaded_channels_are_observed(worker, rgb_scene, debug_log):
 
 def test_run_is_empty_after_the_call(tiny, tiles, monkeypatch):
     kept = []
-    opened = Run.opened
+    opened = Run.begin
 
     def keep(*args):
         kept.append(opened(*args))
         return kept[-1]
 
-    monkeypatch.setattr(Run, "opened", keep)
+    monkeypatch.setattr(Run, "begin", keep)
     with probe_of(tiny):
         mini.call(tiny, tiles)
     (run,) = kept
@@ -111,14 +111,14 @@ def test_corrected_tile_is_the_coadds_own_array():
     for channel in (2, 0, 1):
         planes = [whole[..., channel], whole[..., 1].copy(), np.moveaxis(whole, 2, 0)[channel].copy()]
         capture.observe_planes(planes)
-    assert capture.second_pass.corrected(0)[0] is whole
-    assert capture.second_pass.corrected(1)[1] == "observed"
-    assert capture.second_pass.corrected(2)[1] == "derived", "copies of planes do not say which channel they are"
+    assert capture.second_pass.apply_gain(0)[0] is whole
+    assert capture.second_pass.apply_gain(1)[1] == "observed"
+    assert capture.second_pass.apply_gain(2)[1] == "derived", "copies of planes do not say which channel they are"
     apart = RunCapture({"tiles": [tile]})
     two = whole.copy()
     for channel, source in enumerate((whole, two, whole)):
         apart.observe_planes([source[..., channel]])
-    found, source = apart.second_pass.corrected(0)
+    found, source = apart.second_pass.apply_gain(0)
     assert source == "observed"
     assert found is not whole
     np.testing.assert_array_equal(found, whole)

@@ -227,7 +227,7 @@ def test_a_part_that_ends_within_a_tile_is_an_edge_of_no_tile(worker, night, deb
     assert not [edge for seams in report.seams[:2] for edge in seams.edges if edge.tile is None]
 
 
-@pytest.mark.parametrize("function", [stages.Stages.see, stages.Stages.measured, measured.seams_with_tiles])
+@pytest.mark.parametrize("function", [stages.Stages.see, stages.Stages.measure, measured.seams_with_tiles])
 def test_seams_that_fail_take_nothing_else_with_them(worker, night, debug_log, tmp_path, function):
     bare = digest(*night.merged(worker, debug_log))
     whole, _ = watched(worker, night, debug_log, tmp_path / "whole")

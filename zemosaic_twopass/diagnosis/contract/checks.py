@@ -112,7 +112,7 @@ def check_planes(second_pass, sound=()):
         if index in sound:
             continue
         pixels = tiles.pixels[index]
-        seen = second_pass.observed(index, pixels)
+        seen = second_pass.find_observed(index, pixels)
         unseen += seen is None
         finding = None if seen is None or gains is None else check_corrected(index, pixels, seen, gains)
         if finding is not None:

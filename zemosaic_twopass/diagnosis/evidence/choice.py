@@ -75,7 +75,7 @@ def _evidence(finding, examination, sample, second_pass):
             implied = implied_by(second_pass, closure, finding, sample)
             return coadd_evidence(finding, mended, closure.culprit.shift, implied)
         case "pixels" if finding.test == "contract":
-            seen, gain = second_pass.observed(tile), second_pass.gain(tile)
+            seen, gain = second_pass.find_observed(tile), second_pass.gain(tile)
             return plane_evidence(finding, second_pass.tiles[tile].pixels, seen, gain)
         case "pixels":
             return point_evidence(finding, closure.culprit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...tiles.planes import in_channel
 from ..finding import Finding, Nearly, in_digits, of_a_pair, untested
 from ..terms import size_of
 from .normal_equations import COLUMNS, KINDS
@@ -58,7 +59,7 @@ def _of_all(curvature, noise):
     said = {
         "how": "brighter" if height > 0 else "darker",
         "size": abs(height),
-        "where": f" in channel {channel}" if len(effect) > 1 else "",
+        "where": in_channel(channel, len(effect)),
         "effect": in_digits(effect[channel]),
     }
     error = float(curvature.error[channel])
@@ -80,7 +81,7 @@ def _finding(solution, index, kind):
     number = float(value[channel]), _in_errors(solution, fall)
     said = {
         "factor": 1 + number[0],
-        "where": f" in channel {channel}" if len(solution.level) > 1 else "",
+        "where": in_channel(channel, len(solution.level)),
         "effect": in_digits(effect[channel]),
         "doubt": _by_stars(solution, index, kind, channel)
         if told_apart
@@ -122,7 +123,7 @@ def _why_none(solution):
     if not solution.astray:
         return "No tile meets the others in enough places to be compared with them."
     tile, channel = solution.astray
-    where = f" in channel {channel}" if len(solution.level) > 1 else ""
+    where = in_channel(channel, len(solution.level))
     if tile is None:
         return f"The comparison of the tiles found no solution{where}: no tile has a number."
     return f"The comparison of the tiles found no solution: tile {tile}{where} ran away. Leave it out and try again."

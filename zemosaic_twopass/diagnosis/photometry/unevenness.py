@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...tiles.planes import in_channel
 from ..finding import Finding, in_digits
 from ..terms import size_of
 from .surface import Squares, second_order, surface_of
@@ -164,7 +165,7 @@ def uneven_findings(found, solution):
     channel = int(np.nanargmax(effect))
     if not effect[channel] > _FLOOR:
         return []
-    where = f" in channel {channel}" if len(noise) > 1 else ""
+    where = in_channel(channel, len(noise))
     who = "All tiles have" if found.of_all else f"Tile {found.tile} has"
     said = {"who": who, "size": float(found.value[channel]), "where": where, "effect": in_digits(effect[channel])}
     fields = {"error": float(found.error[channel]), "channel": channel}
@@ -202,7 +203,7 @@ def _plain(kind, tile, sizes, channel, noise, effect=None):
     effect = float(abs(value) / noise[channel] if effect is None else effect)
     said = {
         "factor": 1 + value,
-        "where": f" in channel {channel}" if len(noise) > 1 else "",
+        "where": in_channel(channel, len(noise)),
         "effect": in_digits(effect),
         "doubt": ", beside light that is uneven",
     }

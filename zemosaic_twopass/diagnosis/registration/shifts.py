@@ -8,7 +8,7 @@ import numpy as np
 from astropy.wcs.utils import pixel_to_pixel
 from scipy.special import fdtrc
 
-from ...tiles.grid import copied
+from ...tiles.grid import copy_wcs
 from .adjustment import adjust, in_errors, information
 from .matching import coarse_places, same_stars
 from .places import Places
@@ -138,7 +138,7 @@ def moved(tile, wcs, pixels):
         The reference pixel is moved; distortions stay with the pixels of the detector.
     """
     centre = np.array([(n - 1) / 2 for n in tile.shape[::-1]])
-    right = copied(tile.wcs)
+    right = copy_wcs(tile.wcs)
     seen = np.array(pixel_to_pixel(right, wcs, *centre))
     right.wcs.crpix += centre - np.array(pixel_to_pixel(wcs, right, *(seen - pixels)))
     right.wcs.set()
