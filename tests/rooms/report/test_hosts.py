@@ -19,7 +19,8 @@ from zemosaic_twopass.report.style import write_picture
 from zemosaic_twopass.settings import LOGGER_NAME
 
 CHILD = """
-import os, sys, reports
+import os, sys
+from helpers import reports
 backend = os.environ.get("MPLBACKEND")
 reports.make_report(rows=1, columns=2, findings=(reports.OFFSET,)).write(sys.argv[1])
 assert os.environ.get("MPLBACKEND") == backend
