@@ -8,8 +8,10 @@ BIN := $(VENV)/bin
 demo: $(VENV)/installed
 	$(BIN)/zemosaic-twopass demo --fault gradient
 
+# As many tests at a time as there are cores, and so one thread for the linear algebra of each.
+test: export OMP_NUM_THREADS = 1
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto --cov
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 --cov
 
 # With the oldest dependencies that setup.cfg allows; QUICK=1 leaves out the slowest tests.
 test-oldest: $(VENV)/installed

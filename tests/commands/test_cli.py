@@ -70,6 +70,7 @@ def test_demo(tmp_path, capsys):
     assert len(list((tmp_path / "tiles").iterdir())) == 4
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_demo_goes_to_the_runtime_folder(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_DIR", str(tmp_path / "here"))
     assert cli.main(["demo", "--downsample", "4"]) == 0
@@ -94,6 +95,7 @@ def test_run_on_real_sky(real_sky, tmp_path, capsys):
     assert np.load(tmp_path / "twopass_delta_map.npy").shape == (mosaic.shape[0] // 8, mosaic.shape[1] // 8)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_run_json(real_sky, tmp_path, capsys):
     assert cli.main(["run", *real_sky[0], "--out", str(tmp_path), "--json"]) == 0
     out, err = capsys.readouterr()
@@ -104,6 +106,7 @@ def test_run_json(real_sky, tmp_path, capsys):
     assert not err
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_fail_on(tmp_path, capsys):
     common = ["demo", "--out", str(tmp_path)]
     verdict = json.loads(_out(capsys, [*common, "--json"]))["verdict"]
@@ -179,6 +182,7 @@ def old_worker(tmp_path, monkeypatch):
     return tmp_path / "old" / "zemosaic_worker.py"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_another_workers_second_pass(old_worker, real_sky, tmp_path, capsys):
     argv = ["run", *real_sky[0], "--out", str(tmp_path / "out"), "--worker", str(old_worker), "--json"]
     found = json.loads(_out(capsys, argv))
@@ -188,6 +192,7 @@ def test_another_workers_second_pass(old_worker, real_sky, tmp_path, capsys):
     assert (mosaic == 190).any()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_another_workers_short_gain_list_is_bad_input(old_worker, real_sky, tmp_path, capsys):
     text = old_worker.read_text().replace("for index in range(len(tiles))]", "for index in range(len(tiles) - 1)]")
     old_worker.write_text(text)
@@ -212,6 +217,7 @@ def test_a_worker_in_the_current_folder_is_not_taken(tmp_path):
     assert len(json.loads(done.stdout)["tiles"]) == 1
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_progress_bar_on_a_terminal(tmp_path, capsys, monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):
@@ -222,6 +228,7 @@ def test_progress_bar_on_a_terminal(tmp_path, capsys, monkeypatch):
     assert "coadd: 100%" in sys.stderr.getvalue() or "7/7" in sys.stderr.getvalue() or "%|" in sys.stderr.getvalue()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_logger_is_left_as_it_was(tmp_path, capsys):
     import logging
 

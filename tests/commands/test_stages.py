@@ -8,6 +8,7 @@ from test_seams_command import written
 
 from zemosaic_twopass.command import cli
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
 AGAINST = "tiles against one another"
 
 
@@ -33,14 +34,17 @@ def files(tmp_path_factory):
         (["run", "TILES", "--out", "OUT"], ["loaded", "first pass", "second pass, diagnostics"]),
     ],
 )
-def test_a_bar_a_stage_on_a_terminal_and_none_in_a_pipe(files, argv, stages, tmp_path, capsys, monkeypatch):
+def test_a_bar_a_stage_on_a_terminal(files, argv, stages, tmp_path, monkeypatch):
     places = files | {"OUT": [str(tmp_path / "out")]}
     argv = [text for word in argv for text in places.get(word, [word])]
-    assert cli.main([*argv, "--json"]) == 0
-    assert not [line for line in capsys.readouterr().err.splitlines() if "%|" in line]
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert cli.main([*argv, "--json"]) == 0
     shown, place = sys.stderr.getvalue(), 0
     for stage in stages:
         place = shown.index(f"\r{stage}:", place) + 1
         assert "%|" in shown[place:].split("\r")[0]
+
+
+def test_none_in_a_pipe(files, capsys):
+    assert cli.main(["seams", *files["MOSAIC"], "--tiles", *files["TILES"], "--json"]) == 0
+    assert not [line for line in capsys.readouterr().err.splitlines() if "%|" in line]

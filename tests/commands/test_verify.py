@@ -9,7 +9,7 @@ import pytest
 from helpers import old_workers
 from zemosaic_twopass.command import cli, verify
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pictures")]
 
 
 @pytest.fixture(autouse=True)
@@ -137,8 +137,11 @@ def test_a_newer_worker_that_shows_less(capsys, on_disk, changes, missing, gains
     last = out.splitlines()[-1]
     assert last.startswith("[TwoPassVerify] identical ")
     assert f"but missed {missing.replace(',', ' and ')}, which older workers show" in last
-    found = json.loads(run(capsys, "--worker", on_disk("2025-12-23", *changes), "--json", code=1))
-    assert found["missing"] == missing.split(",")
+
+
+def test_what_is_missing_as_json(capsys, on_disk):
+    found = json.loads(run(capsys, "--worker", on_disk("2025-12-23", GAINS, CALLER), "--json", code=1))
+    assert found["missing"] == ["gains", "first_pass"]
 
 
 def test_one_channel_that_goes_another_way(capsys, on_disk):

@@ -24,8 +24,7 @@ SHAPE = (96, 120)
 
 def worker_of(way):
     """A miniature worker under its real name, watched that way, and what to do at the end."""
-    if way != "probe":
-        os.environ.update(ZEMOSAIC_TWO_PASS_DEBUG="1", ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP="1")
+    os.environ.update(ZEMOSAIC_TWO_PASS_DEBUG="1", ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP="1")
     os.environ["ZEMOSAIC_TWO_PASS_DEBUG_DIR"] = "found"
     utilities, worker = types.ModuleType("zemosaic_utils"), types.ModuleType("zemosaic_worker")
     source = old_workers.source("2025-12-23")
@@ -40,10 +39,6 @@ def worker_of(way):
         import zemosaic_instrument
 
         zemosaic_instrument.attach_on_import(worker)
-    elif way in ("probe", "attach"):
-        import zemosaic_instrument
-
-        zemosaic_instrument.attach(worker, delta_map=True, downsample=4)
     return worker
 
 

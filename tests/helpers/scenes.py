@@ -9,6 +9,7 @@ from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 from zemosaic_twopass.diagnosis import diagnose
 from zemosaic_twopass.diagnosis.comparison import compare
 from zemosaic_twopass.measure.measurement import measure_tile
+from zemosaic_twopass.phase5.coadd import SharedReprojection
 from zemosaic_twopass.synthetic.sky import synthetic_tiles, tangent_wcs
 from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList
 from zemosaic_twopass.tiles.tile_set import TileSet
@@ -46,20 +47,21 @@ class Pass:
     def coadd(self, planes=None, wcs=None, coverage=None, match=True):
         """Make mosaic and weights of this pass."""
         planes, wcs, coverage = planes or self.planes(), wcs or self.wcs, coverage or self.coverage
-        planes = [plane if plane.ndim == 3 else plane[..., None] for plane in planes]
         np.random.seed(2)
         layers = []
-        for channel in range(planes[0].shape[2]):
-            mosaic, weights = reproject_and_coadd(
-                [(plane[..., channel], w) for plane, w in zip(planes, wcs, strict=True)],
-                self.out,
-                shape_out=self.shape,
-                input_weights=coverage,
-                reproject_function=reproject_interp,
-                combine_function="mean",
-                match_background=match,
-            )
-            layers.append(np.where(weights > 0, mosaic, np.nan))
+        # To the bit what `reproject_interp` makes of it, in a third of the time.
+        with SharedReprojection(planes, weights=coverage) as shared:
+            for channel in range(shared.channels):
+                mosaic, weights = reproject_and_coadd(
+                    list(zip(shared.planes(channel), wcs, strict=True)),
+                    self.out,
+                    shape_out=self.shape,
+                    input_weights=shared.weights,
+                    reproject_function=shared.reproject,
+                    combine_function="mean",
+                    match_background=match,
+                )
+                layers.append(np.where(weights > 0, mosaic, np.nan))
         self.mosaic, self.weights = np.stack(layers, axis=-1).astype(np.float32), weights.astype(np.float32)
         return self
 
@@ -89,12 +91,16 @@ def survey(second_pass):
 
 def coadded(tiles, shape):
     """Mean of some tiles on a grid of that shape about the middle of the synthetic sky; a `Tile`, NaN where none is."""
-    wcs, planes = tangent_wcs((83.82, -5.39), 0.0, shape), []
-    for channel in range(tiles[0].pixels.shape[2]):
-        layers = [reproject_interp((tile.pixels[..., channel], tile.wcs), wcs, shape)[0] for tile in tiles]
-        counts = np.isfinite(layers).sum(axis=0)
-        planes.append(np.where(counts > 0, np.nansum(layers, axis=0) / np.maximum(counts, 1), np.nan))
-    return Tile(np.stack(planes, axis=-1).astype(np.float32), wcs, None, name="mosaic.fits")
+    wcs = tangent_wcs((83.82, -5.39), 0.0, shape)
+    # All channels at once: to find their places takes the most time.
+    planes = [np.moveaxis(tile.pixels, 2, 0) for tile in tiles]
+    layers = [
+        reproject_interp((own, tile.wcs), wcs, (len(own), *shape), return_footprint=False)
+        for own, tile in zip(planes, tiles, strict=True)
+    ]
+    counts = np.isfinite(layers).sum(axis=0)
+    mean = np.where(counts > 0, np.nansum(layers, axis=0) / np.maximum(counts, 1), np.nan)
+    return Tile(np.moveaxis(mean, 0, 2).astype(np.float32), wcs, None, name="mosaic.fits")
 
 
 def named(findings):

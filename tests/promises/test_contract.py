@@ -8,7 +8,7 @@ import pytest
 
 import zemosaic_instrument
 from helpers.logs import messages
-from helpers.passes import SEAMS, digest, load_copy, watched
+from helpers.passes import SEAMS, digest, leave_out_pictures, load_copy, watched
 
 KINDS = ["plain", "decorated_off", "decorated_on", "probed", "attached"]
 
@@ -41,6 +41,9 @@ def test_bytes_and_random_state(kind, call, plain, scene, monkeypatch, tmp_path,
     bare = [digest(*getattr(scene, call)(plain)) for _ in range(2)]
     state = np.random.get_state()[1:3]
     assert bare[0] == bare[1], "two bare runs differ: the comparison would prove nothing"
+    # Drawn where it is the whole way.
+    if call == "second_pass":
+        leave_out_pictures(monkeypatch)
     with watched(kind, monkeypatch, tmp_path) as module:
         result = getattr(scene, call)(module, debug_log)
     assert digest(*result) == bare[0]
@@ -53,7 +56,7 @@ def test_bytes_and_random_state(kind, call, plain, scene, monkeypatch, tmp_path,
     assert (tmp_path / "twopass_delta_map.npy").exists() == watching
 
 
-def test_own_lines_of_the_worker(kind, plain, rgb_scene, monkeypatch, tmp_path, debug_log):
+def test_own_lines_of_the_worker(kind, plain, rgb_scene, no_pictures, monkeypatch, tmp_path, debug_log):
     rgb_scene.merged(plain, debug_log)
     expected = messages(debug_log)
     debug_log.handlers[0].messages.clear()
@@ -98,7 +101,7 @@ def test_leaving_restores_the_same_objects(kind, failing, monkeypatch, tmp_path)
     assert not any(owner == id(module) for owner, _ in zemosaic_instrument._patches)
 
 
-def test_exception_of_the_body_is_its_own(kind, monkeypatch, tmp_path, rgb_scene):
+def test_exception_of_the_body_is_its_own(kind, no_pictures, monkeypatch, tmp_path, rgb_scene):
     error = RuntimeError("from the body")
 
     class Broken:

@@ -1,5 +1,7 @@
 """Every function of the diagnostics fails in turn, and the pipeline does not notice."""
 
+import inspect
+
 import pytest
 
 import zemosaic_instrument
@@ -9,7 +11,8 @@ from helpers.replay import Night
 from helpers.watching import FAILED, PICTURES, watching
 from zemosaic_twopass.watch import hooks, host, run
 
-pytestmark = pytest.mark.slow
+# Not traced: the same lines again for every function, and no verdict on them.
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 # The last is what a warnings filter "error" makes of a warning.
 ERRORS = (ValueError, TypeError, MemoryError, RuntimeWarning)
@@ -47,9 +50,17 @@ OUTERMOST = {
     "observe_post_stack",
     "Tap.__call__",
 }
+# Rooms in which an error goes up through whoever calls, but where a module catches some.
+NUMERICS = tuple(f"zemosaic_twopass.{room}." for room in ("tiles", "measure", "diagnosis"))
 # What every call runs through, with a delta map or without.
 ENDS = ("run", "calls", "caller", "host", "journal", "hooks", "capture", "publish", "probe", "instrument")
 ALWAYS = [module for module in MODULES if module.__name__.endswith(ENDS)]
+
+
+def goes_up(module, name):
+    """Whether a function fails as those do that call it: it is private to a numeric module that catches nothing."""
+    private = name.split(".")[-1].startswith("_") and not name.endswith("__")
+    return private and module.__name__.startswith(NUMERICS) and "except " not in inspect.getsource(module)
 
 
 def name_of(module):
@@ -83,7 +94,7 @@ def functions(reached):
         module.__name__: {
             name: function
             for name, function in functions_of(module).items()
-            if function.__code__ in reached and name not in OUTERMOST
+            if function.__code__ in reached and name not in OUTERMOST and not goes_up(module, name)
         }
         for module in MODULES
     }
@@ -96,7 +107,12 @@ def test_most_functions_are_reached(functions):
     `ODD` need tiles that nothing here has: edges that are no sky, stars that are nobody's, light that no term explains.
     """
     others = (host.__name__, *(f"zemosaic_twopass.{name}" for name in ODD))
-    count = sum(len(functions_of(module)) for module in MODULES if module.__name__ not in others)
+    count = sum(
+        not goes_up(module, name)
+        for module in MODULES
+        if module.__name__ not in others
+        for name in functions_of(module)
+    )
     reached = sum(len(found) for name, found in functions.items() if name not in others)
     assert reached > 0.7 * count > 150, (reached, count)
 

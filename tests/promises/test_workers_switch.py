@@ -19,6 +19,8 @@ from zemosaic_twopass.parallel import threads
 from zemosaic_twopass.watch.build import tile_records
 from zemosaic_twopass.watch.capture import RunCapture
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 @pytest.fixture
 def cores(monkeypatch):

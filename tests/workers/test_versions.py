@@ -12,7 +12,7 @@ from zemosaic_instrument import TwoPassProbe, attach, detach
 from zemosaic_twopass import tile_statistics
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pictures")]
 
 NAMES = ("run_second_pass_coverage_renorm", "compute_per_tile_gains_from_coverage")
 GAINS = (1.0, 1.125, 1.25, 1.375)

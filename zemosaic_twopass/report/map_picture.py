@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from astropy import units
+from astropy.stats import mad_std
 
 from .maps import UNIT, blank_uncompared, reference_text
 from .style import DPI, FLAGGED, FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, finish_ticks, headline, new_figure
@@ -112,7 +113,7 @@ def _limit(layer):
     if not known.any():
         return 1.0
     values = layer[known]
-    scatter = 1.4826 * float(np.median(np.abs(values - np.median(values))))
+    scatter = float(mad_std(values))
     # As good as one over all 5 × 5 of them, and in a tenth of the time.
     smooth = np.abs(median_filter(np.where(known, layer, 0.0)[::2, ::2], size=3)[known[::2, ::2]])
     limit = max(4.0 * scatter, float(np.percentile(smooth, 99)) if smooth.size else 0.0)

@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import dataclass, replace
 
 import numpy as np
+from astropy.stats import mad_std
 
 from ..files import whole_file
 from ..tiles.grid import block_mean
@@ -162,7 +163,7 @@ def stretched(grey):
     if not known.size:
         return np.ones_like(grey)
     median = np.median(known)
-    spread = 1.4826 * np.median(np.abs(known - median))
+    spread = mad_std(known)
     black = median - 2.8 * spread
     white = max(np.quantile(known, 0.9995), black + 10 * spread, black + np.finfo(np.float32).tiny)
     with np.errstate(invalid="ignore", divide="ignore"):

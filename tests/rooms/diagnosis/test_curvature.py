@@ -1,5 +1,6 @@
 """What all tiles have in common is found as one thing, of its true size, and hides no fault of a single tile."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +25,19 @@ SKY = {"rows": 3, "columns": 3, "shape": (250, 320), "seed": 61}
 @pytest.fixture(scope="module")
 def sky():
     return synthetic_tiles(**SKY)
+
+
+@pytest.fixture(scope="module")
+def lit(sky):
+    """Stray light of 25 adu in all corners, compared."""
+    return surveyed(stray_light(sky, 25.0))
+
+
+@functools.cache
+def compared_with(fault):
+    """Tiles of which one has a fault, and what comes of comparing them."""
+    faulty = synthetic_tiles(**SKY, faults=[fault])
+    return faulty, surveyed(faulty)
 
 
 def square(tile):
@@ -91,8 +105,8 @@ def test_four_tiles_that_share_most_of_their_sides():
     np.testing.assert_array_less(np.abs(seen.curvature.height - 25.0), 5 * seen.curvature.error)
 
 
-def test_stray_light_has_the_size_that_was_put_in(sky):
-    seen = surveyed(stray_light(sky, 25.0))
+def test_stray_light_has_the_size_that_was_put_in(lit):
+    seen = lit
     assert found(seen) == [("vignetting", None)]
     np.testing.assert_array_less(np.abs(seen.curvature.height - 25.0), 5 * seen.curvature.error)
     assert (seen.curvature.error < 0.05 * NOISE).all()
@@ -105,20 +119,19 @@ def test_stray_light_has_the_size_that_was_put_in(sky):
 def test_a_fault_of_one_tile_is_found_beside_it(fault, spoilt):
     """As large as it is, at its tile, and no other tile is named."""
     size = 0.03 if spoilt is flat_field else 30.0
-    faulty = synthetic_tiles(**SKY, faults=[fault])
+    faulty, alone = compared_with(fault)
     seen = surveyed(spoilt(faulty, size))
     assert sorted(found(seen), key=str) == sorted([("vignetting", None), (fault.kind, fault.tile)], key=str)
     value, alone = (
-        next(one.value for _, one in residual_findings(own) if one.tile == fault.tile)
-        for own in (seen, surveyed(faulty))
+        next(one.value for _, one in residual_findings(own) if one.tile == fault.tile) for own in (seen, alone)
     )
     assert value == pytest.approx(alone, rel=0.02)
     assert alone == pytest.approx(fault.size, rel=0.06)
 
 
-def test_what_is_taken_out_is_what_the_record_says(sky):
+def test_what_is_taken_out_is_what_the_record_says(sky, lit):
     """The tiles as they were before are what is left, and each correction says so."""
-    seen, before = surveyed(stray_light(sky, 25.0)), surveyed(sky)
+    seen, before = lit, surveyed(sky)
     for flat, curved, plain in zip(seen.looks, seen.curved, before.looks, strict=True):
         left = np.nanmedian(np.abs(flat.blocks.value - plain.blocks.value))
         assert left < 0.05 * np.nanmedian(np.abs(curved.blocks.value - plain.blocks.value))
@@ -168,8 +181,7 @@ def test_slopes_of_all_tiles_beside_it(sky):
     np.testing.assert_allclose(seen.curvature.height, 60.0, rtol=0.1)
 
 
-@pytest.mark.parametrize("height", [-25.0, 25.0])
-@pytest.mark.parametrize("level", [0.0, -3.0])
+@pytest.mark.parametrize(("level", "height"), [(0.0, -25.0), (-3.0, 25.0)])
 def test_a_sky_that_was_subtracted(sky, level, height):
     """There is no level that the bow could be a part of."""
     usual = np.median([np.nanmedian(tile.pixels, axis=(0, 1)) for tile in sky], axis=0).astype(np.float32)
@@ -203,20 +215,18 @@ def test_a_factor_beside_a_channel_that_holds_nothing():
     np.testing.assert_allclose(flat, [[800.0, 800.0], [0.0, 0.0]])
 
 
-def test_a_tile_whose_middle_is_nowhere(sky):
+def test_a_tile_whose_middle_is_nowhere(lit):
     """As at the edge of a map of the whole sky: where its bow lies is not known, and none is looked for."""
-    seen = surveyed(stray_light(sky, 25.0))
-    looks = [replace(look, middle=np.full(2, np.nan)) if index == 4 else look for index, look in enumerate(seen.curved)]
+    looks = [replace(look, middle=np.full(2, np.nan)) if index == 4 else look for index, look in enumerate(lit.curved)]
     bowed = solution_of(looks)
     assert flattened(looks, bowed, solution_of) == (looks, bowed, None)
 
 
-def test_a_solution_that_ran_away_is_not_taken(sky):
+def test_a_solution_that_ran_away_is_not_taken(lit):
     """It names no fault, and so has the fewest."""
-    seen = surveyed(stray_light(sky, 25.0))
-    bowed = solution_of(seen.curved)
+    bowed = solution_of(lit.curved)
     nothing = replace(bowed, inside=np.zeros_like(bowed.inside), fits=(None,) * 9)
-    assert flattened(list(seen.curved), bowed, lambda looks: nothing)[2] is None
+    assert flattened(list(lit.curved), bowed, lambda looks: nothing)[2] is None
 
 
 def test_a_tile_that_misses_the_mosaic_is_left_alone(sky):
@@ -228,8 +238,8 @@ def test_a_tile_that_misses_the_mosaic_is_left_alone(sky):
     assert found(seen) == [("vignetting", None)]
 
 
-def test_its_evidence_is_the_bow_and_nothing_once_it_is_out(sky):
-    seen = surveyed(stray_light(sky, 25.0))
+def test_its_evidence_is_the_bow_and_nothing_once_it_is_out(lit):
+    seen = lit
     (finding,) = (one for _, one in residual_findings(seen) if one.kind == "vignetting")
     nothing = np.full(9, np.nan)
     evidence = curvature_evidence(finding, Mended.of(seen, Gains(nothing, nothing, nothing)))

@@ -50,7 +50,7 @@ def said_of(tiles):
     return [one for one in with_what_if(ordered(residual_findings(survey)), mended) if one.about.group == "residual"]
 
 
-@pytest.mark.parametrize("size", [0.3, 1.0, 4.0, 30.0])
+@pytest.mark.parametrize("size", [0.3, 3.0, 30.0])
 @pytest.mark.parametrize("kind", FAULTS)
 def test_no_sentence_contradicts_its_numbers(kind, size):
     for seed, nebula, stars in ((71, 0.0, 30), (72, 30.0, 150)):

@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from types import SimpleNamespace
 
+import dask
 import numpy as np
 import pytest
 from distributed import LocalCluster
@@ -42,7 +43,8 @@ def night(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two_workers():
-    with cluster.cluster_map(processes=2) as run:
+    # By default three: each is a process of its own until the tile is given up.
+    with dask.config.set({"distributed.scheduler.allowed-failures": 1}), cluster.cluster_map(processes=2) as run:
         yield run
 
 

@@ -92,6 +92,7 @@ def test_report_that_is_not_there(tmp_path, capsys):
     assert "not the output folder of a ZeMosaic run" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_two_runs_of_the_command(tmp_path, capsys, monkeypatch):
     real = cli.synthetic_tiles
     monkeypatch.setattr(cli, "synthetic_tiles", lambda **kw: real(rows=2, columns=2, shape=(90, 100), **kw))

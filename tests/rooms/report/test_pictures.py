@@ -379,7 +379,8 @@ def test_nothing_global_is_touched(tmp_path, report):
 
 def test_matplotlib_comes_late_and_pyplot_never(tmp_path):
     code = (
-        "import sys, reports, zemosaic_instrument\n"
+        "import sys, zemosaic_instrument\n"
+        "from helpers import reports\n"
         "assert 'matplotlib' not in sys.modules\n"
         "reports.make_report().write(sys.argv[1])\n"
         "assert 'matplotlib' in sys.modules\n"

@@ -247,7 +247,7 @@ def test_without_an_extra(tmp_path, blocked, lost, extra):
         "    def find_spec(cls, name, *args):\n"
         f"        return None if name in {blocked!r} else super().find_spec(name, *args)\n"
         "sys.meta_path[sys.meta_path.index(PathFinder)] = Hidden\n"
-        "import reports\n"
+        "from helpers import reports\n"
         "reports.make_report().write(sys.argv[1])\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

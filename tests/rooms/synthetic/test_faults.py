@@ -8,7 +8,7 @@ from zemosaic_twopass.command import cli
 from zemosaic_twopass.diagnosis.kinds import NOTES, PIPELINE, RESIDUAL
 from zemosaic_twopass.synthetic.faults import CALLER_FAULTS, FAULTS, PIPELINE_FAULTS, Fault, faulty_pass
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pictures")]
 
 CLOSURE_ONLY = {"gain_not_applied", "gain_swapped", "gain_mismatch", "mask_bug", "not_closed"}
 
@@ -98,7 +98,7 @@ def test_no_diagnosis_without_the_map(rgb_scene, worker, tmp_path, monkeypatch):
 
 def test_command_names_the_fault_last(tmp_path, capsys, monkeypatch):
     real = cli.synthetic_tiles
-    larger = {"rows": 2, "columns": 2, "shape": (340, 430), "overlap": 0.7}
+    larger = {"rows": 2, "columns": 2, "shape": (220, 280), "overlap": 0.7}
     monkeypatch.setattr(cli, "synthetic_tiles", lambda **kwargs: real(**larger, **kwargs))
     assert cli.main(["demo", "--fault", "offset:2:40", "--fail-on", "residual", "--out", str(tmp_path)]) == 1
     *_, finding, verdict = capsys.readouterr().out.splitlines()

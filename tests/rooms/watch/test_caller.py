@@ -20,7 +20,7 @@ CALLER = "_apply_two_pass_coverage_renorm_if_requested"
 
 @pytest.fixture(scope="module")
 def night():
-    return Scene.make(3, shape=(240, 330), overlap=0.5)
+    return Scene.make(1, shape=(240, 330), overlap=0.5)
 
 
 class Application:

@@ -7,6 +7,7 @@ correlation, and from the best of them on by the line of least absolute deviatio
 from __future__ import annotations
 
 import numpy as np
+from astropy.stats import mad_std
 from scipy.optimize import minimize
 
 from ...measure.sampling import bilinear
@@ -18,7 +19,6 @@ _REACH = 24
 _REACH_SHARE = 0.2
 _CANDIDATES = 25
 _CLIP = 4.0
-_GAUSSIAN_MAD = 1.4826
 _EXPLAINED = 0.25
 _LINE_ITERATIONS = 12
 _LEAST_ERROR = 1e-6
@@ -95,7 +95,7 @@ def _likely_shifts(plane, x, y, target, reach):
 def _clipped(values):
     """Values about their median in units of their scatter, float32; what stands out no further than 4 of them."""
     centre = np.nanmedian(values)
-    scatter = max(_GAUSSIAN_MAD * float(np.nanmedian(np.abs(values - centre))), np.finfo(np.float32).tiny)
+    scatter = max(float(mad_std(values, ignore_nan=True)), np.finfo(np.float32).tiny)
     return np.nan_to_num(np.clip((values - centre) / scatter, -_CLIP, _CLIP)).astype(np.float32)
 
 

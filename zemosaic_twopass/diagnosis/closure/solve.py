@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from astropy.stats import mad_std
 from scipy.sparse import csr_array, eye_array
 from scipy.sparse.linalg import splu
 
@@ -30,7 +31,6 @@ _SEED = 20260421
 _ROUNDING = 64 * np.finfo(np.float32).eps
 _CLOSED = 0.01
 _QUANTILE = 0.98
-_GAUSSIAN_MAD = 1.4826
 _MAX_SUSPECTS = 40
 _COVERAGE_TOLERANCE = 1e-3
 _RIDGE = 1e-12
@@ -253,7 +253,7 @@ def _columns(system, inside, places, channel, count):
     ):
         values, weight = sample.values[keep, channel], share[keep]
         centre = float(np.median(values)) if values.size else 0.0
-        spread = _GAUSSIAN_MAD * float(np.median(np.abs(values - centre))) if values.size else 0.0
+        spread = float(mad_std(values)) if values.size else 0.0
         # Of a tile that holds one value nobody can tell what is gain and what offset.
         is_flat = not values.size or np.ptp(values) <= _ROUNDING * abs(centre)
         spread = np.inf if is_flat else spread or 1.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from astropy.stats import mad_std
 
 from ..finding import Finding
 
-_GAUSSIAN_MAD = 1.4826
 # Error of a median of many values, in units of that of their mean.
 _MEDIAN_ERROR = 1.2533
 
@@ -111,7 +111,7 @@ def binned(label, x, y, bins=12):
 def median_and_error(values):
     """Median along the first axis and its standard error, from the median absolute deviation; at least one value."""
     middle = np.median(values, axis=0)
-    scatter = _GAUSSIAN_MAD * np.median(np.abs(values - middle), axis=0)
+    scatter = mad_std(values, axis=0)
     return middle, _MEDIAN_ERROR * scatter / np.sqrt(len(values))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from coadd import Place, coadd_planes
 from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 from scipy.ndimage import map_coordinates
@@ -14,6 +13,7 @@ from zemosaic_twopass.diagnosis.comparison import compare
 from zemosaic_twopass.measure.measurement import measure_tile
 from zemosaic_twopass.phase5.renorm import coverage_scale, tile_gain
 from zemosaic_twopass.synthetic.faults import Fault, faulty_plane
+from zemosaic_twopass.synthetic.mosaics import Place, coadd_planes
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.tiles.tile_set import TileSet
 

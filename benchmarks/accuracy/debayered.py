@@ -4,7 +4,7 @@ Unlike `nights.py`: a tile is one to five frames of stars of 1.6 to 2.4 px, deba
 pixel of three colours out of each four, whose peaks the search for hot pixels cuts; put together with the nearest pixel
 or bilinearly on the grid of the first; any tile may be upside down, as after a meridian flip, and colours with it.
 
-Run: python benchmarks/debayered.py [sound shifts] [--runs N] [--seed S]
+Run: python -m benchmarks.accuracy.debayered [sound shifts] [--runs N] [--seed S]
 Sound mosaics of six tiles, every camera drawn anew: how many have a tile accused whose stars lie within 0.05 px
 of the others', and by how many of its errors a shift is beside the truth. The same with one tile 0.3, 1 and 3 px off.
 """
@@ -16,17 +16,17 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-from camera import debayer
-from measure import machine
-from night_sky import BAYER
 from reproject.mosaicking import find_optimal_celestial_wcs
 from scipy.ndimage import map_coordinates, median_filter, uniform_filter
 from scipy.spatial import cKDTree
 from scipy.special import ndtr
 
+from benchmarks.measure import machine
 from zemosaic_twopass.diagnosis.registration import RADIUS, register
 from zemosaic_twopass.measure.coarse import project_blocks
 from zemosaic_twopass.measure.stars import Stars, find_stars
+from zemosaic_twopass.synthetic.camera import debayer
+from zemosaic_twopass.synthetic.night_sky import BAYER
 from zemosaic_twopass.synthetic.sky import tangent_wcs
 from zemosaic_twopass.tiles.grid import pixels_between
 from zemosaic_twopass.tiles.place import Place

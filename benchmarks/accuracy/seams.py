@@ -1,6 +1,6 @@
 """Seams put straight into mosaics, and found again: with the tiles and on the picture by itself.
 
-Run: python benchmarks/seams.py [--runs N] [--sorts white night] [--seed S]
+Run: python -m benchmarks.accuracy.seams [--runs N] [--sorts white night] [--seed S]
 
 Scenes of two sorts: white noise (9 RGB tiles of 400 × 520 that share 0.35 to 0.5 of a side) and nights of a small
 colour camera (9 RGB tiles of 560 × 760, stacks of ten frames). The mosaics are means of the tiles: as they are, with
@@ -20,15 +20,15 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from coadd import Grid, coadd
-from measure import machine
-from nights import night_tiles
-from scenes import survey
 from scipy.ndimage import map_coordinates
 
+from benchmarks.accuracy.scenes import survey
+from benchmarks.measure import machine
 from zemosaic_twopass.diagnosis.comparison import Mended
 from zemosaic_twopass.diagnosis.gains import Gains
 from zemosaic_twopass.diagnosis.seams import SURE, Edge, Picture, Regions, seams_alone, seams_with_tiles
+from zemosaic_twopass.synthetic.mosaics import Grid, coadd
+from zemosaic_twopass.synthetic.nights import night_tiles
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.tiles.records import SecondPass, TileList
 

@@ -1,6 +1,6 @@
 """Steps between neighbours before and after `repair`, against what tiles of the same sky without a fault have.
 
-Run: python benchmarks/repair.py [--runs N] [--offset ADU] [--gain PART] [--slope ADU]
+Run: python -m benchmarks.accuracy.repair [--runs N] [--offset ADU] [--gain PART] [--slope ADU]
 
 Nights of a small colour camera (9 RGB tiles of 560 × 760, stacks of ten frames, noise of a pixel 5 adu), one a seed.
 Offset, gain and slope, drawn from normal distributions, are put into every tile; `repair` writes copies of them. Steps:
@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from measure import table
-from nights import faults_everywhere, night_tiles, with_fault
 
+from benchmarks.measure import table
 from zemosaic_twopass.diagnosis.closure import median_steps
 from zemosaic_twopass.diagnosis.examination import verdict_of
 from zemosaic_twopass.diagnosis.kinds import NOTES
 from zemosaic_twopass.measure.coarse import project_blocks
 from zemosaic_twopass.offline.repair import repair
+from zemosaic_twopass.synthetic.nights import faults_everywhere, night_tiles, with_fault
 from zemosaic_twopass.tiles.mosaic import smallest_grid
 from zemosaic_twopass.tiles.place import Place
 from zemosaic_twopass.tiles.reading import read_master_tile, write_master_tile

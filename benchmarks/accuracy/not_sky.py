@@ -1,6 +1,6 @@
 """What of a tile is no sky, and tiles whose stars are nobody's: how often it is seen, and what of sound tiles is lost.
 
-Run: python benchmarks/not_sky.py [borders strangers mosaics] [--runs N] [--seed S]
+Run: python -m benchmarks.accuracy.not_sky [borders strangers mosaics] [--runs N] [--seed S]
 
 Borders: a tile of 300 × 400 pixels, three channels, of the synthetic sky, turned by up to 4 degrees, with white noise
 or noise correlated over two pixels of 3 to 15 adu; in adu, in 0 to 1 and less its level; with one border or none.
@@ -15,14 +15,14 @@ from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
-from measure import machine
-from nights import night_tiles
-from scenes import survey
 from scipy.ndimage import distance_transform_edt, gaussian_filter, rotate
 
+from benchmarks.accuracy.scenes import survey
+from benchmarks.measure import machine
 from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.measure.coarse import pixel_noise
 from zemosaic_twopass.measure.not_sky import not_sky
+from zemosaic_twopass.synthetic.nights import night_tiles
 from zemosaic_twopass.synthetic.sky import SyntheticSky, tangent_wcs
 from zemosaic_twopass.tiles.mosaic import MosaicGrid
 from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList

@@ -1,6 +1,6 @@
 """What stays in memory after a call: ten second passes in one process, everything on, the collector frozen.
 
-Run: python benchmarks/ten_calls.py [--side N] [--off]
+Run: python -m benchmarks.cost.ten_calls [--side N] [--off]
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import gc
 import tempfile
 from pathlib import Path
 
-from measure import table
-from night import Night
-
+from benchmarks.cost.night import Night
+from benchmarks.measure import table
 from zemosaic_instrument import TwoPassProbe
 
 _MB = 2**20

@@ -2,7 +2,7 @@
 
 `--night`: of those numbers of tiles that are turned by any angle, as `night.TURNED` has them.
 
-Run: python benchmarks/whole_call.py [--rounds N] [--sides 3 6 10] [--night 30 100 197]
+Run: python -m benchmarks.cost.whole_call [--rounds N] [--sides 3 6 10] [--night 30 100 197]
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import argparse
 import tempfile
 from functools import partial
 
-from measure import in_turn, ratio, table
-from night import TURNED, Night
-
+from benchmarks.cost.night import TURNED, Night
+from benchmarks.measure import in_turn, ratio, table
 from zemosaic_instrument import TwoPassProbe
 
 

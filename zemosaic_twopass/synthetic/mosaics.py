@@ -9,7 +9,7 @@ from astropy.wcs.utils import pixel_to_pixel
 from reproject.mosaicking import find_optimal_celestial_wcs
 from scipy.ndimage import map_coordinates
 
-from zemosaic_twopass.tiles.grid import pixel_box
+from ..tiles.grid import pixel_box
 
 _LATTICE = 6
 _TOLERANCE_PX = 1e-6

@@ -1,6 +1,6 @@
 """replay on this machine alone against replay on two local Dask workers.
 
-Run: python benchmarks/cluster.py [--rounds N] [--tiles N]
+Run: python -m benchmarks.cost.cluster [--rounds N] [--tiles N]
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from measure import in_turn, ratio, table
-from night import written
 
+from benchmarks.cost.night import written
+from benchmarks.measure import in_turn, ratio, table
 from zemosaic_twopass.offline.cluster import cluster_map
 from zemosaic_twopass.offline.replay import replay
 

@@ -1,6 +1,6 @@
 """What no term describes, in one tile of nine or in all: is it named, are sound tiles left alone, what does repair do?
 
-Run: python benchmarks/unmodelled.py [--runs N] [--seed N] [--small]
+Run: python -m benchmarks.accuracy.unmodelled [--runs N] [--seed N] [--small]
 
 Synthetic skies of nine RGB tiles of 300 × 400 pixels, or, small, of six of 220 × 240, that overlap by 30 to 55 %; kind,
 size, tile and place of the light are drawn anew for each run, and in every third run an offset, a scale or a slope lies
@@ -14,10 +14,10 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 
 import numpy as np
-from measure import machine
-from scenes import survey
 from scipy.ndimage import gaussian_filter
 
+from benchmarks.accuracy.scenes import survey
+from benchmarks.measure import machine
 from zemosaic_twopass.diagnosis.acceptance import accept
 from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.diagnosis.kinds import NOTES

@@ -1,6 +1,6 @@
 """How time and memory grow with the number of tiles, at constant tile size: exponents.
 
-Run: python benchmarks/growth.py [--rounds N] [--sides 3 5 7 10]
+Run: python -m benchmarks.cost.growth [--rounds N] [--sides 3 5 7 10]
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import argparse
 import tempfile
 
 import numpy as np
-from measure import exponent, in_turn, table
-from memory import traced, watched
-from night import Night
 
+from benchmarks.cost.memory import traced, watched
+from benchmarks.cost.night import Night
+from benchmarks.measure import exponent, in_turn, table
 from zemosaic_twopass.diagnosis import diagnose
 from zemosaic_twopass.tiles.records import SecondPass, TileList
 from zemosaic_twopass.watch.build import delta_maps, measure_pass, tile_records

@@ -1,6 +1,6 @@
 """The scale of one tile by the stars that it shares, against its truth and against aperture photometry of photutils.
 
-Run: python benchmarks/star_scales.py [white night real] [--runs N] [--seed S] [--real FOLDER]
+Run: python -m benchmarks.accuracy.star_scales [white night real] [--runs N] [--seed S] [--real FOLDER]
 
 White: six RGB tiles of 300 × 400 pixels, noise 8 adu, the sky with structure or flat; night: six of 280 × 380 pixels,
 stacks of four debayered frames. Stars of a seeing of 2.2 to 3.4 px that is each tile's own, from none to a hundred in a
@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from aperture import by_photutils
 from astropy.io import fits
 from astropy.wcs import WCS
-from cases import compared
-from measure import machine
-from nights import night_tiles
 
+from benchmarks.accuracy.aperture import by_photutils
+from benchmarks.accuracy.cases import compared
+from benchmarks.measure import machine
+from zemosaic_twopass.synthetic.nights import night_tiles
 from zemosaic_twopass.synthetic.sky import SyntheticSky, tangent_wcs
 from zemosaic_twopass.tiles.records import Tile
 

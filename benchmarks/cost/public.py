@@ -1,6 +1,6 @@
 """Our worker's second pass, and the diagnostics, against the second pass of a public ZeMosaic.
 
-Run: python benchmarks/public.py PATH/zemosaic_worker.py [--rounds N] [--side 6]
+Run: python -m benchmarks.cost.public PATH/zemosaic_worker.py [--rounds N] [--side 6]
 
 In an environment that has what that worker imports. The gains of both workers must be equal.
 """
@@ -13,9 +13,9 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from measure import in_turn, ratio, table
-from night import Night
 
+from benchmarks.cost.night import Night
+from benchmarks.measure import in_turn, ratio, table
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.offline.workers import load_worker
 from zemosaic_twopass.watch.hooks import GAINS

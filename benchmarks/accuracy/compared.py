@@ -1,6 +1,6 @@
 """Tiles as given against one another: false alarms, errors, and faults of any size, alone and in company.
 
-Run: python benchmarks/compared.py [clean faults sizes company bows small montage] [--runs N]
+Run: python -m benchmarks.accuracy.compared [clean faults sizes company bows small montage] [--runs N]
      [--sorts white night dense]
 
 Scenes of three sorts: white noise (9 to 36 tiles of 700 × 1000 pixels, one channel), nights of a small colour camera
@@ -18,10 +18,10 @@ from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
-from cases import BOWS, NOISE, Case, compared, judged, run
-from measure import machine
-from nights import TileFault, with_fault
 
+from benchmarks.accuracy.cases import BOWS, NOISE, Case, compared, judged, run
+from benchmarks.measure import machine
+from zemosaic_twopass.synthetic.nights import TileFault, with_fault
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 
 SIZES = {

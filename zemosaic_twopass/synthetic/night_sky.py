@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from coadd import moved
 from scipy import fft
+
+from .mosaics import moved
 
 PEDESTAL = 800.0
 

@@ -1,4 +1,6 @@
-"""How often is a fault in the pass, or in a tile, named rightly? Run: python benchmarks/diagnosis.py [--runs N]
+"""How often is a fault in the pass, or in a tile, named rightly?
+
+Run: python -m benchmarks.accuracy.diagnosis [--runs N]
 
 Scenes of 9 to 36 tiles of 700 × 1000 pixels; noise, tile, size and fault are drawn anew for each run. Faults are put
 into the tile, into the pass before the probe looks, and after. One run in twenty goes through
@@ -12,8 +14,8 @@ import time
 from collections import Counter, defaultdict
 
 import numpy as np
-from scenes import CLIP, NOISE, Injection, Scene
 
+from benchmarks.accuracy.scenes import CLIP, NOISE, Injection, Scene
 from zemosaic_twopass.diagnosis import diagnose
 from zemosaic_twopass.diagnosis.contract import fingerprints
 from zemosaic_twopass.diagnosis.kinds import NOTES

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from camera import stack
-from coadd import homography
-from night_sky import STAR_AREA, NightSky, SeenSky
 
-from zemosaic_twopass.synthetic.sky import tangent_wcs
-from zemosaic_twopass.tiles.records import Tile
+from ..tiles.records import Tile
+from .camera import stack
+from .mosaics import homography
+from .night_sky import STAR_AREA, NightSky, SeenSky
+from .sky import tangent_wcs
 
 # Of a pixel of a stack of ten frames, in adu: 5.0 in red and blue, 4.7 in green where all frames reach.
 NOISE = 5.0

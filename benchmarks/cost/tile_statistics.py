@@ -3,7 +3,7 @@
 Eight tiles unless told otherwise, because a second pass has many, and each thread takes the next one. What stands for
 NumPy is what the public worker does for its own lines: channel by channel, over the finite values.
 
-Run: python benchmarks/tile_statistics.py [--rounds N] [--tiles N]
+Run: python -m benchmarks.cost.tile_statistics [--rounds N] [--tiles N]
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import math
 import warnings
 
 import numpy as np
-from measure import in_turn, ratio, table
 
+from benchmarks.measure import in_turn, ratio, table
 from zemosaic_twopass.measure.stats import scan_as_given, statistics_after_gain, tile_statistics
 from zemosaic_twopass.parallel import threads
 from zemosaic_twopass.settings import worker_count

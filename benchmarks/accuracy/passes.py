@@ -1,6 +1,6 @@
 """Is a sound second pass ever called displaced or unused, and from which shift on is one found?
 
-Run: python benchmarks/passes.py [--runs 200] [--seed 1]
+Run: python -m benchmarks.accuracy.passes [--runs 200] [--seed 1]
 
 Sound: 2 × 2 tiles of 300 × 400 pixels through first pass, second pass and merge of our worker; stars sparse (1 in 9000
 px²), as on a usual night (1 in 900), crowded (1 in 90) and none, noise 2 to 20 adu, gains of the pass 0.9 to 1.1.

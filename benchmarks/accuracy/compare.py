@@ -1,6 +1,6 @@
 """Two runs side by side: equal ones whose matching draws other lots, and one that has a step put into it.
 
-Run: python benchmarks/compare.py [--runs N] [--seed S]
+Run: python -m benchmarks.accuracy.compare [--runs N] [--seed S]
 
 Scenes of 2 × 3 RGB tiles of 260 × 340 (noise 8 adu), each tile with an offset and a slope of its own, through both
 passes of our worker with two seeds of NumPy's global generator. Then all of one tile's footprint is raised in the
@@ -15,8 +15,8 @@ import logging
 from collections import defaultdict
 
 import numpy as np
-from measure import machine
 
+from benchmarks.measure import machine
 from zemosaic_twopass.command.passes import first_pass_of
 from zemosaic_twopass.diagnosis.comparison import Mended, compare
 from zemosaic_twopass.diagnosis.gains import Gains

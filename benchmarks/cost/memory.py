@@ -1,6 +1,6 @@
 """Peak memory: both passes of our worker, the second one instrumented and bare, and a replay of many tiles from disk.
 
-Run: python benchmarks/memory.py [--tiles N]
+Run: python -m benchmarks.cost.memory [--tiles N]
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
-from measure import table
-from night import Night, written
 
+from benchmarks.cost.night import Night, written
+from benchmarks.measure import table
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.offline.replay import replay
 from zemosaic_twopass.synthetic.sky import tangent_wcs

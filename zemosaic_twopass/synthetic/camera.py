@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from night_sky import BAYER, bilinear
+
+from .night_sky import BAYER, bilinear
 
 _FULL = 30_000.0
 _NOISE_PER_SIGNAL = 0.6

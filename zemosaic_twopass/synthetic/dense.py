@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from coadd import Grid
 
-from zemosaic_twopass.synthetic.sky import SyntheticSky, tangent_wcs
-from zemosaic_twopass.tiles.records import Tile
+from ..tiles.records import Tile
+from .mosaics import Grid
+from .sky import SyntheticSky, tangent_wcs
 
 NOISE = 8.0
 
@@ -32,7 +32,7 @@ class DenseScene:
     ----------
     tiles : list of Tile
         One channel, shape (H, W), or RGB; covered everywhere.
-    grid : coadd.Grid
+    grid : Grid
         For any tiles of this layout.
     """
 
