@@ -35,7 +35,7 @@ class Night:
     scene: Pass
 
     @classmethod
-    def make(cls, columns=3, shape=(64, 80), channels=1, fault=None):
+    def make(cls, columns=3, shape=(56, 80), channels=1, fault=None):
         """Tiles side by side; fault "mask": the coadd leaves out a strip of tile 1; "offset": tile 1 is too bright."""
         gains = [1 + 0.125 * index for index in range(columns)]
         scene = Pass.make(1, columns, shape, channels, overlap=0.6, gains=gains)
