@@ -85,7 +85,7 @@ def compute_per_tile_gains_from_coverage(
     tiles : sequence of ndarray, shape (H, W) or (H, W, C)
     tiles_wcs : sequence of astropy.wcs.WCS
     final_wcs : astropy.wcs.WCS
-        Of the mosaic.
+        Places the mosaic on the sky.
     coverage_p1 : ndarray, shape (H, W)
         Coverage of the first pass; not finite counts as 0.
     sigma_px : float
@@ -246,7 +246,7 @@ def run_second_pass_coverage_renorm(
         In adu, NaN where there is nothing; not written to.
     tiles_wcs : list of astropy.wcs.WCS
     final_wcs_p1 : astropy.wcs.WCS
-        Of the first-pass mosaic.
+        Places the first-pass mosaic on the sky.
     coverage_p1 : ndarray, shape (H, W)
         Coverage of the first pass.
     shape_out : tuple of int

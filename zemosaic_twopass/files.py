@@ -7,6 +7,7 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
+# Bound of a text from a stranger: far beyond any report.
 _MAX_BYTES = 32 * 1024 * 1024
 
 

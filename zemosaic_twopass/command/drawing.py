@@ -15,13 +15,13 @@ def draw_to(path, write, *shown):
     ----------
     path : pathlib.Path
     write : callable
-        Of what is shown, and of the path.
+        Is called with what is shown, and with the path.
     *shown
 
     Returns
     -------
     list of pathlib.Path
-        Of the picture, or nothing.
+        Holds the path of the picture, or nothing.
 
     Raises
     ------

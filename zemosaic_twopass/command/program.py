@@ -73,7 +73,7 @@ def compile_watched(path):
     Parameters
     ----------
     path : str
-        Of a script.
+        Names a script.
 
     Yields
     ------

@@ -18,7 +18,7 @@ def runner(options):
     Returns
     -------
     context manager
-        Of a callable, as `map`.
+        Gives a callable that works as `map`.
 
     Raises
     ------

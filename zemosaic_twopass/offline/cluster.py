@@ -28,7 +28,7 @@ def cluster_map(address=None, processes=None):
     Parameters
     ----------
     address : str, optional
-        Of a running scheduler, whose workers see the tiles under the same absolute paths.
+        Leads to a running scheduler, whose workers see the tiles under the same absolute paths.
     processes : int, optional
         Without an address: how many workers to start on this machine for as long as the block lasts.
 

@@ -26,6 +26,7 @@ _KEEP = (
     "switch off 'Delete temporary processing files after run' (cleanup_temp_artifacts in zemosaic_config.json) before "
     "the run, and they are kept"
 )
+# Rows that are read of a list from a stranger.
 _MOST_TILES = 10_000
 
 

@@ -11,6 +11,7 @@ from ..tiles.images import TileError
 from ..tiles.planes import channels_last
 
 # Mosaics of the tiles themselves come out above 0.8, others below 0.15; fewer blocks tell nothing.
+# Least correlation of a mosaic with what its tiles show, and fewest blocks to tell it by.
 _LEAST_CORRELATION, _LEAST_BLOCKS = 0.4, 30
 # In pixels: what lies further off makes a map of edges of stars.
 _FURTHEST = 1.5
@@ -53,11 +54,11 @@ def fit_mosaic(means, tiles, noise):
     Parameters
     ----------
     means : ndarray, shape (C, h, w)
-        Of the mosaic in blocks of `coarse.FACTOR` pixels; NaN where it holds nothing.
+        Means of the mosaic in blocks of `coarse.FACTOR` pixels; NaN where it holds nothing.
     tiles : sequence of (CoarseTile or None)
         With as many channels.
     noise : float
-        Of a pixel of the tiles, in adu.
+        Standard deviation of a pixel of the tiles, in adu.
 
     Returns
     -------

@@ -42,7 +42,7 @@ class Repair:
     Attributes
     ----------
     names : tuple of str
-        Of the tiles, without their folders.
+        What the tiles are called, without their folders.
     corrections : tuple of (Correction or None)
         None for a tile that could not be compared.
     refused : dict of int to str
@@ -55,12 +55,12 @@ class Repair:
     failed : dict of str to str
         Why files could not be written, by their names.
     before, after : Examination
-        Of the tiles as given, and of the copies; a copy that could not be written is not compared.
+        What is found in the tiles as given, and in the copies; a copy that could not be written is not compared.
     steps : (float, float)
         Root mean square in adu of the median steps of neighbours that share at least 20 blocks, all channels, before
         and after; of pairs of which both have a copy. NaN where there is none.
     noise : float
-        Of one pixel in adu, median over tiles and channels.
+        Standard deviation of one pixel in adu, median over tiles and channels.
     lowest : tuple of float
         The lowest pixel of each copy that is below 0 where its tile is not, in adu; 0 where there is none.
     """

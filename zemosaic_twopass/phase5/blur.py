@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+# Standard deviations at which the kernel ends, as scipy has it by itself: the result is to be the same.
 _TRUNCATE = 4.0
+# Rows that are blurred at a time: what is in work stays in the cache.
 _LINES = 32
 # As scipy has it: below this there is nothing to blur.
 _SMALLEST_SIGMA = 1e-15

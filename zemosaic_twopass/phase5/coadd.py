@@ -138,7 +138,7 @@ class SharedReprojection(Sequence):
         ----------
         tile : int
         wcs, wcs_out : astropy.wcs.WCS
-            Of the tile and of the part.
+            The WCS of the tile and that of the part.
         shape : tuple of int
             (H, W) of the part.
         """

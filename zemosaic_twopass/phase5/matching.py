@@ -126,7 +126,7 @@ def background_corrections(offsets):
     Parameters
     ----------
     offsets : ndarray, shape (n, n)
-        Of each tile over each later one, above the diagonal; NaN where two do not meet.
+        What each tile lies above each later one, above the diagonal; NaN where two do not meet.
 
     Returns
     -------

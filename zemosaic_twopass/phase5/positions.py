@@ -7,8 +7,11 @@ from astropy.wcs import WCS
 
 from ..tiles.grid import pixels_between
 
+# Pixels that a corner may come back beside its place: far above rounding, far below what the far side of the sky makes.
 _TOLERANCE_PX = 1e-2
+# Points a side that the projective map is made from and tried at.
 _SAMPLES = 6
+# Pixels that a projective map may be off at these points, to stand in for the exact one.
 _PROJECTIVE_PX = 1e-2
 
 
@@ -22,7 +25,7 @@ def round_trips(wcs, wcs_out, box):
     Parameters
     ----------
     wcs, wcs_out : astropy.wcs.WCS
-        Of the tile and of the mosaic.
+        The WCS of the tile and that of the mosaic.
     box : tuple of slice
         (rows, columns) in the mosaic, with start and stop.
 
@@ -47,7 +50,7 @@ def projective_map(wcs, wcs_out, box):
     Parameters
     ----------
     wcs, wcs_out : astropy.wcs.WCS
-        Of the tile and of the mosaic.
+        The WCS of the tile and that of the mosaic.
     box : tuple of slice
         (rows, columns) in the mosaic, with start and stop.
 

@@ -9,6 +9,7 @@ from reproject import reproject_interp
 from .interpolate import interpolate
 from .positions import projective_map, round_trips
 
+# Pixels that are looked at at a time, to bound the memory.
 _BAND_PIXELS = 1 << 16
 # Of the pixels around a position some are good, or all are; else none.
 _SOME, _ALL = 1, 2
@@ -28,7 +29,7 @@ def find_reached(mask, wcs, wcs_out, box, threshold):
     mask : ndarray, shape (h, w), float32
         Finite.
     wcs, wcs_out : astropy.wcs.WCS
-        Of the mask and of the mosaic.
+        The WCS of the mask and that of the mosaic.
     box : tuple of slice
         (rows, columns) in the mosaic, with start and stop; at least one pixel.
     threshold : float

@@ -14,12 +14,19 @@ from .blur import gaussian_blur
 from .reach import find_reached
 from .scratch import OnDemand
 
+# All but the last are those of the public worker, whose gains and merge ours are to be.
+# A tile is where its reprojected mask exceeds this.
 _MIN_MASK = 1e-3
+# Coverage, blurred, of pixels that a gain is made from.
 _MIN_BLURRED_COVERAGE = 2.0
+# Fewest of these for a gain, as a number and as a share of the tile.
 _MIN_VALID_PIXELS = 64
 _MIN_VALID_FRACTION = 0.001
+# Coverage over blurred coverage is held between these.
 _SCALE_RANGE = (0.5, 2.0)
+# The second pass is taken where it has this share of the luminance of the first.
 _MIN_LUMINANCE_RATIO = 0.4
+# Rows that are merged at a time, to bound the memory.
 _BAND_ROWS = 256
 
 
@@ -89,9 +96,9 @@ def tile_gain(shape, mask, wcs, final_wcs, scale_map, gain_clip):
     mask : array_like, shape (h, w), or None
         Coverage of the tile; None is 1 everywhere.
     wcs, final_wcs : astropy.wcs.WCS
-        Of the tile and of the mosaic.
+        The WCS of the tile and that of the mosaic.
     scale_map : ScaleMap
-        Of the mosaic.
+        Covers the mosaic.
     gain_clip : (float, float)
         Smallest and largest gain, in any order.
 
@@ -131,7 +138,7 @@ def input_weights(tiles, tiles_coverage=None, tile_weights=None):
     Parameters
     ----------
     tiles : sequence of ndarray, shape (H, W) or (H, W, C)
-        Of which only the shapes matter.
+        Only their shapes matter.
     tiles_coverage : sequence of (ndarray, shape (H, W), or None), optional
         None is good everywhere.
     tile_weights : sequence of float, optional

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+# Bytes: arrays begin at a line of the cache.
 _ALIGNMENT = 64
 
 

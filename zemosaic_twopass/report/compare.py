@@ -8,6 +8,7 @@ from astropy.table import join
 from .artefacts import MAP_NAME, TABLE_NAME
 from .show import read_report, read_table
 
+# Bound of a map from a stranger.
 _MAX_MAP_BYTES = 1 << 30
 
 

@@ -13,6 +13,7 @@ from .style import MEDIUM, TEXT, WIDTH, new_figure, write_picture
 COMPARE_PICTURE = "twopass_compare.png"
 # In inches.
 _LEFT, _GAP, _TOP, _TITLE, _BOTTOM = 0.12, 0.12, 0.4, 0.26, 0.75
+# Edges that have a number: as many as have a profile in the picture of seams.
 _NUMBERED = 5
 
 
@@ -78,7 +79,7 @@ def comparison_sentence(found):
 
 
 def _number_edges(found):
-    """Of both maps, the index of each of the edges that changed most: its number, from 1."""
+    """Number the edges that changed most, from 1: {index of the edge: number} for each of both maps."""
     places = [{id(edge): index for index, edge in enumerate(seams.edges)} for seams in found.maps]
     largest = found.largest_first()[:_NUMBERED]
     return [

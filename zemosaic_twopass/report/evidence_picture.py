@@ -16,6 +16,7 @@ EVIDENCE_PICTURE = "twopass_evidence.png"
 _HEAD, _TITLE, _LINE, _AXIS, _FOOT = 0.26, 0.24, 0.15, 0.42, 0.1
 # Least and greatest height of an image.
 _IMAGE = 0.4, 1.7
+# Characters of a line at this width.
 _CHARACTERS = 66
 # Sorts of evidence: of values with a sign, and of those whose error is another thing or shows in the chart.
 _SIGNED = "level", "bow", "step"
@@ -59,7 +60,7 @@ def draw_finding(evidence, channels):
     ----------
     evidence : Evidence
     channels : int
-        Of the tiles.
+        How many each tile has.
 
     Returns
     -------

@@ -11,6 +11,7 @@ from .artefacts import MAP_NAME, PAGE_NAME
 from .grouping import group_findings
 from .seams import seam_line
 
+# Lines of findings in a log: what is worst is among them, and a log of hundreds of tiles stays readable.
 _MOST_LINES = 6
 
 

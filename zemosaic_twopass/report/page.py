@@ -45,6 +45,7 @@ _HEADINGS = {
     "visible": "A seam in the picture",
 }
 _WITHOUT_PASS = "A tile does not agree with the others. No pass was seen, so nothing is said of one."
+# Findings that stand open: as many as have lines in the log and evidence.
 _UNFOLDED = 6
 _SEAMS = {
     SEAMS_PICTURE: (

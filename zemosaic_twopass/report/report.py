@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from .seam_picture import Backdrop
 
 SCHEMA = "zemosaic-twopass-report"
+# Changes when a key changes its meaning or goes.
 SCHEMA_VERSION = 2
+# Every eighth point of an outline is a corner.
 _CORNERS = slice(None, None, 8)
 
 
@@ -102,7 +104,7 @@ class TwoPassReport:
     picture : {"no_seam", "faint", "visible", "unknown"}
         Whether the last mosaic that was seen has a seam.
     seams : tuple of SeamMap
-        Of each mosaic that was seen and measured, in the order of the pipeline.
+        One a mosaic that was seen and measured, in the order of the pipeline.
     profiles : tuple of Profile
         Across the worst edges of the last of them; for the picture, and not in the JSON.
     backdrops : tuple of Backdrop

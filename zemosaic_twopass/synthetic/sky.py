@@ -10,6 +10,8 @@ from astropy.wcs import WCS
 from ..tiles.records import Tile
 from .faults import direction_of
 
+# Right ascension and declination in degrees, where a nebula is; degrees a pixel, as a smart telescope has them; and the
+# standard deviation of a star in pixels.
 _CENTRE = (83.82, -5.39)
 _SCALE_DEG = 2.4 / 3600
 _PSF_SIGMA = 1.7
@@ -95,9 +97,9 @@ def synthetic_tiles(*, rows=3, columns=3, shape=(400, 520), overlap=0.55, noise=
     noise : float
         Standard deviation of the Gaussian noise in adu.
     seed : int
-        Of the private generator; the global one is not touched.
+        Starts a generator of its own; the global one is not touched.
     faults : sequence of Fault
-        Of the kinds in `FAULTS`, put in after everything else, so that all else stays the same.
+        They have kinds of `FAULTS` and are put in after everything else, so that all else stays the same.
 
     Returns
     -------

@@ -14,6 +14,7 @@ from .planes import channels_last
 
 PACKED = (".gz", ".bz2", ".xz", ".fz")
 
+# Rows that are in work at a time, in float64.
 _BAND = 128
 # What is no longer true of the pixels.
 _STALE = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM")

@@ -13,6 +13,7 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 
 from .images import NO_TEXT, TileError, explain_unreadable, quiet_astropy
 
+# Characters of a card of a FITS header.
 _CARD = 80
 # What is said of an axis, or of a pair: its numbers are the groups.
 _OF_AXES = re.compile(

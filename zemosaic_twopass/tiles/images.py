@@ -20,12 +20,13 @@ NO_TEXT = "holds NUL bytes or others that are no text"
 _COVERAGE = "ALPHA"
 _CHANNELS = (1, 3)
 # More cannot be the planes of an axis of colours.
-_MOST_PLANES = 4
+_MAX_PLANES = 4
 # Far beyond any tile: a file that claims more, or unpacks to more, is not read.
 _MAX_VALUES = 1 << 30
 _MAX_BYTES = 1 << 33
 _MAX_HDUS = 256
 _MAX_HEADER_BYTES = 1 << 23
+# Bytes that a FITS file is made of, by its standard.
 _FITS_BLOCK = 2880
 _UNPACK = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 
@@ -49,7 +50,8 @@ def open_image(path):
         As it lies in the file, mapped into memory and not read yet where the file allows it. For the time of the
         block only: what is to stay must be copied.
     header : str
-        Of the image; what `headers.celestial_wcs` makes a WCS of. A WCS itself loses its last bits when it is pickled.
+        Header of the image, which `headers.celestial_wcs` makes a WCS of. A WCS itself loses its last bits when it is
+        pickled.
     coverage : ndarray, shape (H, W), or None
         As `data`.
 
@@ -101,7 +103,7 @@ def open_hdus(path):
     hdus : astropy.io.fits.HDUList
         For the time of the block only.
     index : int
-        Of the image among them.
+        Which of them the image is.
 
     Raises
     ------
@@ -219,7 +221,7 @@ def put_spatial_first(data):
     Parameters
     ----------
     data : ndarray
-        Of more than three axes, those of length 1 are passed over, the outermost first.
+        Where it has more than three axes, those of length 1 are passed over, the outermost first.
 
     Returns
     -------
@@ -238,10 +240,10 @@ def put_spatial_first(data):
         return data
     if data.ndim != 3:
         raise TileError(f"image of shape {shape}: 2 or 3 axes are needed, not {data.ndim}")
-    small = [axis for axis, size in enumerate(data.shape) if size <= _MOST_PLANES]
+    small = [axis for axis, size in enumerate(data.shape) if size <= _MAX_PLANES]
     if small not in ([0], [2]):
         raise TileError(
-            f"axis order of shape {shape} cannot be told: one outer axis of at most {_MOST_PLANES} channels is needed"
+            f"axis order of shape {shape} cannot be told: one outer axis of at most {_MAX_PLANES} channels is needed"
         )
     planes = data.shape[small[0]]
     if planes not in _CHANNELS:

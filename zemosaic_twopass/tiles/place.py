@@ -9,10 +9,13 @@ from astropy.wcs import WCS
 
 from .grid import pixel_box, pixels_between
 
+# Pixels of the grid between knots of the spline.
 _LATTICE_STEP = 16
 # Around the box: what is averaged over blocks of the grid reaches beyond it.
 _MARGIN = 8
+# A cubic spline needs as many a side.
 _FEWEST_KNOTS = 4
+# A position that is in no mosaic, in place of NaN, which a spline spreads.
 _NOWHERE = -1e6
 
 
@@ -69,8 +72,8 @@ class Place:
         Parameters
         ----------
         rows, columns : ndarray
-            Of the grid, not necessarily whole; inside the box and 8 px around it. Further out they are only near: what
-            lies beyond the grid by the shift of a tile is within 1e-6 px.
+            Places on the grid, not necessarily whole; inside the box and 8 px around it. Further out they are only
+            near: what lies beyond the grid by the shift of a tile is within 1e-6 px.
 
         Returns
         -------
@@ -104,7 +107,7 @@ class Place:
 
 
 def _weights(spline, at):
-    """Of each coefficient of a spline at points, a sparse array of shape (points, coefficients)."""
+    """Weigh each coefficient of a spline at points: a sparse array of shape (points, coefficients)."""
     return spline.design_matrix(at, spline.t, spline.k, extrapolate=True)
 
 

@@ -108,7 +108,7 @@ class SecondPass:
     tiles : TileList
         As given.
     wcs : astropy.wcs.WCS or None
-        Of the mosaic.
+        Places the mosaic on the sky.
     shape : tuple of int or None
         (H, W) of the mosaic.
     gains : tuple of float or None
@@ -173,7 +173,7 @@ class SecondPass:
         ----------
         index : int
         pixels : array_like, optional
-            Of the tile, where they are at hand.
+            Those of the tile, where they are at hand.
 
         Returns
         -------

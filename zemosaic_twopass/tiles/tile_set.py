@@ -24,9 +24,9 @@ class PlacedTile:
     ----------
     tile : Tile
     wcs : astropy.wcs.WCS
-        Of the mosaic.
+        Places the mosaic on the sky.
     place : Place or None
-        Of the tile in it; None where it misses it.
+        Where the tile lies in it; None where it misses it.
     shape : tuple of int
         (H, W) of the mosaic.
     remarks : tuple of str
@@ -76,7 +76,7 @@ class TileSet:
         ----------
         paths : sequence of path-like
         grid : MosaicGrid, or what has its `wcs` and `shape`
-            Of the mosaic.
+            Grid of the mosaic.
         run : callable
             As `map`, here or on a cluster that gets paths and gives what is small.
         """
@@ -91,7 +91,7 @@ class TileSet:
         Parameters
         ----------
         function : callable
-            Of a tile, and of what the columns hold for it.
+            Is called with a tile, and with what the columns hold for it.
         *columns : sequence
             One entry a tile.
         indices : sequence of int, optional

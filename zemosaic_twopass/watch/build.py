@@ -23,7 +23,7 @@ def measure_pass(capture, downsample):
     capture : RunCapture
         With the scans of the tiles as given.
     downsample : int
-        Of the delta map. Without a mosaic, or for one smaller than a block, there is none, and nothing for it.
+        Reduces the delta map. Without a mosaic, or for one smaller than a block, there is none, and nothing for it.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def settings_of(capture, downsample):
     Returns
     -------
     dict
-        Of sigma_px, gain_clip and shape_out those that the call has; downsample always. Plain numbers,
+        Has sigma_px, gain_clip and shape_out as far as the call has them, and downsample. Plain numbers,
         strings and lists, whatever the call was given.
     """
     known = {name: value for name, value in capture.settings.items() if name != "shape_out" or value is not None}

@@ -31,7 +31,7 @@ class RunCapture:
     ----------
     second_pass : SecondPass
     scans : tuple of TileScan
-        Of the tiles as given, one each; empty where no statistics are taken.
+        One a tile as given; empty where no statistics are taken.
     settings : dict
         What the call says of the second pass, for the report.
     run : dict

@@ -82,7 +82,7 @@ def run_under_way():
     Returns
     -------
     dict of str
-        Of "input" and "output" those that are known.
+        Has "input" and "output" as far as they are known.
     """
     return dict(_run.get() or {})
 

@@ -34,7 +34,7 @@ class Draft:
     found : Examination
         Without the blocks and points that it rests on.
     parts : dict
-        Of the report, as `TwoPassReport.of` takes them.
+        Parts of the report, as `TwoPassReport.of` takes them.
     stages : Stages or None
         Its mosaics up to now; None where their seams cannot be measured.
     """

@@ -254,7 +254,7 @@ def find_run(args, kwargs):
     Parameters
     ----------
     args, kwargs : tuple, dict
-        Of the inner call.
+        What the inner call was given.
 
     Returns
     -------

@@ -25,7 +25,7 @@ class Stages:
     measurements : sequence of TileMeasurement
         One a tile.
     found : Examination
-        Of these.
+        What was found in these tiles.
     """
 
     def __init__(self, second_pass, measurements, found):
@@ -169,7 +169,7 @@ def see_merged(drafts, passes, result, merge):
     passes : ((mosaic, coverage), (mosaic, coverage))
         The first and the second.
     result : tuple
-        Of the caller: the mosaic, and what else it gives.
+        What the caller returned: the mosaic, and what else it gives.
     merge : Merge or None
     """
     stages = _stages(drafts)
