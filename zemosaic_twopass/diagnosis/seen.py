@@ -21,6 +21,8 @@ def place_of(edge, tile=None):
     at = f"(x={edge.x:.0f}, y={edge.y:.0f})"
     if tile not in (None, edge.tile):
         return f"along tile {tile} {at}"
+    if edge.tile is None and not edge.neighbours:
+        return f"at an edge of the coverage {at}"
     if edge.tile is None:
         return f"where the part of the second pass ends {at}"
     return f"at the {edge.side} side of tile {edge.tile} {at}"
