@@ -17,6 +17,7 @@ import time
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from itertools import product
 from unittest import mock
 
@@ -26,8 +27,8 @@ from measure import machine
 import zemosaic_worker
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.command.passes import first_pass_of
-from zemosaic_twopass.offline.workers import run_second_pass
 from zemosaic_twopass.diagnosis.seams import compare_seams
+from zemosaic_twopass.offline.workers import run_second_pass
 from zemosaic_twopass.synthetic import faults as orders
 from zemosaic_twopass.synthetic.faults import Fault, faulty_pass
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
@@ -47,7 +48,8 @@ def reported(kind, matching, seed, lots=0):
     tiles = synthetic_tiles(seed=seed, shape=SHAPE, overlap=0.45, faults=faults)
     np.random.seed(1000 * seed + lots)
     # As the fault `gain_seam` has it.
-    unmatched = mock.patch.object(zemosaic_worker, "reproject_and_coadd", orders._without_background_matching)
+    coadd = partial(orders._without_background_matching, zemosaic_worker.reproject_and_coadd)
+    unmatched = mock.patch.object(zemosaic_worker, "reproject_and_coadd", coadd)
     with nullcontext() if matching else unmatched, tempfile.TemporaryDirectory() as folder:
         first = first_pass_of(zemosaic_worker, tiles, 1)
         with faulty_pass(zemosaic_worker, faults), TwoPassProbe(zemosaic_worker, directory=folder) as probe:
