@@ -181,7 +181,7 @@ def in_mosaic(finding, share, edges, worst):
     advice = f"{finding.about.advice}."
     if finding.about.group == "pipeline" or share.guessed or not finding.message.endswith(advice):
         return finding.message
-    what = finding.message.removesuffix(advice).rstrip(" :")
+    what = finding.message.removesuffix(advice).rstrip(" :;")
     if finding.what_if is not None and finding.what_if.unit == "adu":
         # What tiles have beside each other is not what the mosaic has.
         what = what.replace(finding.what_if.between_tiles(), "")
