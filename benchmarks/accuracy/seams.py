@@ -1,12 +1,12 @@
-"""Seams put straight into mosaics, and found again: with the tiles and on the picture by itself.
+"""Seams put straight into mosaics, and found again: with the tiles and by the coverage alone; and none where none is.
 
-Run: python -m benchmarks.accuracy.seams [--runs N] [--sorts white night] [--seed S]
+Run: python benchmarks/seams.py [--white N] [--night N] [--every K] [--seed S] [--jobs J]
 
-Scenes of two sorts: white noise (9 RGB tiles of 400 × 520 that share 0.35 to 0.5 of a side) and nights of a small
-colour camera (9 RGB tiles of 560 × 760, stacks of ten frames). The mosaics are means of the tiles: as they are, with
-levels matched, and with weights that fall off towards the edges of each tile, so that noise and sky of mosaic and tiles
-are not the same. What is put in is in units of the noise of a pixel of the mosaic. Everything is drawn anew from the
-seed.
+Scenes of two sorts, everything drawn anew from the seed: white noise (9 RGB tiles of 280 × 360 that share 0.35 to 0.5
+of a side) and nights of a small colour camera (9 RGB tiles of 400 × 540, stacks of six frames). Of each scene three
+mosaics: the mean of the tiles (plain), the mean of matched levels, and one with weights that fall off towards the
+edges of each tile, so that noise and sky of mosaic and tiles are not the same: only there is noise left. Into the
+weighted mosaic of every K-th scene faults are put, in units of its noise.
 """
 
 from __future__ import annotations
@@ -20,111 +20,17 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from scipy.ndimage import map_coordinates
+from measure import machine
+from seam_scenes import Scene, added
 
-from benchmarks.accuracy.scenes import survey
-from benchmarks.measure import machine
-from zemosaic_twopass.diagnosis.comparison import Mended
-from zemosaic_twopass.diagnosis.gains import Gains
-from zemosaic_twopass.diagnosis.seams import SURE, Edge, Picture, Regions, seams_alone, seams_with_tiles
-from zemosaic_twopass.synthetic.mosaics import Grid, coadd
-from zemosaic_twopass.synthetic.nights import night_tiles
-from zemosaic_twopass.synthetic.sky import synthetic_tiles
-from zemosaic_twopass.tiles.records import SecondPass, TileList
+from zemosaic_twopass.diagnosis.seams import SURE, Edge, Picture
 
 SIZES = (0.1, 0.3, 1.0, 3.0)
-RAMPS = (10, 30)
+KINDS = "side", "around", "channel", "ramp10", "ramp30", "part", "line"
 # In adu, and places on a side of an edge: for a side to have one level.
 _EVEN, _FEWEST = 0.02, 3
-
-
-class Scene:
-    """Tiles of a sort with what they are compared by, and their coadds."""
-
-    def __init__(self, sort, seed):
-        rng = np.random.default_rng(seed)
-        if sort == "night":
-            self.tiles = night_tiles(seed).tiles
-        else:
-            self.tiles = synthetic_tiles(shape=(400, 520), overlap=rng.uniform(0.35, 0.5), seed=seed)
-        self.grid = Grid.of(self.tiles)
-        found = survey(SecondPass(TileList.of(self.tiles), self.grid.wcs, self.grid.shape))
-        ones = np.ones(len(self.tiles))
-        self.footprints = [look.blocks.footprint for look in found.looks]
-        self.corrected = Mended.of(found, Gains(ones, ones, 0 * ones)).in_boxes_of(found.looks)
-        self.projected = []
-        for tile, place in zip(self.tiles, self.grid.places, strict=True):
-            planes = [
-                map_coordinates(tile.pixels[..., channel], place.positions, order=1, cval=np.nan, prefilter=False)
-                for channel in range(3)
-            ]
-            self.projected.append(np.stack(planes, axis=-1))
-        self.coverage = self.coadd("plain")[1]
-
-    def coadd(self, how):
-        """A mean of the tiles and its coverage: "plain", "matched", or "weighted" towards their middles."""
-        total, weights = np.zeros((*self.grid.shape, 3)), np.zeros(self.grid.shape)
-        if how == "matched":
-            return coadd(self.tiles, self.grid)[:2]
-        for index, (values, place) in enumerate(zip(self.projected, self.grid.places, strict=True)):
-            weight = np.isfinite(values).all(axis=-1) * 1.0
-            if how == "weighted":
-                # Never as little as to be no edge: a seam would be smoothed away.
-                row, column = (2 * at / n - 1 for at, n in zip(place.positions, self.tiles[index].shape, strict=True))
-                weight *= 0.3 + np.clip((1 - row**2) * (1 - column**2), 0, 1) + 0.1 * (index % 3)
-            total[place.box] += np.nan_to_num(values) * weight[..., np.newaxis]
-            weights[place.box] += weight
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mosaic = np.where(weights > 0, 1, np.nan)[..., np.newaxis] * total / weights[..., np.newaxis]
-        return mosaic.astype(np.float32), weights.astype(np.float32)
-
-    def side(self, tile, number):
-        """How far each pixel of a tile's box lies from a side of it, in pixels of the tile; NaN outside of the tile."""
-        place, shape = self.grid.places[tile], self.tiles[tile].shape
-        along = place.positions[number // 2]
-        distance = along if number % 2 == 0 else shape[number // 2] - 1 - along
-        return np.where(np.isfinite(self.projected[tile]).all(axis=-1), distance, np.nan)
-
-    def measured(self, mosaic, how):
-        """The seams of a mosaic, with the tiles or alone."""
-        picture = Picture.of("mosaic", mosaic)
-        if how == "tiles":
-            return seams_with_tiles([picture], self.footprints, self.corrected).maps[0]
-        return seams_alone([(picture, mosaic)], self.regions()).maps[0]
-
-    def regions(self):
-        footprints = []
-        for values, place in zip(self.projected, self.grid.places, strict=True):
-            footprints.append((place.box, np.isfinite(values).all(axis=-1).astype(np.float32)))
-        return Regions.of_footprints(footprints, self.grid.shape, 1)
-
-
-def added(scene, tile, kind, size, rng):
-    """What is put into a mosaic, shape (h, w, 3) in the tile's box, and of its edges the side that has it."""
-    shape, side = scene.tiles[tile].shape, int(rng.integers(4))
-    distance = scene.side(tile, side)
-    inside = np.isfinite(distance)
-    if kind == "side":
-        # Highest at one side, gone at the other.
-        values = np.where(inside, size * (1 - distance / shape[side // 2]), 0)
-    elif kind.startswith("ramp"):
-        nearest = np.min([scene.side(tile, number) for number in range(4)], axis=0)
-        values = np.where(inside, size * np.clip(nearest / int(kind[4:]), 0, 1), 0)
-    else:
-        values = np.where(inside, size, 0)
-    channels = np.eye(3)[int(rng.integers(3))] if kind == "channel" else np.ones(3)
-    return values[..., np.newaxis] * channels, side, channels
-
-
-def side_of(scene, tile, edge):
-    """The side of a tile that an edge of it is, and how far along the way to the other side it lies."""
-    place = scene.grid.places[tile]
-    row, column = (int(round(at)) - part.start for at, part in zip((edge.y, edge.x), place.box, strict=True))
-    shape = place.positions.shape[1:]
-    here = place.positions[:, np.clip(row, 0, shape[0] - 1), np.clip(column, 0, shape[1] - 1)]
-    height, width = scene.tiles[tile].shape
-    gaps = [here[0], height - 1 - here[0], here[1], width - 1 - here[1]]
-    return int(np.argmin(gaps)), gaps
+# An edge is a tile's that it has so many pixels inside and not outside, at most places along it.
+_ITS, _MOST = 8.0, 0.8
 
 
 def across(image, edge):
@@ -146,110 +52,165 @@ def across(image, edge):
     return sides[0] - sides[1]
 
 
-def run(case):
-    """What came of a case, a list of Row."""
-    sort, seed = case
-    scene, rng = Scene(sort, seed), np.random.default_rng(seed + 1)
-    rows = []
-    plain, _ = scene.coadd("plain")
-    for coadded in ("plain", "matched", "weighted"):
-        mosaic, _ = scene.coadd(coadded)
-        # Levels that are matched leave steps that are real, and known to the bit.
-        made = mosaic - plain if coadded == "matched" else None
-        for how in ("tiles", "alone"):
-            for edge in scene.measured(mosaic, how).edges:
-                truth = np.zeros(3) if made is None else across(made, edge)
-                if truth is not None:
-                    rows.append(Row((sort, coadded, how, "sound", 0.0), False, truth, edge))
-    mosaic, _ = scene.coadd("weighted")
-    noise = float(np.nanmedian(Picture.of("", mosaic).noise))
-    for kind in ("side", "around", "channel", *(f"ramp{width}" for width in RAMPS)):
-        for size in SIZES:
-            tile = int(rng.integers(len(scene.tiles)))
-            values, side, channels = added(scene, tile, kind, size * noise, rng)
-            faulty = mosaic.copy()
-            faulty[scene.grid.places[tile].box] += values
-            for how in ("tiles", "alone"):
-                truth = (tile, side if kind == "side" else None, size * noise, channels)
-                rows += _rows(scene, scene.measured(faulty, how), (sort, "weighted", how, kind, size), truth)
-    return rows
-
-
 @dataclass
 class Row:
-    """An edge: what was measured how, whether the fault is at it, and the true step of each channel."""
+    """An edge: what was measured how, whether the fault is at it and how far from it, and the true step or line."""
 
     what: tuple
     own: bool
+    apart: float
     truth: np.ndarray
     edge: Edge
 
 
-def _rows(scene, found, what, truth):
-    for edge in found.edges:
-        tile, side, size, channels = truth
-        expected, own = np.zeros(3), edge.tile == tile
-        if own:
-            at, gaps = side_of(scene, tile, edge)
-            shape = scene.tiles[tile].shape
-            share = 1.0 if side is None else 1 - gaps[side] / shape[side // 2]
-            expected, own = size * share * channels, side is None or at == side
-        yield Row(what, own, expected, edge)
+def sound(scene, sort):
+    """Rows of the mosaics of a scene as they are."""
+    for coadded in ("plain", "matched", "weighted"):
+        mosaic, _ = scene.coadd(coadded)
+        # Levels that are matched leave steps that are real, and known to the bit.
+        made = mosaic - scene.plain if coadded == "matched" else None
+        for how in ("tiles", "coverage") if coadded == "weighted" else ("tiles",):
+            for edge in scene.measured(mosaic, how):
+                truth = np.zeros(3) if made is None else across(made, edge)
+                if truth is not None:
+                    yield Row((sort, coadded, how, "sound", 0.0), False, np.nan, truth, edge)
+
+
+def faulty(scene, sort, rng):
+    """Rows of the weighted mosaic with each fault in it."""
+    mosaic, _ = scene.coadd("weighted")
+    noise = float(np.nanmedian(Picture.of("", mosaic).noise))
+    # The tiles of white scenes have ragged borders: what is put in there is no line.
+    for kind, size in product(KINDS if sort == "night" else KINDS[:-1], SIZES):
+        tile = int(rng.integers(len(scene.tiles)))
+        values, side = added(scene, tile, kind, size * noise, rng)
+        bad = (mosaic + values).astype(np.float32)
+        # In the channel that has it.
+        height = np.sign(np.abs(values).max(axis=(0, 1))) * size * noise
+        part = values[..., 0] != 0 if kind == "part" else None
+        for how in ("tiles",) if kind == "part" else ("tiles", "coverage"):
+            for edge in scene.measured(bad, how, part):
+                yield _row(scene, edge, (sort, "weighted", how, kind, size), (tile, side, height, part))
+
+
+def _row(scene, edge, what, fault):
+    """The `Row` of an edge with a fault somewhere."""
+    (tile, side, height, high), kind = fault, what[3]
+    own, apart = _ends(high if kind == "part" else scene.covered(tile), edge)
+    own &= edge.tile == (None if kind == "part" or what[2] == "coverage" else tile)
+    if side is not None:
+        gaps = scene.gaps(tile, edge.x, edge.y)
+        length = scene.tiles[tile].shape[side // 2] - 1
+        height, own = height * (1 - gaps[side] / length), own and np.argmin(np.abs(gaps)) == side
+    return Row(what, own, apart, height if own else np.zeros(3), edge)
+
+
+def _ends(covered, edge):
+    """Whether what is covered ends at an edge, and how far from it."""
+    off, (right, down) = np.arange(-12.0, 12.5, 0.5), edge.normal
+    ahead = np.linspace(-0.45, 0.45, 19)[:, np.newaxis] * edge.length
+    x, y = edge.x + off * right - ahead * down, edge.y + off * down + ahead * right
+    rows, columns = (np.clip(np.rint(at).astype(int), 0, n - 1) for at, n in zip((y, x), covered.shape, strict=True))
+    inside = covered[rows, columns]
+    its = inside[:, np.abs(off + _ITS).argmin()] & ~inside[:, np.abs(off - _ITS).argmin()]
+    # Both ends count half a step.
+    ends = off[0] + 0.5 * inside[its].sum(axis=1) - 0.25
+    return bool(its.mean() >= _MOST), float(abs(np.median(ends))) if its.any() else np.nan
+
+
+def run(case):
+    """What came of a case, a list of Row."""
+    sort, seed, with_faults = case
+    scene = Scene(sort, seed)
+    rows = list(sound(scene, sort))
+    return rows + (list(faulty(scene, sort, np.random.default_rng(seed + 1))) if with_faults else [])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=20, help="scenes of each sort (default: 20)")
-    parser.add_argument("--sorts", nargs="*", default=["white", "night"], choices=["white", "night"])
+    parser.add_argument("--white", type=int, default=200, help="white scenes (default: 200)")
+    parser.add_argument("--night", type=int, default=40, help="nights (default: 40)")
+    parser.add_argument("--every", type=int, default=12, help="faults in every so many-th scene (default: 12)")
     parser.add_argument("--seed", type=int, default=28)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    started, rows = time.time(), []
-    cases = [(sort, options.seed + number) for sort in options.sorts for number in range(options.runs)]
+    started, groups = time.time(), defaultdict(list)
+    counts = {"white": options.white, "night": options.night}
+    cases = [(sort, options.seed + n, n % options.every == 0) for sort, count in counts.items() for n in range(count)]
     with ProcessPoolExecutor(options.jobs) as pool:
         for found in pool.map(run, cases):
-            rows += found
-    report(rows)
+            for row in found:
+                groups[row.what].append(row)
+    report_sound({what: rows for what, rows in groups.items() if what[3] == "sound"})
+    report_faulty({what: rows for what, rows in groups.items() if what[3] != "sound"})
     print(f"\n{time.time() - started:.0f} s; {machine()}")
 
 
-def report(rows):
-    """Print everything."""
-    groups = defaultdict(list)
-    for row in rows:
-        groups[row.what].append(row)
-    print("Steps, and how far they are read beside the truth, 68 %, and the median error: in units of the noise.\n")
-    print("| sort | coadd | how | edges | told | steps | off | error | z, 68 % | z > 5 | faint | visible |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+def report_sound(groups):
+    """Print what was found where nothing is."""
+    print(_SOUND)
+    print(
+        "| sort | coadd | how | edges | unknown | steps, 68 % | off, 68 % | error | z, 68 % | z > 5 | z of lines | ",
+        end="",
+    )
+    print("faint, visible: steps | lines |")
+    print("|---" * 13 + "|")
     for what, found in sorted(groups.items()):
-        if what[3] == "sound":
-            step, error = (np.array([getattr(row.edge, name) for row in found]) for name in ("step", "error"))
-            off, noise = step - [row.truth for row in found], [np.hypot(*row.edge.noise) / 2**0.5 for row in found]
-            known, looks = np.isfinite(off) & np.isfinite(error), [row.edge.look for row in found]
-            noise = np.broadcast_to(np.array(noise)[:, np.newaxis], off.shape)[known]
-            z = np.abs(off[known] / error[known])
-            sizes = " | ".join(f"{np.nanquantile(np.abs(own[known]) / noise, 0.683):.4f}" for own in (step, off))
-            print(
-                f"| {' | '.join(what[:3])} | {len(found)} | {1 - looks.count('unknown') / len(found):.2f} | {sizes} | "
-                f"{np.nanmedian(error[known] / noise):.4f} | {np.quantile(z, 0.683):.2f} | {np.mean(z > 5):.4f} | "
-                f"{looks.count('faint')} | {looks.count('visible')} |"
-            )
-    print("\n| sort | how | put in | x noise | edges of it | found | size right | median size | z, 68 % |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for what, found in sorted(groups.items()):
-        own = [row for row in found if row.own and np.isfinite(row.edge.step).all()]
-        if what[3] == "sound" or not own:
+        edges = [row.edge for row in found]
+        step, error, line, of_line = (
+            np.array([getattr(edge, name) for edge in edges]) for name in ("step", "error", "line", "line_error")
+        )
+        off, noise = step - [row.truth for row in found], np.array([np.hypot(*edge.noise) / 2**0.5 for edge in edges])
+        known, noise = np.isfinite(off) & np.isfinite(error), noise[:, np.newaxis] + np.zeros(3)
+        z = np.abs(off[known] / error[known])
+        steps, offs = (np.nanquantile(np.abs(own[known]) / noise[known], 0.683) for own in (step, off))
+        looks = [sum(edge.look == look and edge.thin == thin for edge in edges) for thin, look in _LOOKS]
+        unknown = sum(edge.look == "unknown" for edge in edges)
+        print(
+            f"| {' | '.join(what[:3])} | {len(found)} | {unknown} | {steps:.4f} | "
+            f"{offs:.4f} | {np.nanmedian(error[known] / noise[known]):.4f} | {np.quantile(z, 0.683):.2f} | "
+            f"{np.mean(z > SURE):.4f} | {np.nanquantile(np.abs(line / of_line), 0.683):.2f} | "
+            f"{looks[0]}, {looks[1]} | {looks[2]}, {looks[3]} |"
+        )
+
+
+_SOUND = """Sound mosaics: steps, how far they are read beside the truth, and the median error, in units of the noise.
+Of plain and matched means no noise is left: their steps are the rounding of the pixels, and z says only that the error
+is as large as that. z of lines is of the one of six places that has most errors.
+"""
+_FAULTY = """
+Found: sure, alone or with its line, in a channel that has it. Right: within 10 % (30 % of a ramp) or 3 errors. Placed:
+median distance from where it was put. Others: edges that look like a seam and have none.
+"""
+_LOOKS = (False, "faint"), (False, "visible"), (True, "faint"), (True, "visible")
+
+
+def report_faulty(groups):
+    """Print what was found of what was put in."""
+    print(_FAULTY)
+    print("| sort | how | put in | x noise | edges | found | seen | right | median size | placed, px | others |")
+    print("|---" * 11 + "|")
+    for what, found in sorted(groups.items(), key=lambda pair: (pair[0][0], pair[0][2], pair[0][3], pair[0][4])):
+        lines = what[3] == "line"
+        names = ("line", "line_error") if lines else ("step", "error")
+        own = [row for row in found if row.own and np.isfinite(getattr(row.edge, names[0])).all()]
+        others = sum(row.edge.seen for row in found if not row.own)
+        if not own:
             continue
-        step, error = (np.array([getattr(row.edge, name) for row in own]) for name in ("step", "error"))
+        size, error = (np.array([getattr(row.edge, name) for row in own]) for name in names)
         truth = np.array([row.truth for row in own])
         hit = truth != 0
-        off, within = np.abs(step - truth), 0.3 if what[3].startswith("ramp") else 0.1
-        right = off[hit] <= np.maximum(within * np.abs(truth), 3 * error)[hit]
-        sure = np.abs(step[hit]) >= SURE * error[hit]
+        right = np.abs(size - truth)[hit] <= np.maximum(_within(what[3]) * np.abs(truth), 3 * error)[hit]
+        sure = [(row.edge.line_sigma if lines else row.edge.sigma) >= SURE for row in own]
         print(
-            f"| {what[0]} | {what[2]} | {what[3]} | {what[4]:g} | {len(own)} | {sure.mean():.2f} | "
-            f"{right.mean():.2f} | {np.median(step[hit] / truth[hit]):.3f} | {np.quantile(off / error, 0.683):.2f} |"
+            f"| {what[0]} | {what[2]} | {what[3]} | {what[4]:g} | {len(own)} | {np.mean(sure):.2f} | "
+            f"{np.mean([row.edge.seen for row in own]):.2f} | {right.mean():.2f} | "
+            f"{np.median(size[hit] / truth[hit]):.2f} | {np.median([row.apart for row in own]):.1f} | {others} |"
         )
+
+
+def _within(kind):
+    return 0.3 if kind.startswith("ramp") else 0.1
 
 
 if __name__ == "__main__":

@@ -123,6 +123,10 @@ def test_tiles_that_do_not_make_the_coverage_are_not_used(runs, capsys, tmp_path
         hdus[0].data[:, 236:260] = 1
     _, text, _ = ran(capsys, "seams", tmp_path / "cropped")
     assert "by the coverage alone: the tiles do not add up to" in text
+    _, text, _ = ran(capsys, "replay", tmp_path / "cropped", "--out", tmp_path / "out")
+    assert "by the coverage alone: the tiles do not add up to" in text
+    report = json.loads((tmp_path / "out" / "twopass_report.json").read_text())
+    assert {edge["tile"] for edge in report["seams"][0]["edges"]} == {None}
 
 
 @pytest.mark.parametrize(
@@ -156,6 +160,12 @@ def test_two_reports_with_seams_and_one_without(capsys, tmp_path, monkeypatch):
     assert "result=better" in text
     assert (tmp_path / "out" / "twopass_compare.png").is_file()
     assert text.index("result=better") < text.index("verdict_a=")
+    # As `exec` leaves them.
+    for name, run in (("a", "20260101T000000Z-1-000001"), ("b", "20260102T000000Z-1-000001")):
+        shutil.copytree(tmp_path / name, tmp_path / "watched" / "runs" / run)
+    _, same, _ = ran(capsys, "compare", tmp_path / "a", tmp_path / "watched")
+    assert "of its passes the newest: 20260102T000000Z-1-000001" in same
+    assert [line for line in text.splitlines() if "seams rms" in line][0] in same
     path = tmp_path / "b" / "twopass_report.json"
     old = json.loads(path.read_text()) | {"schema_version": 1}
     del old["seams"]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
 
 from ..console import say, stage
-from ..offline.sides import compare_sides, is_report, mosaic_sides, report_side
+from ..offline.sides import compare_sides, is_report, mosaic_sides, newest_pass, report_side
 from ..report.compare import compare, comparison_lines
 from ..report.compare_picture import COMPARE_PICTURE, comparison_sentence, write_compare_picture
-from ..report.lines import label
 from ..report.report import plain
 from ..report.seam_changes import CHANGES_TABLE, change_lines, comparison_dict, write_change_table
-from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
 from .drawing import draw_to
+from .seams import say_of
 
 
 def compare_command(options):
@@ -23,6 +21,10 @@ def compare_command(options):
     1 if ``--fail-on worse`` is given and the seams of the second are, or if its picture is what ``--fail-on`` says;
     else 0.
     """
+    for number, path in enumerate(options.sides):
+        options.sides[number] = newest = newest_pass(path)
+        if newest != path:
+            say_of(path, f"of its passes the newest: {newest.name}")
     reports = [is_report(path) for path in options.sides]
     if any(reports) and not all(reports):
         other = options.sides[reports.index(False)]
@@ -36,17 +38,13 @@ def compare_command(options):
     found = compare_sides(*sides)
     for path, side in zip(options.sides, sides, strict=True):
         for remark in side.remarks:
-            _say_of(path, remark)
+            say_of(path, remark)
     files = _write(options, sides, found) if options.out and found is not None else []
     if options.json:
         print(json.dumps(plain(_as_dict(tables, found) | {"files": [str(path) for path in files]}), allow_nan=False))
     else:
         _say_all(options, tables, found, files)
     return int(found is not None and options.fail_on in (found.result, found.maps[1].picture))
-
-
-def _say_of(path, remark):
-    logging.getLogger(LOGGER_NAME).info("[TwoPassFolder] dir=%s %s", in_ascii(label(str(path))), in_ascii(remark))
 
 
 def _say_all(options, tables, found, files):

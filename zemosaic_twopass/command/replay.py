@@ -15,7 +15,7 @@ from ..report.lines import label, log_lines, tile_lines
 from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
 from .runner import runner
-from .seams import tell_of_run
+from .seams import say_of, tell_of_run
 
 
 def replay_command(options):
@@ -24,8 +24,9 @@ def replay_command(options):
     1 if a tile was left out or the verdict is the one of ``--fail-on``, else 0.
     """
     logger = logging.getLogger(LOGGER_NAME)
-    if options.mosaic.is_dir():
-        _take_run(options)
+    folder, coverage = options.mosaic, None
+    if folder.is_dir():
+        coverage = _take_run(options)
     if not options.tiles:
         raise TileError(f"{options.mosaic}: no tiles are given; a run's folder is asked for its own")
     gone = by_reason((path, "no such file") for path in (options.mosaic, *options.tiles) if not Path(path).is_file())
@@ -42,7 +43,9 @@ def replay_command(options):
 
     settings = {"downsample": options.downsample, "tell": tell, "stage": stage}
     with runner(options) as run:
-        report, left_out = replay(options.mosaic, options.tiles, gains, run=run, **settings)
+        report, left_out = replay(options.mosaic, options.tiles, gains, coverage, run=run, **settings)
+    if "seams_by" in report.settings:
+        say_of(folder, report.settings["seams_by"])
     if "mosaic_scale" in report.settings:
         logger.info("%s", in_ascii(_scale_line(report.settings)))
     for reason in left_out:
@@ -59,12 +62,13 @@ def replay_command(options):
 
 
 def _take_run(options):
-    """Put mosaic and tiles of a run's folder in its place; tiles that were given stay."""
+    """Put mosaic and tiles of a run's folder in its place; tiles that were given stay. Its coverage, or None."""
     run = OutputFolder.of(options.mosaic, options.science_suffix)
     if not (options.tiles or run.tiles):
         raise TileError(f"{run.folder}: {run.remarks[-1]}; `seams` can do without them")
     tell_of_run(run)
     options.mosaic, options.tiles = run.mosaic, options.tiles or list(run.tiles)
+    return run.coverage
 
 
 def _scale_line(settings):

@@ -70,7 +70,12 @@ def tell_of_run(run, remarks=()):
         len(run.tiles),
     )
     for remark in (*run.remarks, *remarks):
-        logger.info("[TwoPassFolder] dir=%s %s", in_ascii(label(str(run.folder))), in_ascii(remark))
+        say_of(run.folder, remark)
+
+
+def say_of(folder, remark):
+    """Say something of a folder."""
+    logging.getLogger(LOGGER_NAME).info("[TwoPassFolder] dir=%s %s", in_ascii(label(str(folder))), in_ascii(remark))
 
 
 def _write(directory, found, backdrops):

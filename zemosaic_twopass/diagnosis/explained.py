@@ -176,7 +176,12 @@ def _places(seams):
 def _seam(stage, edges, own):
     """The finding on the worst of some edges, own of all, that nothing accounts for."""
     left, count = edges.left, np.count_nonzero(own)
-    worst = int(np.argmax(np.where(own, np.fmax.reduce(left.contrast, axis=1), -1.0)))
+    # That of the tile that has most of them: of edges beside each other either may be named.
+    contrast = np.where(own, np.fmax.reduce(left.contrast, axis=1), -1.0)
+    tiles = np.array([-1 if edge.tile is None else edge.tile for edge in edges.map.edges])
+    length = np.where(own, [edge.length for edge in edges.map.edges], 0.0)
+    most = np.bincount(tiles + 1, length).argmax() - 1
+    worst = int(np.argmax(np.where(tiles == most, contrast, -1.0)))
     channel = int(np.nanargmax(left.contrast[worst]))
     edge, value, error = edges.map.edges[worst], float(left.step[worst, channel]), float(left.error[worst, channel])
     contrast = float(left.contrast[worst, channel])

@@ -21,6 +21,8 @@ def place_of(edge, tile=None):
     at = f"(x={edge.x:.0f}, y={edge.y:.0f})"
     if tile not in (None, edge.tile):
         return f"along tile {tile} {at}"
+    if edge.tile is None and not edge.neighbours:
+        return f"at an edge of the coverage {at}"
     if edge.tile is None:
         return f"where the part of the second pass ends {at}"
     return f"at the {edge.side} side of tile {edge.tile} {at}"
@@ -179,7 +181,7 @@ def in_mosaic(finding, share, edges, worst):
     advice = f"{finding.about.advice}."
     if finding.about.group == "pipeline" or share.guessed or not finding.message.endswith(advice):
         return finding.message
-    what = finding.message.removesuffix(advice).rstrip(" :")
+    what = finding.message.removesuffix(advice).rstrip(" :;")
     if finding.what_if is not None and finding.what_if.unit == "adu":
         # What tiles have beside each other is not what the mosaic has.
         what = what.replace(finding.what_if.between_tiles(), "")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,47 +20,19 @@ from ..diagnosis.seams import Layout, Picture, seams_with_tiles
 from ..diagnosis.seen import told_alone
 from ..guard import log_failure
 from ..measure.coarse import FACTOR
-from ..measure.delta import CoarseGrid, compare_tiles
+from ..measure.delta import compare_tiles
 from ..measure.measurement import measure_all
 from ..measure.stats import scan_as_given
 from ..report.next_steps import MASTER_TILES
 from ..report.report import TileRecord, TwoPassReport
 from ..report.seam_picture import Backdrop
 from ..settings import LOGGER_NAME
-from ..tiles.headers import celestial_wcs
 from ..tiles.images import TileError, open_image
 from ..tiles.reading import warn_of
 from ..tiles.tile_set import TileSet, tell_each
 from .reference import channel_means, fit_mosaic
-
-
-@dataclass(frozen=True)
-class Target:
-    """A mosaic and its coarse grid, in a form that gives the same grid to the bit in every process.
-
-    Attributes
-    ----------
-    mosaic : str
-        Absolute path.
-    header : str
-        FITS header of the mosaic.
-    shape : tuple of int
-        (H, W) of the mosaic.
-    downsample : int
-    """
-
-    mosaic: str
-    header: str
-    shape: tuple[int, int]
-    downsample: int
-
-    def wcs(self):
-        """The WCS of the mosaic; raises as `headers.celestial_wcs` does."""
-        return celestial_wcs(self.header, self.shape)
-
-    def grid(self):
-        """The `CoarseGrid`; raises as `CoarseGrid.of` and `headers.celestial_wcs` do."""
-        return CoarseGrid.of(self.wcs(), self.shape, self.downsample)
+from .seams import OtherTiles, check_coverage, seams_by_coverage
+from .target import Target
 
 
 def measure_given(placed, gain, target):
@@ -73,7 +45,7 @@ def measure_given(placed, gain, target):
     return measure_all(placed, gain, corrected, target.grid(), scan_as_given(pixels))
 
 
-def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda record: None, stage=silent):
+def replay(mosaic, paths, gains=None, coverage=None, *, downsample=8, run=map, tell=lambda record: None, stage=silent):
     """Report on tiles against a first-pass mosaic.
 
     Parameters
@@ -84,6 +56,9 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
         Master tiles. One that cannot be used when its turn comes is left out.
     gains : sequence of float, optional
         One a tile. Without them nothing is known of the tiles after their gain.
+    coverage : path-like, optional
+        Of the mosaic. Where the tiles do not add up to it, its seams are measured by that alone, and `seams_by` in the
+        settings says why.
     downsample : int, optional
         Reduction factor of the delta map, at least 1.
     run : callable, optional
@@ -141,7 +116,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
     with stage("evidence"):
         evidence = _evidence(found, tiles)
     with stage("seams"):
-        seams = _seams(target, measured, found.mended)
+        seams, why = _seams(target, measured, found.mended, coverage)
     if seams:
         found = replace(found, told=told_alone(found, seams["seams"][-1]))
     report = TwoPassReport.of(
@@ -156,6 +131,7 @@ def replay(mosaic, paths, gains=None, *, downsample=8, run=map, tell=lambda reco
             "shape_out": grid.shape_out,
             "downsample": grid.downsample,
             **settings,
+            **why,
         },
         run=_folders(mosaic, used),
         after_gain=known,
@@ -183,19 +159,29 @@ def _evidence(found, tiles):
         return ()
 
 
-def _seams(target, measured, mended):
-    """The seams of the mosaic as `TwoPassReport.of` takes them; a report stands without them too."""
+def _seams(target, measured, mended, coverage):
+    """The seams of the mosaic as `TwoPassReport.of` takes them, and in settings why not by the tiles.
+
+    A report stands without them too.
+    """
+    why, footprints = {}, [one.footprint for one in measured]
     try:
-        layout = Layout(one.footprint for one in measured)
-        with open_image(target.mosaic) as (data, _, coverage):
-            picture, backdrop = Picture.of(Path(target.mosaic).name, data, coverage), Backdrop.of(data)
-            picture = layout.with_lines(picture, data, coverage)
-        found = seams_with_tiles([picture], layout, mended.in_boxes_of(measured))
+        try:
+            if coverage is not None:
+                check_coverage(footprints, coverage, target.shape)
+            layout = Layout(footprints)
+            with open_image(target.mosaic) as (data, _, known):
+                picture, backdrop = Picture.of(Path(target.mosaic).name, data, known), Backdrop.of(data)
+                picture = layout.with_lines(picture, data, known)
+            found = seams_with_tiles([picture], layout, mended.in_boxes_of(measured))
+        except OtherTiles as error:
+            why = {"seams_by": f"by the coverage alone: {error}"}
+            found, (backdrop,) = seams_by_coverage([target.mosaic], coverage)
     except Exception as error:
         log_failure(logging.getLogger(LOGGER_NAME), error)
-        return {}
+        return {}, why
     picture = found.maps[-1].picture
-    return {"seams": found.maps, "profiles": found.profiles, "backdrops": (backdrop,), "picture": picture}
+    return {"seams": found.maps, "profiles": found.profiles, "backdrops": (backdrop,), "picture": picture}, why
 
 
 def _reference(mosaic, downsample):

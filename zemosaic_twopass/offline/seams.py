@@ -17,7 +17,7 @@ from ..tiles.grid import block_mean
 from ..tiles.images import TileError, open_image
 from ..tiles.planes import channels_last
 from ..tiles.tile_set import TileSet, results, tell_each
-from .replay import Target
+from .target import Target
 
 # A coverage that is 0 on more of what the mosaic holds counts from 0 what is covered once.
 _UNCOVERED = 0.01
@@ -159,7 +159,7 @@ def seams_by_tiles(mosaics, tiles, coverage=None, stage=silent):
         if len(look.noise) != len(pictures[0].value):
             raise TileError(f"{path}: {len(look.noise)} channels != {len(pictures[0].value)} of {mosaics[0]}")
     if coverage is not None:
-        _check_coverage([look.footprint for look in looks], coverage, target.shape)
+        check_coverage([look.footprint for look in looks], coverage, target.shape)
     with np.errstate(all="ignore"), stage("tiles against one another"):
         surveyed = compare(looks, placed)
     unknown = np.full(len(looks), np.nan)
@@ -176,7 +176,7 @@ def _with_lines(path, picture, layout):
         return layout.with_lines(picture, data, alpha)
 
 
-def _check_coverage(footprints, coverage, shape):
+def check_coverage(footprints, coverage, shape):
     """Refuse tiles whose footprints, each with a weight of its own, do not add up to a coverage map."""
     with open_image(coverage) as (data, _, _):
         if data.shape != shape:

@@ -76,6 +76,12 @@ def is_report(path):
     return (Path(path) / JSON_NAME).is_file()
 
 
+def newest_pass(path):
+    """The folder of the newest pass in one that holds the reports of several; else the path itself."""
+    runs = sorted(Path(path).glob(f"runs/*/{JSON_NAME}"))
+    return runs[-1].parent if runs and not is_report(path) else Path(path)
+
+
 def report_side(directory):
     """The side of a report on disk.
 

@@ -116,3 +116,11 @@ def test_where_pixels_are_missing_at_the_edge_nothing_is_known_of_a_line():
 
     own = [edge for edge in measured(4, put).edges if left_of_tile(edge)]
     assert all(np.isnan(edge.line[0]) and np.isnan(edge.line_contrast) for edge in own)
+
+
+def test_an_edge_of_the_coverage_is_called_that():
+    def put(pixels):
+        pixels[TILE] += 4 * NOISE
+
+    found = measured_alone(5, put)
+    assert seam_words(found.edges[found.worst]).partition(", at ")[2].startswith("an edge of the coverage (x=")

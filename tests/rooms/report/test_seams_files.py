@@ -68,6 +68,24 @@ def test_a_report_has_their_files_and_its_page_begins_with_them(report, tmp_path
     assert page.count("A seam is visible") == 1
 
 
+def test_what_the_verdict_says_of_the_picture_is_not_said_again(report, maps, tmp_path):
+    told = replace(report, summary="A visible seam, 2 times the noise, along tile 3 (x=50, y=20): its level.")
+    told.write(tmp_path)
+    page = (tmp_path / PAGE_NAME).read_text()
+    assert page.count("2 times the noise") == 1
+    assert "A seam is visible in the picture" not in page
+    heading = seam_picture._heading(maps, {0: 1, 1: 2})
+    assert heading == "A seam is visible in the picture. 2 edges of footprints; 1 to 2, the worst of\nthem, below."
+
+
+def test_of_edges_that_are_read_as_one_the_tile_that_makes_them_is_named(maps):
+    named = replace(maps[1], along=3)
+    assert "worst_idx=3 x=50" in seam_line(named)
+    assert "along tile 3, x=50, y=20" in seam_sentence(named)
+    assert seam_picture._whose(named, 0) == "tile 3"
+    assert seam_picture._whose(named, 1) == "no tile"
+
+
 def test_a_picture_of_them_that_cannot_be_drawn_takes_no_other_file_with_it(report, tmp_path, monkeypatch):
     def fail(*args):
         raise ValueError("shape")

@@ -57,18 +57,20 @@ def seams_alone(pictures, regions):
 
 def _steps(strips):
     """Steps and their errors, shape (n, C) each."""
-    edge, beside = strips.at_edge(), strips.beside()
+    edge, places = strips.at_edge(), strips.beside()
     steps, errors = [], []
     for channel in range(edge.shape[1]):
         own = slice(channel, channel + 1)
-        flat = np.concatenate([profiles(values[:, own])[0][:, 0] for values in beside])
+        flat = np.concatenate([profiles(values[:, own])[0][:, 0] for values in places])
         scatter = likeness(flat)
         step, error = _read(edge[:, own], scatter, strips.near.distance)
-        nothing = np.stack([_read(values[:, own], scatter, strips.near.distance)[0] for values in beside])
+        nothing = np.stack([_read(values[:, own], scatter, strips.near.distance)[0] for values in places])
         count, square = np.isfinite(nothing).sum(axis=0), np.nansum(nothing**2, axis=0)
         usual = np.nan_to_num(np.nanmedian(nothing**2) / _MEDIAN_SQUARE)
         steps.append(step)
-        errors.append(np.sqrt(np.maximum(error**2, (square + _PRIOR * usual) / (count + _PRIOR))))
+        # Of so few places less than is usual is chance.
+        beside = np.maximum((square + _PRIOR * usual) / (count + _PRIOR), usual)
+        errors.append(np.sqrt(np.maximum(error**2, beside)))
     return np.stack(steps, axis=1), np.stack(errors, axis=1)
 
 

@@ -94,8 +94,12 @@ class Edge:
 
     @cached_property
     def weight(self):
-        """The larger contrast of step and line, less where that is not sure; -1 where nothing is known."""
-        return max(_weight(self.contrast, self.sigma), _weight(self.line_contrast, self.line_sigma))
+        """The contrast of the step, less where that is not sure, or of a line that is seen; -1: nothing is known."""
+        return max(_weight(self.contrast, self.sigma), self._line_weight)
+
+    @cached_property
+    def _line_weight(self):
+        return self.line_contrast if _look(self.line_contrast, self.line_sigma) else -1.0
 
     @cached_property
     def seen(self):
@@ -105,8 +109,7 @@ class Edge:
     @cached_property
     def thin(self):
         """Whether what is seen, or the most of it, is a line and no step."""
-        line = _weight(self.line_contrast, self.line_sigma)
-        return self.seen and line > _weight(self.contrast, self.sigma)
+        return self._line_weight > _weight(self.contrast, self.sigma)
 
     @cached_property
     def step_look(self):

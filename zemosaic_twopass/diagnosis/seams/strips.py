@@ -134,10 +134,13 @@ def near_pixels(stretches, regions, pixels, places, coverage=None):
         Where it is not positive there is nothing.
     """
     rows, columns, good = nearest_pixels(*lattice(stretches, *places), pixels.shape)
-    cells = [np.minimum(at // regions.step, n - 1) for at, n in zip((rows, columns), regions.labels.shape, strict=True)]
-    good &= regions.labels[tuple(cells)] > 0
+    # At both ends of a strip: it is shorter than any region.
+    ends = rows[..., [0, -1]], columns[..., [0, -1]]
+    cells = [np.minimum(at // regions.step, n - 1) for at, n in zip(ends, regions.labels.shape, strict=True)]
+    covered = regions.labels[tuple(cells)] > 0
     if coverage is not None:
-        good &= coverage[rows, columns] > 0
+        covered &= coverage[ends] > 0
+    good &= covered.all(axis=-1, keepdims=True)
     if pixels.flags.c_contiguous:
         # Several times as quick.
         flat = rows * pixels.shape[1] + columns

@@ -91,6 +91,8 @@ class ThinLines:
             np.take_along_axis(columns, index[:, :, np.newaxis, np.newaxis], -1)[..., 0] for index in (place, side)
         )
         depth, error = along(own - beside, np.ones((len(columns), columns.shape[2])))
+        # Of few columns the one or the other is small by chance.
+        error = np.maximum(error, np.take_along_axis(spread, place[..., np.newaxis], -1)[..., 0])
         depth = np.where(np.isfinite(depth), np.where(bright, np.maximum(depth, 0), np.minimum(depth, 0)), np.nan)
         distance = np.concatenate([[-_BESIDE.mean()], _AT, [_BESIDE.mean()]])
         return cls(depth, error, distance, level - middle(level)[..., np.newaxis], spread)

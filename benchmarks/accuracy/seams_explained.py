@@ -1,0 +1,128 @@
+"""Whole passes of nine small tiles, each kind of fault with background matching and without: whose are the seams?
+
+Run: python benchmarks/seams_explained.py [--runs N] [--kinds KIND …] [--seed S] [--jobs J]
+
+Where the picture shows a seam: whether it is given to the fault that was put in and to its tile, or called a `seam` of
+the right stage where that is what was put in. Of sound scenes the picture must show none; a second run of each, whose
+matching draws other lots, must be the same at every edge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import tempfile
+import time
+from collections import Counter, defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from functools import partial
+from itertools import product
+from unittest import mock
+
+import numpy as np
+from measure import machine
+
+import zemosaic_worker
+from zemosaic_instrument import TwoPassProbe
+from zemosaic_twopass.command.passes import first_pass_of
+from zemosaic_twopass.diagnosis.seams import compare_seams
+from zemosaic_twopass.offline.workers import run_second_pass
+from zemosaic_twopass.report.report import TwoPassReport
+from zemosaic_twopass.synthetic import faults as orders
+from zemosaic_twopass.synthetic.faults import Fault, faulty_pass
+from zemosaic_twopass.synthetic.sky import synthetic_tiles
+
+KINDS = (
+    *("sound", "offset", "gain_residual", "gradient", "uneven_background", "vignetting", "astrometry"),
+    *("unmasked_border", "gain_seam", "mask_bug", "not_closed", "seam"),
+)
+SHAPE = (240, 320)
+# What is about the whole set, and so about no tile.
+_ALL = "vignetting", "gain_seam"
+
+
+def reported(kind, matching, seed, lots=0):
+    """The report of a pass."""
+    faults = [] if kind == "sound" else [Fault.parse(f"{kind}:4" if kind not in _ALL else kind)]
+    tiles = synthetic_tiles(seed=seed, shape=SHAPE, overlap=0.45, faults=faults)
+    np.random.seed(1000 * seed + lots)
+    # As the fault `gain_seam` has it.
+    coadd = partial(orders._without_background_matching, zemosaic_worker.reproject_and_coadd)
+    unmatched = mock.patch.object(zemosaic_worker, "reproject_and_coadd", coadd)
+    with nullcontext() if matching else unmatched, tempfile.TemporaryDirectory() as folder:
+        first = first_pass_of(zemosaic_worker, tiles, 1)
+        with faulty_pass(zemosaic_worker, faults), TwoPassProbe(zemosaic_worker, directory=folder) as probe:
+            quiet = logging.getLogger("benchmark")
+            quiet.setLevel(logging.CRITICAL)
+            # Gains on a pedestal make steps of their own where no matching takes them.
+            clip = (0.85, 1.18) if matching or kind == "gain_seam" else (1.0, 1.0)
+            with mock.patch.object(TwoPassReport, "write", lambda self, *args: ()):
+                run_second_pass(zemosaic_worker, first, tiles, sigma=50, clip=clip, cpu_workers=1, logger=quiet)
+    (report,) = probe.reports
+    return report
+
+
+def run(case):
+    """(kind, matching, what came of it), and of sound scenes the verdicts of the edges of two runs."""
+    kind, matching, seed = case
+    report = reported(kind, matching, seed)
+    verdicts = []
+    if kind == "sound":
+        again = reported(kind, matching, seed, 1)
+        changes = compare_seams(report.seams[-1], again.seams[-1]).changes
+        verdicts = [change.verdict for change in changes if change.verdict != "unknown"]
+    return kind, matching, outcome(report, kind), verdicts
+
+
+def outcome(report, kind):
+    """ "none" seen, "right", "stage" (a `seam`, but of another one), "seam" where that is wrong, "other", "nobody"."""
+    if report.picture in ("no_seam", "unknown"):
+        return "none" if report.picture == "no_seam" else "unknown"
+    called = [finding for finding in report.findings if finding.kind == "seam"]
+    if kind == "seam":
+        if not called:
+            return "nobody"
+        return "right" if "made in the merge" in called[0].message else "stage"
+    if called:
+        return "seam"
+    worst = report.seams[-1].edges[report.seams[-1].worst]
+    whose = [finding for finding in report.findings if finding.seam is not None and finding.seam.seen]
+    if not whose:
+        return "thin" if worst.thin else "nobody"
+    own = whose[0]
+    return "right" if own.kind == kind and (kind in _ALL or own.tile == 4) else "other"
+
+
+_OUTCOMES = "right", "seam", "stage", "other", "nobody", "thin", "none", "unknown"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=KINDS)
+    parser.add_argument("--seed", type=int, default=29)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    started, found, verdicts = time.time(), defaultdict(Counter), defaultdict(list)
+    cases = product(options.kinds, (True, False), range(options.seed, options.seed + options.runs))
+    with ProcessPoolExecutor(options.jobs) as pool:
+        for kind, matching, what, same in pool.map(run, cases):
+            found[kind, matching][what] += 1
+            verdicts[matching] += same
+    print("Right: to the fault and its tile, or of the merge; seam: called one of the pipeline, and is none; stage: of")
+    print("another stage; thin: a line that nobody has; none: no seam in the picture.\n")
+    print(f"| fault | matching | {' | '.join(_OUTCOMES)} |\n{'|---' * (len(_OUTCOMES) + 2)}|")
+    for (kind, matching), counts in found.items():
+        cells = " | ".join(str(counts[what] or "") for what in _OUTCOMES)
+        print(f"| {kind} | {'with' if matching else 'without'} | {cells} |")
+    for matching, own in verdicts.items():
+        if own:
+            what = "with" if matching else "without"
+            print(f"\nTwo equal runs {what} matching: {own.count('same')} of {len(own)} edges the same.")
+    print(f"\n{time.time() - started:.0f} s; {machine()}")
+
+
+if __name__ == "__main__":
+    main()
