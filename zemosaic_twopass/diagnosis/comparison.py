@@ -196,7 +196,9 @@ def compare(looks, tiles):
     for index in twins:
         looks[index] = looks[index].without_pixels()
     shifts = register([look.stars for look in looks], [look.blocks for look in looks])
-    strange = find_strangers([look.stars for look in looks], [look.blocks for look in looks], shifts)
+    strange = find_strangers(
+        *zip(*((look.stars, look.blocks, np.nanmedian(look.noise)) for look in looks), strict=True), shifts
+    )
     for index in (tile for one in strange for tile in one.tiles):
         looks[index] = replace(looks[index], blocks=None)
     wrong = [index for index, shift in enumerate(shifts) if shift is not None and shift.matters]

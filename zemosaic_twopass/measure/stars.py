@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from ..tiles.grid import pixels_between
 from ..tiles.planes import channels_last
 from .median import median_of_known
+from .moments import WINDOW, colours_beside, steps
 
 _GAUSSIAN_MAD = 1.4826
 # Of a Gaussian of 1.2 px, cut off beyond three of these: in the middle, and so many pixels from it.
@@ -29,18 +30,14 @@ _CLIPPINGS = 4
 _REACH = 7
 _INNER = 5.0
 _ALONE = 6.0
-_WINDOW = 1.6
 _ITERATIONS = 12
-_SPREADS = 0.1, 0.75
 _SETTLED = 1e-3
 _STRAYED = 1.5
 _SURE = 0.5
+# As `moments.steps` has it: of one pixel it is 0, of one that is shared by four 0.1, of a star of 1.6 px 0.15.
+_LEAST_WIDE = 0.12
 _SPAN = np.arange(-_REACH, _REACH + 1)
 _AROUND = np.hypot(_SPAN[:, np.newaxis], _SPAN) > _INNER
-# So many of the surest stars, and so many at the least, tell how the colours lie; what of a star is looked at for it.
-_COLOURED, _FEWEST_COLOURED = 40, 8
-_NEAR = np.arange(-5, 6)
-_RIM = np.maximum(np.abs(_NEAR[:, np.newaxis]), np.abs(_NEAR)) == _NEAR[-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +56,15 @@ class Stars:
         how they are weighted; 0 where there is one channel, or too few stars tell.
     beside_error : float
         Standard error of each coordinate of it, from the scatter of the stars.
+    wide : ndarray of bool, shape (n,), or None
+        Which are wider than a hot pixel, resampled or not; None where that is not known, and all may be.
     """
 
     places: np.ndarray
     errors: np.ndarray
     beside: np.ndarray = field(default_factory=lambda: np.zeros(2))
     beside_error: float = 0.0
+    wide: np.ndarray | None = None
 
     @classmethod
     def none(cls):
@@ -91,7 +91,7 @@ def find_stars(tile, wcs):
         At most 3000; without those within 5 px of the edge or of a bad pixel, or 6 px of a brighter one. Empty where
         nothing stands out of the noise.
     """
-    x, y, errors = locate_stars(tile.pixels, tile.coverage)
+    x, y, errors, wide = _located(tile.pixels, tile.coverage)
     if not len(x):
         return Stars.none()
     beyond = np.stack([x, x + 1, x]), np.stack([y, y, y + 1])
@@ -99,11 +99,11 @@ def find_stars(tile, wcs):
     errors = errors * np.hypot(*(right - places).T)
     known = np.flatnonzero(np.isfinite(places).all(axis=1) & np.isfinite(errors))
     order = known[np.argsort(errors[known], kind="stable")]
-    beside, error = _colours_beside(channels_last(tile.pixels), x[order], y[order])
+    beside, error = colours_beside(channels_last(tile.pixels), x[order], y[order])
     if error > 0:
         turn = np.stack([right - places, above - places], axis=2)[order[0]]
         beside, error = turn @ beside, error * np.sqrt(abs(np.linalg.det(turn)))
-    return Stars(places[order], errors[order], beside, error)
+    return Stars(places[order], errors[order], beside, error, wide[order] > _LEAST_WIDE)
 
 
 def locate_stars(pixels, coverage=None):
@@ -123,6 +123,10 @@ def locate_stars(pixels, coverage=None):
     errors : ndarray, shape (n,)
         Standard error of each coordinate from the noise of the pixels.
     """
+    return _located(pixels, coverage)[:3]
+
+
+def _located(pixels, coverage):
     image, good = _mean_image(channels_last(pixels), coverage)
     return _centroids(image, good, *_peaks(image, good))
 
@@ -227,7 +231,7 @@ def _sums_of_13(flat, step):
 
 
 def _centroids(image, good, rows, columns):
-    """Places (x, y) of peaks and their errors in pixels, from centroids in a window that follows them.
+    """Places (x, y) of peaks, their errors in pixels and how wide they are, in a window that follows them.
 
     Iterated first moments under a Gaussian window, as SExtractor's XWIN_IMAGE (Bertin & Arnouts 1996; manual
     of version 2.25, "Windowed positional parameters").
@@ -238,7 +242,7 @@ def _centroids(image, good, rows, columns):
     rows, columns, known, stamps = rows[whole], columns[whole], known[whole], image[index][whole].astype(np.float64)
     x, y = np.zeros((2, len(rows)))
     if not len(rows):
-        return x, y, x
+        return x, y, x, x
     ring = np.where(known[:, _AROUND], stamps[:, _AROUND], np.nan)
     level = median_of_known(ring)
     # The wings of a bright star spread its own ring.
@@ -246,65 +250,13 @@ def _centroids(image, good, rows, columns):
     stamps -= level[:, np.newaxis, np.newaxis]
     stamps[~known] = 0
     for _ in range(_ITERATIONS):
-        step_x, step_y, flux, hidden = _steps(stamps, x, y)
+        step_x, step_y, flux, hidden, wide = steps(stamps, x, y)
         x, y = x + step_x, y + step_y
         if not np.any(np.hypot(step_x, step_y) > _SETTLED):
             break
     # Of Σ w I (x − x0) / Σ w I with white noise; the sums over the window are those of its integrals.
-    errors = hidden * noise * np.sqrt(np.pi / 2) * _WINDOW**2 / flux
+    errors = hidden * noise * np.sqrt(np.pi / 2) * WINDOW**2 / flux
     settled = (np.hypot(x, y) < _STRAYED) & (np.hypot(step_x, step_y) < 10 * _SETTLED)
     settled &= errors < _SURE
     x, y = columns + x - _REACH, rows + y - _REACH
-    return x[settled], y[settled], np.maximum(errors[settled], np.finfo(float).tiny)
-
-
-def _steps(stamps, x, y):
-    """From places in stamps to the centroids in the window there: (x, y, flux, factor of what the window hides)."""
-    dx, dy = _SPAN - x[:, np.newaxis], _SPAN - y[:, np.newaxis]
-    wx, wy = (np.exp(-(d**2) / (2 * _WINDOW**2)) for d in (dx, dy))
-    across, down = wx * np.einsum("nij,ni->nj", stamps, wy), wy * np.einsum("nij,nj->ni", stamps, wx)
-    flux = across.sum(axis=1)
-    flux = np.where(flux > 0, flux, np.nan)
-    hidden = _hidden(((across * dx**2).sum(axis=1) + (down * dy**2).sum(axis=1)) / (2 * flux * _WINDOW**2))
-    return *(hidden * (part * d).sum(axis=1) / flux for part, d in ((across, dx), (down, dy))), flux, hidden
-
-
-def _hidden(spread):
-    """How much of a step the window hides, from how wide the stars look in it; 2 for stars as wide as the window."""
-    known = spread[np.isfinite(spread)]
-    return 1 / (1 - np.clip(np.median(known), *_SPREADS)) if known.size else 2.0
-
-
-def _colours_beside(planes, x, y):
-    """How far the mean of the places of stars in the single channels lies beside them, in pixels, and its error.
-
-    One step of the iteration of `_centroids` in each channel: what is left of it is small, like the distance itself.
-    """
-    rows, columns = (np.rint(axis[:_COLOURED]).astype(int) for axis in (y, x))
-    reach, (height, width, channels) = len(_NEAR) // 2, planes.shape
-    inside = (np.minimum(rows, columns) >= reach) & (rows < height - reach) & (columns < width - reach)
-    if channels < 2 or np.count_nonzero(inside) < _FEWEST_COLOURED:
-        return np.zeros(2), 0.0
-    rows, columns, x, y = (axis[: len(inside)][inside] for axis in (rows, columns, x, y))
-    stamps = planes[rows[:, np.newaxis, np.newaxis] + _NEAR[:, np.newaxis], columns[:, np.newaxis, np.newaxis] + _NEAR]
-    stamps = stamps - stamps[:, _RIM].mean(axis=1)[:, np.newaxis, np.newaxis]
-    apart = np.mean(_moments(stamps, _NEAR - (x - columns)[:, np.newaxis], _NEAR - (y - rows)[:, np.newaxis]), axis=2)
-    apart = apart[:, np.isfinite(apart).all(axis=0)]
-    if apart.shape[1] < _FEWEST_COLOURED:
-        return np.zeros(2), 0.0
-    middle = np.median(apart, axis=1)
-    scatter = _GAUSSIAN_MAD * np.sqrt(np.mean(np.median(np.abs(apart - middle[:, np.newaxis]), axis=1) ** 2))
-    # Of a median of Gaussian values.
-    return middle, float(scatter * np.sqrt(np.pi / 2 / apart.shape[1]))
-
-
-def _moments(stamps, dx, dy):
-    """Centroids of stars in the window, each channel by itself: (x, y), stars by channels; NaN where there is none."""
-    wx, wy = (np.exp(-(d**2) / (2 * _WINDOW**2)).astype(stamps.dtype) for d in (dx, dy))
-    across, down = np.einsum("nijc,ni->njc", stamps, wy), np.einsum("nijc,nj->nic", stamps, wx)
-    flux = np.einsum("njc,nj->nc", across, wx)
-    flux = np.where(flux > 0, flux, np.nan)
-    parts = ((across, wx, dx), (down, wy, dy))
-    spread = sum(np.einsum("njc,nj->nc", part, w * d**2) for part, w, d in parts) / (2 * flux * _WINDOW**2)
-    hidden = _hidden(spread)
-    return np.array([hidden * np.einsum("njc,nj->nc", part, w * d) / flux for part, w, d in parts])
+    return x[settled], y[settled], np.maximum(errors[settled], np.finfo(float).tiny), wide[settled]

@@ -1,5 +1,7 @@
 """Tiles whose stars are nobody's: named, not compared, and never those of a sound sparse field."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.diagnosis.evidence import gather
 from zemosaic_twopass.diagnosis.examine import examine_pass
 from zemosaic_twopass.diagnosis.registration import find_strangers
+from zemosaic_twopass.measure.stars import Stars
 from zemosaic_twopass.tiles.tile_set import TileSet
 
 
@@ -100,7 +103,71 @@ def test_sound_fields_of_few_stars(seed):
 
 
 def test_tiles_of_hot_pixels_and_no_star_that_meet_nobody():
-    assert find_strangers([], [], []) == ()
+    assert find_strangers([], [], [], []) == ()
     scene = Pass.make(rows=1, columns=2, shape=(120, 140), overlap=0.6)
     scene.tiles = [np.full_like(tile, np.nan) for tile in scene.tiles]
     assert survey(scene.second_pass()).strangers == ()
+
+
+# Far enough from one another and from all edges of what three tiles share.
+PLACES = np.array([[80.0, 60.0], [110.0, 60.0], [140.0, 60.0], [80.0, 90.0], [110.0, 90.0], [140.0, 90.0], [95, 75]])
+BRIGHT = 0.03
+
+
+@pytest.fixture(scope="module")
+def blocks():
+    """Of three tiles that lie on one another."""
+    scene = Pass.make(rows=1, columns=2, shape=(160, 220), overlap=0.9)
+    first, _ = survey(scene.second_pass()).looks
+    return [first.blocks] * 3
+
+
+def stars_at(*numbers, error=BRIGHT):
+    return Stars(PLACES[list(numbers)], np.full(len(numbers), error))
+
+
+def strangers(blocks, *stars, noise=(5.0, 5.0, 5.0)):
+    return [(one.tiles, one.own, one.others) for one in find_strangers(stars, blocks, noise, [None] * len(stars))]
+
+
+def test_three_bright_stars_of_its_own_and_three_that_it_lacks_tell(blocks):
+    assert strangers(blocks, stars_at(0, 1, 2), stars_at(0, 1, 2), stars_at(3, 4, 5)) == [((2,), 3, 3)]
+
+
+ALL = stars_at(*range(7))
+
+
+@pytest.mark.parametrize(
+    ("others", "stars"),
+    [
+        (stars_at(0, 1, 2), stars_at(3, 4)),
+        # A tile that sees nothing; the trail of a satellite in one tile alone.
+        (ALL, stars_at()),
+        (stars_at(), ALL),
+        (stars_at(0, 1, 2), ALL),
+        (stars_at(0, 1, 2), stars_at(3, 4, 5, 6, error=0.3)),
+        (stars_at(0, 1, 2), replace(stars_at(3, 4, 5, 6), wide=np.zeros(4, dtype=bool))),
+    ],
+    ids=["two", "blind", "a trail", "a trail beside stars", "faint", "hot pixels"],
+)
+def test_what_does_not_tell(blocks, others, stars):
+    assert strangers(blocks, others, others, stars) == []
+
+
+def test_stars_that_its_noise_hides_are_not_missed(blocks):
+    assert strangers(blocks, stars_at(0, 1, 2), stars_at(0, 1, 2), stars_at(3, 4, 5), noise=(5.0, 5.0, 50.0)) == []
+
+
+def test_a_star_counts_once_however_many_tiles_have_it(blocks):
+    assert strangers(blocks, stars_at(0, 1), stars_at(0, 1), stars_at(3, 4)) == []
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_few_stars_are_enough(name):
+    """No tile holds more than some thirty."""
+    scene = Pass.make(rows=2, columns=2, shape=(200, 240), overlap=0.5, seed=7)
+    scene.tiles[1], scene.wcs[1] = WRONG[name](scene.tiles[1], scene.wcs[1])
+    scene.coverage[1] = np.isfinite(scene.tiles[1]).astype(np.float32)
+    surveyed, findings = found_in(scene)
+    assert max(len(look.stars) for look in surveyed.looks) < 40
+    assert [(finding.kind, finding.tile) for finding in findings] == [("astrometry", 1)]

@@ -12,6 +12,7 @@ from zemosaic_twopass.diagnosis.comparison import Mended, corrections, residual_
 from zemosaic_twopass.diagnosis.evidence import gather
 from zemosaic_twopass.diagnosis.examination import Examination, ordered
 from zemosaic_twopass.diagnosis.gains import Gains
+from zemosaic_twopass.diagnosis.photometry.common_light import foretold
 
 ODD = 4
 ROWS, COLUMNS = np.indices(SHAPE)
@@ -32,8 +33,8 @@ def glow(corner, height, reach=40):
     return height * np.exp(-away / reach)
 
 
-def clouds(height):
-    smooth = gaussian_filter(np.random.default_rng(1).normal(size=SHAPE), 30)
+def clouds(height, seed=1):
+    smooth = gaussian_filter(np.random.default_rng(seed).normal(size=SHAPE), 30)
     return height * (smooth - smooth.min()) / np.ptp(smooth)
 
 
@@ -83,6 +84,33 @@ def test_in_all_tiles_it_is_one_finding_of_no_tile():
     survey = surveyed(with_light(flat_tiles(34), banding(30), range(6)))
     assert {tile for _, tile in found(survey)} == {None}
     assert [one.tile for one in survey.uneven] == [None]
+
+
+@pytest.mark.parametrize("corner", range(4))
+@pytest.mark.parametrize("height", [40, 200])
+def test_a_glow_in_a_corner_of_all_tiles_is_one_finding_of_no_tile(corner, height):
+    survey = surveyed(with_light(flat_tiles(41, nebula=20.0), glow(corner, height), range(6)))
+    assert list(found(survey)) == [("uneven_background", None)]
+    assert found(survey)["uneven_background", None].message.startswith("All tiles have in common light")
+    assert np.nanmedian(foretold(survey.looks)) > 0.9
+
+
+def test_light_of_its_own_on_each_tile_is_not_said_to_be_in_common():
+    """What most of them show does not foretell what the rest do."""
+    tiles = flat_tiles(34)
+    for index in range(6):
+        tiles = with_light(tiles, clouds(100, seed=index), [index])
+    survey = surveyed(tiles)
+    assert np.nanmedian(foretold(survey.looks)) < 0.1
+    (said,) = found(survey).values()
+    assert (said.kind, said.tile) == ("uneven_background", None)
+    assert said.message.startswith("More tiles than can be told apart have, each its own or not, light")
+
+
+@pytest.mark.parametrize("light", LIGHTS, ids=NAMES)
+def test_light_on_one_tile_is_not_in_common(light):
+    looks = surveyed(with_light(flat_tiles(42, nebula=20.0), light)).looks
+    assert np.nanmedian(foretold(looks)) < 0.1
 
 
 @pytest.mark.parametrize("corner", range(4))

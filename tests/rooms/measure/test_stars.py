@@ -86,3 +86,17 @@ def test_colours_of_one_place_lie_beside_nothing():
     tile = coloured(0, (0, 0), (900, 600, 300))
     stars = find_stars(tile, tile.wcs)
     assert np.hypot(*stars.beside) < 4 * stars.beside_error < 0.02
+
+
+@pytest.mark.parametrize("share", [(1.0, 0.0), (0.5, 0.5)])
+def test_a_hot_pixel_is_narrower_than_a_star_resampled_or_not(share):
+    tile = coloured(0, (0, 0), (600,))
+    pixels = tile.pixels.copy()
+    for column, part in enumerate(share):
+        pixels[7:230:22, 8 + column : 250 : 24] += np.float32(part * 900)
+    stars = find_stars(replace(tile, pixels=pixels), tile.wcs)
+    beside = (stars.places - [8 + share[1], 7] + [12, 11]) % [24, 22] - [12, 11]
+    hot = np.hypot(*beside.T) < 1.5
+    assert np.count_nonzero(hot) > 50
+    assert not stars.wide[hot].any()
+    assert np.count_nonzero(stars.wide) > 80

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...tiles.grid import common_part
 from .bending import bent_alike
+from .common_light import same_in_all
 from .correction import correction_of
 from .illumination import Curvature, flattened
 from .solution import Solution, solve
@@ -36,7 +37,7 @@ class Levels:
         What all tiles have in common.
     uneven : tuple of Unevenness
         Of tiles whose light no term explains: they are not in the solution; of two, where they meet each other alone:
-        they are in it, but not there; or one of no tile, where nearly all are such, and all are in it.
+        they are in it, but not there; or one of no tile, where more are such than can be told apart, and all are in it.
     """
 
     looks: tuple
@@ -67,11 +68,13 @@ def levelled(looks, scales, shape_out):
     tested = np.count_nonzero([fit is not None for fit in first.solution.fits])
     if first.uneven:
         return first
+    if first.solution.misfit.max(initial=0.0) > 1 and same_in_all(first.looks):
+        return _all_uneven(first, shared=True)
     odd = _Odd(tuple(looks), scales, shape_out)
     while not _fits(found):
         chosen = _oddest(odd, found)
         if len(chosen.tiles) > max(_FEWEST_UNEVEN, _MOST_UNEVEN * tested):
-            return _all_uneven(first)
+            return _all_uneven(first, shared=False)
         rest = chosen.solved()
         said = chosen.described(rest)
         if len(said.uneven) < len(chosen) or not all(one.certain for one in said.uneven):
@@ -80,7 +83,7 @@ def levelled(looks, scales, shape_out):
     odd, found = _taken_back(odd, found)
     # What is left may be too little to tell one from the usual.
     unknown = len(odd.tiles) > 1 and not found.solution.misfit.any() and _usual(first.solution.misfit) > 1
-    return _all_uneven(first) if unknown or _usual(found.solution.misfit) > 1 else odd.described(found)
+    return _all_uneven(first, shared=False) if unknown or _usual(found.solution.misfit) > 1 else odd.described(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,19 +205,19 @@ def _solved(looks, scales, shape_out):
     bent = bent_alike(looks, first, solution, curvature)
     if bent is not None:
         unknown = np.full((len(bent[0]), 3), np.nan)
-        return Levels(tuple(looks), first, None, (Unevenness((), *bent, unknown, unknown),))
+        return Levels(tuple(looks), first, None, (Unevenness((), *bent, unknown, unknown, shared=True),))
     return Levels(tuple(flat), solution, curvature)
 
 
-def _all_uneven(found):
-    """Where the light of nearly all tiles is uneven, that of the usual one; nobody is left out then."""
+def _all_uneven(found, shared):
+    """Where the light of nearly all tiles is uneven, shared or not, that of the usual one; nobody is left out then."""
     own = [_beyond(found, index) for index, look in enumerate(found.looks) if look.blocks is not None]
     own = [one for one in own if one is not None]
     if not own:
         return found
     names = "value", "error", "plane", "plane_error"
     usual = (np.median([getattr(one, name) for one in own], axis=0) for name in names)
-    usual = Unevenness((), *usual)
+    usual = Unevenness((), *usual, shared=shared)
     return replace(found, uneven=(usual,)) if usual.certain else found
 
 

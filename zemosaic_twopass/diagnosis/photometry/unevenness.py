@@ -27,6 +27,8 @@ _SURE = 5.0
 _MORE_THAN_NOISE = 1.5
 # In units of a pixel's noise.
 _FLOOR = 0.2
+_IN_COMMON = "All tiles have in common"
+_OF_MANY = "More tiles than can be told apart have, each its own or not,"
 _OF_TWO = (
     "Light that is no plane lies on tile {0} or on tile {1}, where these two alone meet: {size:.4g} adu from place to "
     "place{where}, {effect} times the noise of a pixel; no third tile says on which of them: look at both."
@@ -41,8 +43,8 @@ class Unevenness:
     Attributes
     ----------
     tiles : tuple of int
-        The tile on which it lies; or the two on one of which, where no third meets them there; none where the light of
-        nearly all is uneven.
+        The tile on which it lies; or the two on one of which, where no third meets them there; none where it lies on
+        more than can be told apart.
     value, error : ndarray, shape (C,)
         98th less 2nd percentile of the smooth field over its overlaps, its plane out, in adu, and what noise alone
         makes of it.
@@ -53,6 +55,8 @@ class Unevenness:
         Of the tile's scale, that it was seen beyond the others with.
     surface : (ndarray, ndarray) or None
         What takes all of it out, as `surface_of` has it; None where nothing is known to.
+    shared : bool
+        Whether it is the same in all tiles.
     """
 
     tiles: tuple[int, ...]
@@ -62,6 +66,7 @@ class Unevenness:
     plane_error: np.ndarray
     factor: np.ndarray | None = None
     surface: tuple[np.ndarray, np.ndarray] | None = None
+    shared: bool = False
 
     @property
     def tile(self):
@@ -70,7 +75,7 @@ class Unevenness:
 
     @property
     def of_all(self):
-        """Whether the light of nearly all tiles is uneven."""
+        """Whether the light of more tiles is uneven than can be told apart."""
         return not self.tiles
 
     @property
@@ -166,7 +171,9 @@ def uneven_findings(found, solution):
     if not effect[channel] > _FLOOR:
         return []
     where = in_channel(channel, len(noise))
-    who = "All tiles have" if found.of_all else f"Tile {found.tile} has"
+    who = f"Tile {found.tile} has"
+    if found.of_all:
+        who = _IN_COMMON if found.shared else _OF_MANY
     said = {"who": who, "size": float(found.value[channel]), "where": where, "effect": in_digits(effect[channel])}
     fields = {"error": float(found.error[channel]), "channel": channel}
     if len(found.tiles) > 1:

@@ -1,22 +1,31 @@
-"""Tiles whose stars are nobody's: others have as many where they lie, and none of them is the same."""
+"""Tiles whose stars are nobody's: those of the others are not in them, and theirs in none of the others."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import binary_erosion
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
-from scipy.special import pdtrc
 
-from ...measure.coarse import FACTOR
+from ...measure.coarse import FACTOR, CoarseTile
 from .matching import RADIUS, common_offset, known_blocks, meet, within
 
-# Stars whose places are known so well, in mosaic pixels, are in both tiles or something is wrong.
-_SURE = 0.2
-# How many two tiles must have where they meet, and a tile in all.
-_FEWEST_IN_PAIR, _FEWEST = 4, 8
-# Of stars that coincide no more than chance would have it.
-_CHANCE = 0.01
+# Stars whose places are known so well, in mosaic pixels, in the tile and by its noise in the other, are seen in both.
+_BRIGHT = 0.12
+# Of such stars a sound tile lacks so many at the most: variable ones, asteroids, blends, cores that were left out.
+_LACKING = 0.2
+# Within so many pixels of a brighter one a star is not listed.
+_BESIDE = 7.5
+# A star lies on another by chance so often at the least.
+_LEAST_CHANCE = 0.01
+# So much likelier must a tile be thrown off than sound, as a logarithm; and so many stars must be missing each way, for
+# what one tile alone has may be the trail of a satellite.
+_SURE, _FEWEST = float(np.log(1e4)), 2
+# A place as sure is one that a shift is read off.
+_PLACED = 0.2
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class Stranger:
     tiles : tuple of int
         One or two.
     own, others : int
-        How many stars it has where it meets others, and how many these have there.
+        How many bright stars it has where it meets others that none of these has, and how many these have there.
     """
 
     tiles: tuple[int, ...]
@@ -36,55 +45,118 @@ class Stranger:
     others: int
 
 
-def find_strangers(stars, coarse, shifts):
+def find_strangers(stars, coarse, noise, shifts):
     """Find the tiles whose stars are nobody's.
+
+    Bright stars of a tile are seen in the others that are known there, and those of the others in it, or they are not:
+    how likely that is of a sound tile, and of one that lies anywhere, tells which it is.
 
     Parameters
     ----------
     stars : sequence of Stars
     coarse : sequence of (CoarseTile or None)
+    noise : sequence of float
+        Of a pixel of each tile.
     shifts : sequence of (Shift or None)
         Of the same tiles, from `register`. One that has a shift shares stars with others, and is none.
 
     Returns
     -------
     tuple of Stranger
-        In order of their tiles. A tile that has fewer than eight sure stars where it meets others, or meets fewer of
-        theirs, is none: nothing can be told.
+        In order of their tiles. Of a tile with fewer than six bright stars where it meets others, its own and theirs
+        together, nothing can be told: it is none.
     """
+    own = zip(stars, coarse, noise, strict=True)
+    seen = [None if tile is None else _Seen.of(*one) for tile, one in zip(coarse, own, strict=True)]
     foreign = {}
-    for tile in (index for index, shift in enumerate(shifts) if shift is None and coarse[index] is not None):
-        met = _met(tile, stars, coarse)
-        # Not those where it shares stars, too few for a shift.
-        if met and not any(shared for *_, shared in met):
-            own, others = (sum(one[side] for one in met) for side in (1, 2))
-            if min(own, others) >= _FEWEST:
-                foreign[tile] = {other for other, *_ in met}, own, others
+    for tile in (index for index, shift in enumerate(shifts) if shift is None and seen[index] is not None):
+        met = [other for other, its in enumerate(coarse) if other != tile and meet(coarse[tile], its)]
+        ways = [[seen[tile].held_against(seen[other]), seen[other].held_against(seen[tile])] for other in met]
+        own, others = (_Held.together([both[way] for both in ways]) for way in (0, 1))
+        sure = min(own.lacking, others.lacking) >= _FEWEST and own.for_chance() + others.for_chance() > _SURE
+        if sure and not any(seen[tile].shifted(seen[other]) for other in met):
+            pairs = zip(met, ways, strict=True)
+            strange = {other for other, both in pairs if sum(one.for_chance() for one in both) > 0}
+            foreign[tile] = strange, own.lacking, others.lacking
     return _blamed(foreign)
 
 
-def _met(tile, stars, coarse):
-    """(other, own stars, its stars, whether they share any) for each tile that one meets where both have some."""
-    sure = [own.places[own.errors < _SURE] for own in stars]
-    met = []
-    for other in range(len(stars)):
-        if other == tile or not meet(coarse[tile], coarse[other]):
-            continue
-        own = sure[tile][within(sure[tile], coarse[other].box, known_blocks(coarse[other]))]
-        others = sure[other][within(sure[other], coarse[tile].box, known_blocks(coarse[tile]))]
-        if min(len(own), len(others)) >= _FEWEST_IN_PAIR:
-            met.append((other, len(own), len(others), _shared(own, stars[other].places, others, coarse[other])))
-    return met
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """Bright stars of one tile held against those of another.
+
+    Attributes
+    ----------
+    places : ndarray, shape (n, 2)
+    there : ndarray, shape (n,)
+        1 for one that the other has too, −1 for one that it lacks, 0 for one hidden by another.
+    chance : float
+        How likely a star that is not there lies on one that is.
+    """
+
+    places: np.ndarray
+    there: np.ndarray
+    chance: float
+
+    @classmethod
+    def together(cls, parts):
+        """Of several: each star once, however many tiles have it or lack it."""
+        places = np.concatenate([np.empty((0, 2)), *(own.places for own in parts)])
+        there = np.concatenate([np.empty(0), *(own.there for own in parts)])
+        pairs = cKDTree(places).query_pairs(RADIUS, output_type="ndarray") if len(places) else np.empty((0, 2), int)
+        links = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(places),) * 2)
+        number, star = connected_components(links, directed=False) if len(places) else (0, np.empty(0, int))
+        found, lacking = (np.bincount(star[there == sign], minlength=number) > 0 for sign in (1, -1))
+        _, first = np.unique(star, return_index=True)
+        chance = max((own.chance for own in parts), default=0.0)
+        return cls(places[first], np.where(found, 1, np.where(lacking, -1, 0)), chance)
+
+    @property
+    def lacking(self):
+        return int(np.count_nonzero(self.there == -1))
+
+    def for_chance(self):
+        """How much better chance explains it than one sky, as a logarithm."""
+        chance = min(max(self.chance, _LEAST_CHANCE), 1 - _LACKING)
+        found = np.count_nonzero(self.there == 1)
+        return self.lacking * np.log((1 - chance) / _LACKING) + found * np.log(chance / (1 - _LACKING))
 
 
-def _shared(own, every, others, coarse):
-    """Whether more stars of two tiles are the same, here or by a shift, than chance would have it."""
-    if common_offset(own, others) is not None:
-        return True
-    distance, _ = cKDTree(every).query(own, distance_upper_bound=RADIUS)
-    area = np.count_nonzero(known_blocks(coarse)) * FACTOR**2
-    expected = len(own) * len(every) * np.pi * RADIUS**2 / area
-    return bool(pdtrc(np.count_nonzero(np.isfinite(distance)) - 1, expected) < _CHANCE)
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What a tile knows of the stars in it."""
+
+    places: np.ndarray
+    errors: np.ndarray
+    wide: np.ndarray
+    coarse: CoarseTile
+    inner: np.ndarray
+    noise: float
+
+    @classmethod
+    def of(cls, stars, coarse, noise):
+        wide = np.ones(len(stars), dtype=bool) if stars.wide is None else stars.wide
+        # Stars are not looked for at an edge.
+        inner = binary_erosion(known_blocks(coarse), np.ones((3, 3)))
+        return cls(stars.places, stars.errors, wide, coarse, inner, noise)
+
+    def held_against(self, other):
+        """`_Held` of those of its bright stars that the other must see."""
+        bright = self.wide & (self.errors * max(other.noise / self.noise, 1.0) < _BRIGHT)
+        places = self.places[bright]
+        places = places[within(places, other.coarse.box, other.inner)]
+        distance = cKDTree(other.places).query(places)[0] if len(other.places) else np.full(len(places), np.inf)
+        there = np.where(distance < RADIUS, 1, np.where(distance > _BESIDE, -1, 0))
+        area = max(np.count_nonzero(other.inner) * FACTOR**2, 1)
+        return _Held(places, there, len(other.places) * np.pi * RADIUS**2 / area)
+
+    def shifted(self, other):
+        """Whether both have stars that are the same by a shift."""
+        return common_offset(*(one._sure(to) for one, to in ((self, other), (other, self)))) is not None
+
+    def _sure(self, other):
+        places = self.places[self.errors < _PLACED]
+        return places[within(places, other.coarse.box, known_blocks(other.coarse))]
 
 
 def _blamed(foreign):
