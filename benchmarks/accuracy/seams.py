@@ -1,6 +1,6 @@
 """Seams put straight into mosaics, and found again: with the tiles and by the coverage alone; and none where none is.
 
-Run: python benchmarks/seams.py [--white N] [--night N] [--every K] [--seed S] [--jobs J]
+Run: python -m benchmarks.accuracy.seams [--white N] [--night N] [--every K] [--seed S] [--jobs J]
 
 Scenes of two sorts, everything drawn anew from the seed: white noise (9 RGB tiles of 280 × 360 that share 0.35 to 0.5
 of a side) and nights of a small colour camera (9 RGB tiles of 400 × 540, stacks of six frames). Of each scene three
@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from measure import machine
-from seam_scenes import Scene, added
 
+from benchmarks.accuracy.seam_scenes import Scene, added
+from benchmarks.measure import machine
 from zemosaic_twopass.diagnosis.seams import SURE, Edge, Picture
 
 SIZES = (0.1, 0.3, 1.0, 3.0)

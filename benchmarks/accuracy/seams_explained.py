@@ -1,6 +1,6 @@
 """Whole passes of nine small tiles, each kind of fault with background matching and without: whose are the seams?
 
-Run: python benchmarks/seams_explained.py [--runs N] [--kinds KIND …] [--seed S] [--jobs J]
+Run: python -m benchmarks.accuracy.seams_explained [--runs N] [--kinds KIND …] [--seed S] [--jobs J]
 
 Where the picture shows a seam: whether it is given to the fault that was put in and to its tile, or called a `seam` of
 the right stage where that is what was put in. Of sound scenes the picture must show none; a second run of each, whose
@@ -22,9 +22,9 @@ from itertools import product
 from unittest import mock
 
 import numpy as np
-from measure import machine
 
 import zemosaic_worker
+from benchmarks.measure import machine
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.command.passes import first_pass_of
 from zemosaic_twopass.diagnosis.seams import compare_seams
