@@ -130,7 +130,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--white", type=int, default=200, help="white scenes (default: 200)")
     parser.add_argument("--night", type=int, default=40, help="nights (default: 40)")
-    parser.add_argument("--every", type=int, default=12, help="faults in every so many-th scene (default: 12)")
+    parser.add_argument("--every", type=int, default=25, help="faults in every so many-th scene (default: 25)")
     parser.add_argument("--seed", type=int, default=28)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
