@@ -1,6 +1,6 @@
 """Seams put straight into mosaics, and found again: with the tiles and by the coverage alone; and none where none is.
 
-Run: python benchmarks/seams.py [--white N] [--night N] [--every K] [--seed S] [--jobs J]
+Run: python -m benchmarks.accuracy.seams [--white N] [--night N] [--every K] [--seed S] [--jobs J]
 
 Scenes of two sorts, everything drawn anew from the seed: white noise (9 RGB tiles of 280 × 360 that share 0.35 to 0.5
 of a side) and nights of a small colour camera (9 RGB tiles of 400 × 540, stacks of six frames). Of each scene three
@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from measure import machine
-from seam_scenes import Scene, added
 
+from benchmarks.accuracy.seam_scenes import Scene, added
+from benchmarks.measure import machine
 from zemosaic_twopass.diagnosis.seams import SURE, Edge, Picture
 
 SIZES = (0.1, 0.3, 1.0, 3.0)
@@ -130,7 +130,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--white", type=int, default=200, help="white scenes (default: 200)")
     parser.add_argument("--night", type=int, default=40, help="nights (default: 40)")
-    parser.add_argument("--every", type=int, default=12, help="faults in every so many-th scene (default: 12)")
+    parser.add_argument("--every", type=int, default=25, help="faults in every so many-th scene (default: 25)")
     parser.add_argument("--seed", type=int, default=28)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()

@@ -30,7 +30,8 @@ _THIN = (0, (1.4, 0.7))
 _QUIET = "#d8d8d8"
 _STAGES = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 _SKY = 0.25
-_REACH = 68
+# Of profiles, in pixels: across an edge, and across a thin line.
+_REACH, _NEAR = 68, 8
 # Of a stage's name below the profiles: letters at most, and the width of one in inches.
 _NAMED, _LETTER = 22, 0.068
 _NAMES = {"first_pass": "first pass", "second_pass": "second pass", "merged": "merged", "final": "final"}
@@ -142,7 +143,8 @@ def _heading(maps, worst):
     """How the last mosaic looks; where and why the page and the verdict say."""
     edges = f"{len(maps[-1].edges)} edges of footprints"
     below = f"; {'1' if len(worst) == 1 else f'1 to {len(worst)}'}, the worst of them, below" if worst else ""
-    return textwrap.fill(f"{PICTURE_SENTENCES[maps[-1].picture]} {edges}{below}.", 78)
+    lines = " Dashed: thin lines." if any(edge.thin for seams in maps for edge in seams.edges) else ""
+    return textwrap.fill(f"{PICTURE_SENTENCES[maps[-1].picture]} {edges}{below}.{lines}", 78)
 
 
 def draw_mosaic(axes, seams, backdrop):
@@ -265,7 +267,8 @@ def _draw_profiles(figure, maps, profiles, worst, height):
         box = ((left + place * (width + gap)) / WIDTH, 0.4 / height, width / WIDTH, _PROFILE / height)
         axes = figure.add_axes(box)
         axes.axvline(0, color="#909090", linewidth=0.8)
-        axes.set_xlim(-_REACH, _REACH)
+        reach = _NEAR if maps[-1].edges[index].thin else _REACH
+        axes.set_xlim(-reach, reach)
         for profile in (own for own in profiles if own.last == index):
             colour = _STAGES[stages.index(profile.mosaic) % len(_STAGES)]
             axes.plot(profile.distance, profile.value, ".-", color=colour, markersize=3, linewidth=0.9)

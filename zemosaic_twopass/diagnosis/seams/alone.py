@@ -17,7 +17,7 @@ from .thin import ThinLines
 # The median of a squared Gaussian.
 _MEDIAN_SQUARE = 0.4549
 # By so many places beside an edge is what is found there taken for what is usual.
-_PRIOR = 4
+_PRIOR, _FEW = 4, 2
 # In one line: this far off it, in pixels, and of the directions so much the same. No edge counts for more errors.
 _OFF, _PARALLEL, _MOST = 4.0, 0.995, 3.0
 
@@ -70,7 +70,8 @@ def _steps(strips):
         steps.append(step)
         # Of so few places less than is usual is chance.
         beside = np.maximum((square + _PRIOR * usual) / (count + _PRIOR), usual)
-        errors.append(np.sqrt(np.maximum(error**2, beside)))
+        # An error that is known by few of them has to be larger for as many of it to be as rare.
+        errors.append(np.sqrt(np.maximum(error**2, beside)) * (1 + _FEW / (count + _PRIOR)))
     return np.stack(steps, axis=1), np.stack(errors, axis=1)
 
 
