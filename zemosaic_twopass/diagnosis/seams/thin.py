@@ -83,7 +83,7 @@ class ThinLines:
         level, spread = profiles(columns - (columns[..., :1] + columns[..., -1:]) / 2)
         half = np.abs(level[..., :1] - level[..., -1:]) / 2
         beyond = np.abs(level) - half
-        place = np.nanargmax(np.where(np.isfinite(beyond), beyond / spread, -np.inf)[..., 1:-1], axis=-1) + 1
+        place = np.argmax(np.nan_to_num(beyond / spread, nan=-np.inf)[..., 1:-1], axis=-1) + 1
         bright = np.take_along_axis(level, place[..., np.newaxis], -1)[..., 0] > 0
         # Held against the side that lies nearer to it.
         higher_inside = level[..., 0] > level[..., -1]
