@@ -167,6 +167,13 @@ def test_two_reports_with_seams_and_one_without(capsys, tmp_path, monkeypatch):
     assert "of its passes the newest: 20260102T000000Z-1-000001" in same
     assert [line for line in text.splitlines() if "seams rms" in line][0] in same
     path = tmp_path / "b" / "twopass_report.json"
+    # One of a pass of which no more is known than its second mosaic.
+    less = json.loads(path.read_text())
+    less["seams"] = less["seams"][:2]
+    path.write_text(json.dumps(less))
+    _, text, _ = ran(capsys, "compare", tmp_path / "a", tmp_path / "b")
+    assert "its mosaic second_pass, not merged: the last that both reports have" in text
+    assert text.count(" mosaic=second_pass ") == 2
     old = json.loads(path.read_text()) | {"schema_version": 1}
     del old["seams"]
     path.write_text(json.dumps(old))

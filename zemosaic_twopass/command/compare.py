@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ..console import say, stage
-from ..offline.sides import compare_sides, is_report, mosaic_sides, newest_pass, report_side
+from ..offline.sides import compare_sides, is_report, mosaic_sides, newest_pass, report_sides
 from ..report.compare import compare, comparison_lines
 from ..report.compare_picture import COMPARE_PICTURE, comparison_sentence, write_compare_picture
 from ..report.report import plain
@@ -30,7 +30,7 @@ def compare_command(options):
         other = options.sides[reports.index(False)]
         raise TileError(f"{other}: no report is there; compare two reports, or two mosaics or folders of runs")
     if all(reports):
-        tables, sides = compare(*options.sides), [report_side(path) for path in options.sides]
+        tables, sides = compare(*options.sides), report_sides(options.sides)
     else:
         tables = None
         own = options.tiles or (), options.coverage, options.science_suffix

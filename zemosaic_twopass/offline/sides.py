@@ -13,7 +13,7 @@ from ..console import silent
 from ..diagnosis.seams import SeamMap, compare_seams, matched
 from ..measure.coarse import FACTOR
 from ..report.artefacts import FITS_NAME, JSON_NAME
-from ..report.seam_changes import last_seams
+from ..report.seam_changes import last_seams, mosaics_of
 from ..report.seam_picture import Backdrop
 from ..report.show import read_report
 from ..tiles.grid import pixels_between
@@ -82,27 +82,38 @@ def newest_pass(path):
     return runs[-1].parent if runs and not is_report(path) else Path(path)
 
 
-def report_side(directory):
-    """The side of a report on disk.
+def report_sides(directories):
+    """Make the sides of two reports on disk.
 
     Parameters
     ----------
-    directory : path-like
+    directories : (path-like, path-like)
 
     Returns
     -------
-    Side
-        With the picture where `run` has written it beside the report.
+    list of Side
+        Of the last mosaic that both have, else of the last of each; with the picture where `run` has written it beside
+        the report.
 
     Raises
     ------
     OSError, ValueError
         As `show.read_report`; if what it says of the seams is nothing of that; names the file.
     """
-    directory = Path(directory)
-    report = read_report(directory)
+    reports = [(Path(directory), read_report(directory)) for directory in directories]
+    names = [mosaics_of(report) for _, report in reports]
+    both = set(names[0]) & set(names[1])
+    sides = [_report_side(directory, report, both) for directory, report in reports]
+    for number, (own, side) in enumerate(zip(names, sides, strict=True)):
+        if side.seams is not None and own[-1:] != [side.seams.mosaic]:
+            remark = f"its mosaic {side.seams.mosaic}, not {own[-1]}: the last that both reports have"
+            sides[number] = replace(side, remarks=(*side.remarks, remark))
+    return sides
+
+
+def _report_side(directory, report, mosaics):
     try:
-        seams = last_seams(report)
+        seams = last_seams(report, mosaics)
         tiles = tuple(tile["name"] for tile in report.get("tiles") or ())
         step = (report.get("settings") or {}).get("downsample", 1)
         if type(step) is not int or not 1 <= step <= _MOST_STEP:

@@ -75,7 +75,11 @@ def comparison_sentence(found):
         "same": "Within the errors the seams are as large in both",
         "unknown": "Whose seams are smaller cannot be told",
     }[found.result]
-    return f"{text}: {before} → {after} adu. Edge by edge, from first to second: {counts}."
+    sizes = f"steps {before} → {after} adu"
+    # What makes a picture worse may be these alone.
+    if any(change.most is change.line for change in found.largest_first()):
+        sizes += f", thin lines {found.lines[0]:.3g} → {found.lines[1]:.3g} adu"
+    return f"{text}: {sizes}. Edge by edge, from first to second: {counts}."
 
 
 def _number_edges(found):

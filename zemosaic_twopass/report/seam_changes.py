@@ -40,13 +40,22 @@ _COLUMNS = {
 }
 
 
-def last_seams(report):
-    """The seams of the last mosaic of a report on disk.
+def mosaics_of(report):
+    """List the names of the mosaics of a report on disk; as far as they are names."""
+    seams = report.get("seams")
+    entries = seams if isinstance(seams, list) else []
+    return [one["mosaic"] for one in entries if isinstance(one, dict) and isinstance(one.get("mosaic"), str)]
+
+
+def last_seams(report, mosaics=()):
+    """Read the seams of the last mosaic of a report on disk.
 
     Parameters
     ----------
     report : dict
         As `show.read_report` gives it: from a stranger.
+    mosaics : collection of str, optional
+        Names of which the last is taken; any where it has none of them.
 
     Returns
     -------
@@ -61,7 +70,7 @@ def last_seams(report):
     if not report.get("seams"):
         return None
     try:
-        last = report["seams"][-1]
+        last = next((one for one in report["seams"][::-1] if one["mosaic"] in mosaics), report["seams"][-1])
         if not isinstance(last["mosaic"], str) or len(last["edges"]) > _MOST_EDGES:
             raise ValueError("no name, or too many edges")
         edges = [_edge(entry) for entry in last["edges"]]
