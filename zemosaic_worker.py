@@ -23,10 +23,10 @@ from reproject import reproject_interp
 from zemosaic_instrument import two_pass_diagnostics
 from zemosaic_twopass.phase5.coadd import SharedReprojection
 from zemosaic_twopass.phase5.matching import CoaddInputs, reproject_and_coadd
-from zemosaic_twopass.phase5.renorm import coverage_scale, finite_mask, input_weights, merge_passes, tile_gain
+from zemosaic_twopass.phase5.renorm import find_tile_gain, mask_finite, merge_passes, scale_coverage, weigh_inputs
 from zemosaic_twopass.tiles.grid import copy_wcs
 from zemosaic_twopass.tiles.images import TileError
-from zemosaic_twopass.tiles.mosaic import smallest_grid
+from zemosaic_twopass.tiles.mosaic import find_smallest_grid
 from zemosaic_twopass.tiles.reading import load_master_tiles as load_master_tiles
 from zemosaic_twopass.tiles.records import check_tiles
 
@@ -68,9 +68,9 @@ def assemble_first_pass(tiles, tiles_wcs, tiles_coverage=None, *, tile_weights=N
     logger = logger or _log
     if not check_tiles(tiles, tiles_wcs, tiles_coverage):
         raise TileError("no tiles: 0 were given, at least 1 is needed")
-    wcs, shape = smallest_grid([np.shape(tile)[:2] for tile in tiles], tiles_wcs)
+    wcs, shape = find_smallest_grid([np.shape(tile)[:2] for tile in tiles], tiles_wcs)
     logger.info("[TwoPass] first_pass tiles=%d shape_out=%s", len(tiles), shape)
-    shared = SharedReprojection(tiles, None, input_weights(tiles, tiles_coverage, tile_weights))
+    shared = SharedReprojection(tiles, None, weigh_inputs(tiles, tiles_coverage, tile_weights))
     mosaic, coverage = _coadd_channels(shared, tiles_wcs, wcs, shape, parallel_plan, logger)
     return mosaic, coverage, wcs, shape
 
@@ -108,12 +108,12 @@ def compute_per_tile_gains_from_coverage(
     """
     logger = logger or _log
     check_tiles(tiles, tiles_wcs, tiles_coverage)
-    scale_map = coverage_scale(coverage_p1, sigma_px)
+    scale_map = scale_coverage(coverage_p1, sigma_px)
     gains = []
     for index, (tile, wcs) in enumerate(zip(tiles, tiles_wcs, strict=True)):
         mask = None if tiles_coverage is None else tiles_coverage[index]
         try:
-            gains.append(tile_gain(np.shape(tile)[:2], mask, wcs, final_wcs, scale_map, gain_clip))
+            gains.append(find_tile_gain(np.shape(tile)[:2], mask, wcs, final_wcs, scale_map, gain_clip))
         except Exception as error:
             # Its text: a record that is kept would keep with the error all that its frames hold.
             logger.warning("[TwoPass] gain of tile=%d set to 1: %s", index, str(error))
@@ -206,7 +206,7 @@ def _apply_two_pass_coverage_renorm_if_requested(
             sigma_px=two_pass_sigma_px,
             gain_clip=gain_clip_tuple,
             logger=logger,
-            tiles_coverage=[finite_mask(entry[0]) if entry[2] is None else entry[2] for entry in collected_tiles],
+            tiles_coverage=[mask_finite(entry[0]) if entry[2] is None else entry[2] for entry in collected_tiles],
             tile_weights=[entry[3] if len(entry) > 3 else 1.0 for entry in collected_tiles],
             parallel_plan=parallel_plan,
         )
@@ -284,7 +284,7 @@ def run_second_pass_coverage_renorm(
         if len(gains) != len(tiles):
             raise TileError(f"gain list: {len(gains)} values != {len(tiles)} tiles")
         logger.info("[TwoPass] gains min=%.4f median=%.4f max=%.4f", min(gains), np.median(gains), max(gains))
-        shared = SharedReprojection(tiles, gains, input_weights(tiles, tiles_coverage, tile_weights))
+        shared = SharedReprojection(tiles, gains, weigh_inputs(tiles, tiles_coverage, tile_weights))
         return _coadd_channels(shared, tiles_wcs, final_wcs_p1, shape_out, parallel_plan, logger)
     except Exception as error:
         logger.warning("[TwoPass] second pass not possible, the first pass stands: %s", str(error))

@@ -17,7 +17,7 @@ from collections import defaultdict
 import numpy as np
 
 from benchmarks.measure import machine
-from zemosaic_twopass.command.passes import first_pass_of
+from zemosaic_twopass.command.passes import make_first_pass
 from zemosaic_twopass.diagnosis.comparison import Mended, compare
 from zemosaic_twopass.diagnosis.gains import Gains
 from zemosaic_twopass.diagnosis.seams import Picture, Regions, compare_seams, seams_alone, seams_with_tiles
@@ -44,7 +44,7 @@ def scene(seed, rng):
     worker, mosaics = load_worker(), []
     for lots in (1, 2):
         np.random.seed(1000 * seed + lots)
-        first = first_pass_of(worker, tiles, 1)
+        first = make_first_pass(worker, tiles, 1)
         quiet = logging.getLogger("benchmark")
         mosaics.append(run_second_pass(worker, first, tiles, sigma=50.0, clip=(0.85, 1.18), logger=quiet)[0])
     return tiles, mosaics, first[1:]

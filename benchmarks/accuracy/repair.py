@@ -24,7 +24,7 @@ from zemosaic_twopass.diagnosis.kinds import NOTES
 from zemosaic_twopass.measure.coarse import project_blocks
 from zemosaic_twopass.offline.repair import repair
 from zemosaic_twopass.synthetic.nights import faults_everywhere, night_tiles, with_fault
-from zemosaic_twopass.tiles.mosaic import smallest_grid
+from zemosaic_twopass.tiles.mosaic import find_smallest_grid
 from zemosaic_twopass.tiles.place import Place
 from zemosaic_twopass.tiles.reading import read_master_tile, write_master_tile
 
@@ -76,7 +76,7 @@ def repaired(tiles, clean):
             replace(tile, pixels=read_master_tile(path).pixels - tile.pixels)
             for path, tile in zip(done.files, clean, strict=True)
         ]
-    wcs, shape = smallest_grid([tile.shape for tile in clean], [tile.wcs for tile in clean])
+    wcs, shape = find_smallest_grid([tile.shape for tile in clean], [tile.wcs for tile in clean])
     steps = median_steps([project_blocks(tile, Place.of(tile.shape, tile.wcs, shape, wcs)) for tile in left])
     named = [sum(finding.kind not in NOTES for finding in each.findings) for each in (done.before, done.after)]
     size = float(np.sqrt(np.nanmean(np.square(list(steps.values()))))) if steps else 0.0

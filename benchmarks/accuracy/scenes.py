@@ -11,7 +11,7 @@ from scipy.ndimage import map_coordinates
 
 from zemosaic_twopass.diagnosis.comparison import compare
 from zemosaic_twopass.measure.measurement import measure_tile
-from zemosaic_twopass.phase5.renorm import coverage_scale, tile_gain
+from zemosaic_twopass.phase5.renorm import find_tile_gain, scale_coverage
 from zemosaic_twopass.synthetic.faults import Fault, faulty_plane
 from zemosaic_twopass.synthetic.mosaics import Place, coadd_planes
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
@@ -70,8 +70,8 @@ class Scene:
         total = np.zeros(shape)
         for place in scene.places:
             total[place.box] += place.weight
-        scale_map = coverage_scale(total, 50.0)
-        scene.gains = [tile_gain(SHAPE, m, w, out, scale_map, CLIP) for m, w in zip(coverage, wcs, strict=True)]
+        scale_map = scale_coverage(total, 50.0)
+        scene.gains = [find_tile_gain(SHAPE, m, w, out, scale_map, CLIP) for m, w in zip(coverage, wcs, strict=True)]
         return scene
 
     def _place(self, index, wcs):

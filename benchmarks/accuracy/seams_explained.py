@@ -28,7 +28,7 @@ import numpy as np
 import zemosaic_worker
 from benchmarks.measure import machine
 from zemosaic_instrument import TwoPassProbe
-from zemosaic_twopass.command.passes import first_pass_of
+from zemosaic_twopass.command.passes import make_first_pass
 from zemosaic_twopass.diagnosis.seams import compare_seams
 from zemosaic_twopass.offline.workers import run_second_pass
 from zemosaic_twopass.report.report import TwoPassReport
@@ -54,7 +54,7 @@ def reported(kind, matching, seed, lots=0):
     coadd = partial(orders._without_background_matching, zemosaic_worker.reproject_and_coadd)
     unmatched = mock.patch.object(zemosaic_worker, "reproject_and_coadd", coadd)
     with nullcontext() if matching else unmatched, tempfile.TemporaryDirectory() as folder:
-        first = first_pass_of(zemosaic_worker, tiles, 1)
+        first = make_first_pass(zemosaic_worker, tiles, 1)
         with faulty_pass(zemosaic_worker, faults), TwoPassProbe(zemosaic_worker, directory=folder) as probe:
             quiet = logging.getLogger("benchmark")
             quiet.setLevel(logging.CRITICAL)

@@ -25,7 +25,7 @@ def need(count, scale=1.0, channels=3):
     for tile in tiles:
         tile.wcs.wcs.cd = tile.wcs.wcs.cd / scale
         tile.wcs.wcs.crpix = (tile.wcs.wcs.crpix - 0.5) * scale + 0.5
-    return capacity.need_of(shapes * count, [tile.wcs for tile in tiles] * count, channels)
+    return capacity.estimate_need(shapes * count, [tile.wcs for tile in tiles] * count, channels)
 
 
 def test_need_grows_with_tiles_and_pixels():
@@ -64,7 +64,7 @@ def test_refusal(paths, tmp_path, capsys, monkeypatch, scarce, command):
     monkeypatch.setattr(passes, "load_master_tiles", loaded)
     out = ["--out", str(tmp_path / "out")] if command == ["run"] else []
     if scarce == "memory":
-        monkeypatch.setattr(capacity, "memory_available", lambda: 1000)
+        monkeypatch.setattr(capacity, "find_memory_available", lambda: 1000)
     else:
         monkeypatch.setattr(capacity.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
     assert cli.main([*command, *paths, *out]) == 2
@@ -78,7 +78,7 @@ def test_refusal(paths, tmp_path, capsys, monkeypatch, scarce, command):
 
 def test_enough_or_unknown_is_no_refusal(paths, monkeypatch):
     for available in (need(1).memory, None):
-        monkeypatch.setattr(capacity, "memory_available", lambda available=available: available)
+        monkeypatch.setattr(capacity, "find_memory_available", lambda available=available: available)
         capacity.check_capacity(paths)
 
 
@@ -87,17 +87,17 @@ def test_memory_available(tmp_path, monkeypatch):
     meminfo.write_text("MemTotal: 9000 kB\nMemAvailable:  2000 kB\nHugetlb: 0 kB\n")
     monkeypatch.setattr(capacity, "_MEMINFO", str(meminfo))
     monkeypatch.setattr(capacity, "_CGROUP_LIMITS", (str(limit),))
-    assert capacity.memory_available() == 2000 << 10
+    assert capacity.find_memory_available() == 2000 << 10
     limit.write_text("max\n")
-    assert capacity.memory_available() == 2000 << 10
+    assert capacity.find_memory_available() == 2000 << 10
     limit.write_text("4096\n")
-    assert capacity.memory_available() == 4096
+    assert capacity.find_memory_available() == 4096
     limit.unlink()
     meminfo.unlink()
     monkeypatch.setattr(capacity.os, "sysconf", {"SC_PHYS_PAGES": 10, "SC_PAGE_SIZE": 4096}.__getitem__, raising=False)
-    assert capacity.memory_available() == 40960
+    assert capacity.find_memory_available() == 40960
     monkeypatch.delattr(capacity.os, "sysconf")
-    assert capacity.memory_available() is None
+    assert capacity.find_memory_available() is None
 
 
 def test_a_tile_that_cannot_be_used_is_named(paths, tmp_path):

@@ -17,7 +17,7 @@ import pytest
 import zemosaic_instrument
 from helpers import old_workers
 from zemosaic_twopass.command import cli
-from zemosaic_twopass.command.execute import environment_for, split_command
+from zemosaic_twopass.command.execute import make_environment, split_command
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -184,7 +184,7 @@ def test_interpreter_without_wrapt(tmp_path):
     hidden.mkdir()
     (hidden / "wrapt.py").write_text("raise ImportError('no wrapt here')\n")
     (tmp_path / "program.py").write_text("print('ran')\n")
-    environment = environment_for()
+    environment = make_environment()
     environment["PYTHONPATH"] = os.pathsep.join([environment["PYTHONPATH"], str(hidden)])
     done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.stdout == "ran\n"
@@ -271,14 +271,14 @@ def test_usage_and_bad_reduction(capsys):
 def test_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", "theirs")
     monkeypatch.chdir(tmp_path)
-    found = environment_for(directory="out", downsample=4)
+    found = make_environment(directory="out", downsample=4)
     assert found["ZEMOSAIC_TWO_PASS_DEBUG_DIR"] == str(tmp_path / "out")
     assert (found["ZEMOSAIC_TWO_PASS_DEBUG"], found["ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP"]) == ("1", "1")
     assert found["ZEMOSAIC_TWO_PASS_DEBUG_DOWNSAMPLE"] == "4"
     assert found["PYTHONPATH"].split(os.pathsep)[1:] == ["theirs"]
     assert "ZEMOSAIC_TWO_PASS_DEBUG" not in os.environ
     monkeypatch.setenv("ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP", "1")
-    assert environment_for(delta_map=False)["ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP"] == "0"
+    assert make_environment(delta_map=False)["ZEMOSAIC_TWO_PASS_DEBUG_DELTA_MAP"] == "0"
 
 
 def test_decorated_worker_in_a_fresh_interpreter(tmp_path):

@@ -13,7 +13,7 @@ from helpers import mini, old_workers
 from helpers.bystander import failing
 from zemosaic_instrument import TwoPassProbe
 from zemosaic_twopass.command import cli
-from zemosaic_twopass.command.hearing import lines_of, read_entries
+from zemosaic_twopass.command.hearing import make_lines, read_entries
 from zemosaic_twopass.watch import publish
 from zemosaic_twopass.watch.journal import JOURNAL, tell
 
@@ -277,7 +277,7 @@ def test_what_a_pass_tells(tiny, tiles, monkeypatch, tmp_path):
     path.write_text("")
     _, entries = heard(tiny, tiles, monkeypatch, path, publish.draft_of)
     assert [entry["kind"] for entry in entries] == ["began", "failed"]
-    assert lines_of(entries) == ["second pass 1: no report: ValueError: injected"]
+    assert make_lines(entries) == ["second pass 1: no report: ValueError: injected"]
     path.write_text("")
     _, entries = heard(tiny, tiles, monkeypatch, path, publish._write)
     assert [entry["kind"] for entry in entries] == ["began", "failed"]
@@ -315,12 +315,12 @@ def test_lines_of_several_processes():
         {"kind": "began", "process": 1, "number": 2},
         {"kind": "failed", "process": 1, "number": 2, "text": "OSError: all"},
     ]
-    assert lines_of(entries) == [
+    assert make_lines(entries) == [
         "second pass 1: began and did not end",
         "second pass 2: clean tiles=9 dir=/a b",
         "second pass 3: no report: OSError: all",
     ]
-    assert lines_of([{"kind": "imported", "worker": "w", "second_pass": False}]) == [
+    assert make_lines([{"kind": "imported", "worker": "w", "second_pass": False}]) == [
         "w was imported, but has no run_second_pass_coverage_renorm: nothing was watched"
     ]
 
@@ -328,4 +328,4 @@ def test_lines_of_several_processes():
 def test_what_is_no_entry_is_passed_over():
     text = "\n".join(["{", "5", '{"kind": 5}', '{"kind": ["began"]}', "[" * 100000, json.dumps({"kind": "report"}), ""])
     assert read_entries(text) == [{"kind": "report"}]
-    assert lines_of(read_entries(text)) == ["second pass 1: None dir=-"]
+    assert make_lines(read_entries(text)) == ["second pass 1: None dir=-"]

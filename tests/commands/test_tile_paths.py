@@ -5,7 +5,7 @@ import json
 import pytest
 
 from zemosaic_twopass.command import cli
-from zemosaic_twopass.command.tile_paths import tile_paths
+from zemosaic_twopass.command.tile_paths import find_tile_paths
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.tiles.images import TileError
 from zemosaic_twopass.tiles.reading import write_master_tile
@@ -28,14 +28,14 @@ def names(paths):
 
 
 def test_a_folder_is_its_fits_files(folder):
-    assert names(tile_paths([folder])) == TILES
+    assert names(find_tile_paths([folder])) == TILES
 
 
 def test_a_pattern_is_what_a_shell_makes_of_it(folder):
-    assert names(tile_paths([folder / "*.fits"])) == ["h.fits", "g.fits"]
-    assert names(tile_paths([folder / "[bd].f*"])) == ["b.fit", "b.fits.gz", "d.fts"]
-    assert names(tile_paths([folder.parent / "t?les"])) == TILES
-    assert names(tile_paths([folder / "g.fits", folder / "b*", folder / "gone.fits"])) == [
+    assert names(find_tile_paths([folder / "*.fits"])) == ["h.fits", "g.fits"]
+    assert names(find_tile_paths([folder / "[bd].f*"])) == ["b.fit", "b.fits.gz", "d.fts"]
+    assert names(find_tile_paths([folder.parent / "t?les"])) == TILES
+    assert names(find_tile_paths([folder / "g.fits", folder / "b*", folder / "gone.fits"])) == [
         "g.fits",
         "b.fit",
         "b.fits.gz",
@@ -45,37 +45,37 @@ def test_a_pattern_is_what_a_shell_makes_of_it(folder):
 
 def test_a_pattern_in_the_current_folder(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    assert [str(path) for path in tile_paths(["?.f[it]*[ts]"])] == ["b.fit", "d.fts", "g.fits"]
-    assert names(tile_paths(["."])) == TILES
+    assert [str(path) for path in find_tile_paths(["?.f[it]*[ts]"])] == ["b.fit", "d.fts", "g.fits"]
+    assert names(find_tile_paths(["."])) == TILES
 
 
 def test_a_file_that_is_called_like_a_pattern_is_a_file(folder):
     (folder / "[ab].fits").write_bytes(b"")
-    assert names(tile_paths([folder / "[ab].fits"])) == ["[ab].fits"]
+    assert names(find_tile_paths([folder / "[ab].fits"])) == ["[ab].fits"]
 
 
 def test_what_we_wrote_is_left_out_unless_it_is_named(folder):
     for name in ("mosaic.fits", "coverage.fits", "twopass_delta_map.fits"):
         (folder / name).write_bytes(b"")
     # Somebody else's mosaic is a file like any other.
-    assert names(tile_paths([folder])) == [*TILES[:4], "coverage.fits", *TILES[4:], "mosaic.fits"]
+    assert names(find_tile_paths([folder])) == [*TILES[:4], "coverage.fits", *TILES[4:], "mosaic.fits"]
     (folder / "twopass_report.json").write_bytes(b"")
-    assert names(tile_paths([folder])) == TILES
-    assert "mosaic.fits" not in names(tile_paths([folder / "*.fits"]))
-    assert names(tile_paths([folder / "mosaic.fits"])) == ["mosaic.fits"]
+    assert names(find_tile_paths([folder])) == TILES
+    assert "mosaic.fits" not in names(find_tile_paths([folder / "*.fits"]))
+    assert names(find_tile_paths([folder / "mosaic.fits"])) == ["mosaic.fits"]
 
 
 def test_the_mosaic_is_no_tile_of_its_own_folder(folder, monkeypatch):
     (folder / "m31.fits").write_bytes(b"")
     monkeypatch.chdir(folder)
-    assert names(tile_paths([folder], "m31.fits")) == TILES
-    assert names(tile_paths(["m*.fits", "g.fits"], folder / "x.fits")) == ["m31.fits", "g.fits"]
+    assert names(find_tile_paths([folder], "m31.fits")) == TILES
+    assert names(find_tile_paths(["m*.fits", "g.fits"], folder / "x.fits")) == ["m31.fits", "g.fits"]
 
 
 def test_what_stands_for_nothing_is_named(folder):
     (folder / "empty").mkdir()
     with pytest.raises(TileError) as caught:
-        tile_paths([folder / "x*.fits", folder / "g.fits", folder / "empty", folder / "y?.fits"])
+        find_tile_paths([folder / "x*.fits", folder / "g.fits", folder / "empty", folder / "y?.fits"])
     text = str(caught.value)
     assert f"{folder / 'x*.fits'}, {folder / 'y?.fits'}: no such file" in text
     assert f"{folder / 'empty'}: holds no .fits, .fit or .fts file" in text

@@ -122,7 +122,7 @@ def test_without_proc_and_sysconf_memory_is_not_known(tmp_path, monkeypatch):
     monkeypatch.setattr(capacity, "_MEMINFO", str(tmp_path / "none"))
     monkeypatch.setattr(capacity, "_CGROUP_LIMITS", ())
     monkeypatch.delattr(os, "sysconf")
-    assert capacity.memory_available() is None
+    assert capacity.find_memory_available() is None
 
 
 def test_a_temporary_file_with_a_name_and_a_wrapper(monkeypatch):

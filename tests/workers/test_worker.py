@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 
 from helpers.logs import messages
 from helpers.passes import CLIP, SIGMA, Scene
-from zemosaic_twopass.phase5.renorm import coverage_scale, input_weights, merge_passes
+from zemosaic_twopass.phase5.renorm import merge_passes, scale_coverage, weigh_inputs
 from zemosaic_twopass.tiles.images import TileError
 
 
@@ -70,7 +70,7 @@ def test_gains_need_a_map(worker, rgb_scene, coverage):
 
 
 def test_scale_is_one_without_coverage():
-    scale, usable = coverage_scale(np.array([[0.0, np.inf, np.nan]]), 2)
+    scale, usable = scale_coverage(np.array([[0.0, np.inf, np.nan]]), 2)
     np.testing.assert_array_equal(scale, [[1, 1, 1]])
     assert not usable.any()
 
@@ -118,7 +118,7 @@ def test_second_pass_is_gain_times_tile_coadded(worker, rgb_scene):
 
 
 def test_weights_weigh(worker, rgb_scene):
-    maps = input_weights([t[..., :1] for t in rgb_scene.tiles], [None, *rgb_scene.coverage[1:]], [2.0, 1.0, 1.0, 0.5])
+    maps = weigh_inputs([t[..., :1] for t in rgb_scene.tiles], [None, *rgb_scene.coverage[1:]], [2.0, 1.0, 1.0, 0.5])
     np.testing.assert_array_equal(maps[0], 2.0)
     np.testing.assert_array_equal(maps[3], 0.5 * (rgb_scene.coverage[3] > 0))
     _, plain = rgb_scene.second_pass(worker)
@@ -211,7 +211,10 @@ def test_a_record_that_is_kept_keeps_no_error(worker, rgb_scene, caplog, monkeyp
     def fails(*args, **kwargs):
         raise ValueError("no")
 
-    for name, words in (("tile_gain", "set to 1: no"), ("_coadd_channels", "not possible, the first pass stands: no")):
+    for name, words in (
+        ("find_tile_gain", "set to 1: no"),
+        ("_coadd_channels", "not possible, the first pass stands: no"),
+    ):
         monkeypatch.setattr(worker, name, fails)
         rgb_scene.second_pass(worker)
         assert words in caplog.text

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..measure.coarse import FACTOR
 from ..phase5.coadd import MAPPED_BEYOND
 from ..tiles.grid import pixel_box
-from ..tiles.mosaic import smallest_grid
+from ..tiles.mosaic import find_smallest_grid
 from ..tiles.reading import require_usable_heads, try_head
 
 _FLOAT, _DOUBLE = 4, 8
@@ -42,7 +42,7 @@ class Need:
     disk: int
 
 
-def need_of(shapes, tiles_wcs, channels):
+def estimate_need(shapes, tiles_wcs, channels):
     """What first pass and watched second pass of a set of tiles take.
 
     Parameters
@@ -69,7 +69,7 @@ def need_of(shapes, tiles_wcs, channels):
     what the comparison of the tiles holds. In the file lie all planes and weights as reprojected, and a byte for each
     pixel of a plane.
     """
-    wcs, shape = smallest_grid(shapes, tiles_wcs)
+    wcs, shape = find_smallest_grid(shapes, tiles_wcs)
     boxes = [pixel_box(own, each, wcs, shape) for own, each in zip(shapes, tiles_wcs, strict=True)]
     reached = [0 if box is None else math.prod(side.stop - side.start for side in box) for box in boxes]
     tiles, mosaic = sum(map(math.prod, shapes)), math.prod(shape)
@@ -83,7 +83,7 @@ def need_of(shapes, tiles_wcs, channels):
     return Need(_PROGRAM + held + max(coadded, compared), disk)
 
 
-def memory_available():
+def find_memory_available():
     """Bytes of memory that can be had without swapping; None where the system does not say."""
     found = []
     for name in _CGROUP_LIMITS:
@@ -118,11 +118,11 @@ def check_capacity(paths):
     heads = require_usable_heads(paths, map(try_head, paths))
     channels = heads[0].channels
     need, folder = (
-        need_of([head.shape for head in heads], [head.wcs() for head in heads], channels),
+        estimate_need([head.shape for head in heads], [head.wcs() for head in heads], channels),
         tempfile.gettempdir(),
     )
     there = (
-        (need.memory, memory_available(), "memory"),
+        (need.memory, find_memory_available(), "memory"),
         (need.disk, shutil.disk_usage(folder).free, f"disk in {folder}"),
     )
     for needed, available, what in there:

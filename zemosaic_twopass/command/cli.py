@@ -23,13 +23,13 @@ from ..synthetic.sky import synthetic_tiles
 from ..tiles.images import TileError
 from ..tiles.reading import write_master_tile
 from .compare import compare_command
-from .execute import environment_for, execute
+from .execute import execute, make_environment
 from .options import read_options
-from .passes import SEED, first_pass_of, load_tiles, workers_of
+from .passes import SEED, choose_workers, load_tiles, make_first_pass
 from .repair import repair_command
 from .replay import replay_command
 from .seams import seams_command
-from .tile_paths import tile_paths
+from .tile_paths import find_tile_paths
 from .verify import verify_command
 
 
@@ -53,7 +53,7 @@ def main(argv=None):
         if command is _exec:
             return _exec(options)
         if getattr(options, "tiles", None):
-            options.tiles = tile_paths(options.tiles, getattr(options, "mosaic", None))
+            options.tiles = find_tile_paths(options.tiles, getattr(options, "mosaic", None))
         with console(options.json):
             return command(options)
     except (TileError, OSError, ValueError, MemoryError) as error:
@@ -82,12 +82,12 @@ def _process(options, tiles, directory, faults=()):
     """First pass, watched second pass, files, verdict."""
     logger = logging.getLogger(LOGGER_NAME)
     channels = tiles[0].pixels.shape[2] if tiles[0].pixels.ndim == 3 else 1
-    ours, worker = workers_of(options.worker)
+    ours, worker = choose_workers(options.worker)
     names = [tile.name for tile in tiles]
     probe = TwoPassProbe(worker, downsample=options.downsample, directory=directory, logger=logger, names=names)
     np.random.seed(SEED)
     with progress(channels, "coadd ", "first pass"):
-        first = first_pass_of(ours, tiles, options.cpu_workers)
+        first = make_first_pass(ours, tiles, options.cpu_workers)
     with progress(channels, "coadd ", "second pass, diagnostics"), faulty_pass(worker, faults), probe:
         mosaic, coverage = run_second_pass(
             worker,
@@ -115,7 +115,7 @@ def _process(options, tiles, directory, faults=()):
 
 def _exec(options):
     """An unmodified program with the probe attached."""
-    return execute(options.program, environment_for(not options.no_delta_map, options.out, options.downsample))
+    return execute(options.program, make_environment(not options.no_delta_map, options.out, options.downsample))
 
 
 def _show(options):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..settings import PREFIX
 from ..tiles.images import TileError
-from .hearing import hearing, say_aside
+from .hearing import listen_to_passes, say_aside
 from .program import check_program, compile_watched
 
 HOOK = Path(__file__).resolve().parent / "hook"
@@ -40,7 +40,7 @@ def split_command(argv, valued=()):
     return list(argv[:index]), list(argv[index:])
 
 
-def environment_for(delta_map=True, directory=None, downsample=None):
+def make_environment(delta_map=True, directory=None, downsample=None):
     """The environment that carries the probe into a program and its children.
 
     Parameters
@@ -98,7 +98,7 @@ def execute(program, environment):
     elif program[1].rpartition(".")[2] == "zemosaic_worker":
         say_aside(f"a worker that -m runs is not watched: give its path, {program[1].replace('.', '/')}.py")
     _refuse_closed_python()
-    with hearing() as journal, compile_watched(program[0]) as compiled:
+    with listen_to_passes() as journal, compile_watched(program[0]) as compiled:
         code = _run([str(compiled or program[0]), *program[1:]], {**environment, **journal})
     return code if code >= 0 else 128 - code
 

@@ -21,7 +21,7 @@ def say_aside(text):
 
 
 @contextmanager
-def hearing():
+def listen_to_passes():
     """Keep a private file that the program and its children tell what they do in; say at the end what that was.
 
     Without a place for that file the program runs all the same, and one line says so.
@@ -45,7 +45,7 @@ def hearing():
         except (OSError, ValueError) as error:
             say_aside(f"what the program did was not heard: {error}")
         else:
-            for line in lines_of(entries):
+            for line in make_lines(entries):
                 say_aside(line)
     finally:
         with suppress(OSError):
@@ -71,7 +71,7 @@ def read_entries(text):
     return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("kind"), str)]
 
 
-def lines_of(entries):
+def make_lines(entries):
     """What there is to say of a program that has ended: a line each second pass, or why there is none.
 
     Parameters

@@ -23,13 +23,13 @@ def load_tiles(paths):
     return list(TileList(data, wcs, coverage, names=names))
 
 
-def workers_of(path):
+def choose_workers(path):
     """Our worker, and the one whose second pass is asked for."""
     ours = load_worker()
     return ours, ours if path == OURS else load_worker(path)
 
 
-def first_pass_of(ours, tiles, cpu_workers):
+def make_first_pass(ours, tiles, cpu_workers):
     """The first pass is always ours, so that two versions' second passes start from the same mosaic."""
     columns = ([getattr(tile, field) for tile in tiles] for field in ("pixels", "wcs", "coverage"))
     return ours.assemble_first_pass(*columns, parallel_plan={"cpu_workers": cpu_workers})

@@ -10,7 +10,7 @@ from ..files import by_reason
 from ..offline.corrections import repair_lines, to_dict
 from ..offline.repair import repair
 from ..settings import LOGGER_NAME
-from .runner import runner
+from .runner import choose_runner
 
 
 def repair_command(options):
@@ -18,7 +18,7 @@ def repair_command(options):
 
     1 if a file could not be written, else 0; where no copy could be written it raises too.
     """
-    with runner(options) as run:
+    with choose_runner(options) as run:
         done = repair(options.tiles, options.out, run=run, stage=stage, foretell=_foretell)
     if done.failed:
         text = "; ".join(by_reason(done.failed.items()))

@@ -14,7 +14,7 @@ from ..offline.replay import replay
 from ..report.lines import label, log_lines, tile_lines
 from ..settings import LOGGER_NAME, in_ascii
 from ..tiles.images import TileError
-from .runner import runner
+from .runner import choose_runner
 from .seams import say_of, tell_of_run
 
 
@@ -42,7 +42,7 @@ def replay_command(options):
             logger.debug("%s", in_ascii(line))
 
     settings = {"downsample": options.downsample, "tell": tell, "stage": stage}
-    with runner(options) as run:
+    with choose_runner(options) as run:
         report, left_out = replay(options.mosaic, options.tiles, gains, coverage, run=run, **settings)
     if "seams_by" in report.settings:
         say_of(folder, report.settings["seams_by"])

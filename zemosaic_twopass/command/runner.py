@@ -7,7 +7,7 @@ import contextlib
 from ..tiles.images import TileError
 
 
-def runner(options):
+def choose_runner(options):
     """Lend a `map` over tiles.
 
     Parameters

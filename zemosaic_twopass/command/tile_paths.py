@@ -14,7 +14,7 @@ _SUFFIXES = (".fits", ".fit", ".fts")
 _MOSAICS = ("mosaic.fits", "coverage.fits")
 
 
-def tile_paths(names, but=None):
+def find_tile_paths(names, but=None):
     """The files that names on the command line stand for.
 
     Parameters

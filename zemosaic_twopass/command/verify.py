@@ -17,7 +17,7 @@ from ..offline.workers import fingerprint, run_second_pass
 from ..settings import LOGGER_NAME
 from ..synthetic.sky import synthetic_tiles
 from ..watch.hooks import SECOND_PASS, may_lack, since_of, sort_shown
-from .passes import SEED, first_pass_of, load_tiles, workers_of
+from .passes import SEED, choose_workers, load_tiles, make_first_pass
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ def verify_command(options):
 
     0 if the bytes are identical and nothing is missing that this version of the worker is known to show, else 1.
     """
-    ours, worker = workers_of(options.worker)
+    ours, worker = choose_workers(options.worker)
     tiles = load_tiles(options.tiles) if options.tiles else synthetic_tiles(seed=options.seed)
     logger = logging.getLogger(LOGGER_NAME)
     np.random.seed(SEED)
-    first = first_pass_of(ours, tiles, 1)
+    first = make_first_pass(ours, tiles, 1)
 
     def hash_run():
         np.random.seed(SEED)

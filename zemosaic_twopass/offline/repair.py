@@ -29,7 +29,7 @@ from ..tiles.headers import celestial_wcs
 from ..tiles.images import TileError, open_image
 from ..tiles.mosaic import MosaicGrid
 from ..tiles.place import Place
-from ..tiles.reading import require_usable, require_usable_heads, try_head, warn_of
+from ..tiles.reading import require_usable, require_usable_heads, try_head, warn_about
 from ..tiles.records import Tile
 from ..tiles.tile_set import TileSet, tell_each
 from .corrections import TABLE_NAME, history_of, write_corrections
@@ -245,7 +245,7 @@ def _identity(path):
 
 def _grid(paths, run):
     heads = require_usable_heads(paths, run(try_head, paths))
-    warn_of((path, remark) for path, head in zip(paths, heads, strict=True) for remark in head.remarks())
+    warn_about((path, remark) for path, head in zip(paths, heads, strict=True) for remark in head.remarks())
     return MosaicGrid.holding([head.shape for head in heads], [head.wcs() for head in heads])
 
 

@@ -28,7 +28,7 @@ from ..report.report import TileRecord, TwoPassReport
 from ..report.seam_picture import Backdrop
 from ..settings import LOGGER_NAME
 from ..tiles.images import TileError, open_image
-from ..tiles.reading import warn_of
+from ..tiles.reading import warn_about
 from ..tiles.tile_set import TileSet, tell_each
 from .reference import channel_means, fit_mosaic
 from .seams import OtherTiles, check_coverage, seams_by_coverage
@@ -107,7 +107,7 @@ def replay(mosaic, paths, gains=None, coverage=None, *, downsample=8, run=map, t
             tell(records[-1])
     if not records:
         raise TileError(left_out[0] if left_out else "no tiles: 0 files were given, at least 1 is needed")
-    warn_of((path, remark) for path, one in zip(used, measured, strict=True) for remark in one.remarks)
+    warn_about((path, remark) for path, one in zip(used, measured, strict=True) for remark in one.remarks)
     base, settings = _in_adu(base, means, measured, target)
     maps = _maps(measured, base, grid, known)
     tiles = TileSet.on_disk(used, target, run)

@@ -12,7 +12,7 @@ from unittest import mock
 
 import numpy as np
 
-from ..phase5.renorm import finite_mask, merge_passes
+from ..phase5.renorm import mask_finite, merge_passes
 from ..settings import PREFIX
 from ..tiles.images import TileError
 from ..watch.hooks import CALLER, SECOND_PASS
@@ -81,7 +81,7 @@ def run_second_pass(worker, first, tiles, *, sigma, clip, cpu_workers=1, logger=
     coverage : ndarray, shape (H, W)
     """
     mosaic, coverage, wcs, shape = first
-    masks = [finite_mask(tile.pixels) if tile.coverage is None else tile.coverage for tile in tiles]
+    masks = [mask_finite(tile.pixels) if tile.coverage is None else tile.coverage for tile in tiles]
     common = {"logger": logger, "parallel_plan": {"cpu_workers": cpu_workers}, "use_gpu_two_pass": False}
     caller = getattr(worker, CALLER, None)
     if caller is not None:

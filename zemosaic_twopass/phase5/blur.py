@@ -13,7 +13,7 @@ _LINES = 32
 _SMALLEST_SIGMA = 1e-15
 
 
-def gaussian_blur(image, sigma_px):
+def blur_by_gaussian(image, sigma_px):
     """Gaussian blur, cut at 4 sigma and mirrored at the edges: `scipy.ndimage.gaussian_filter` to the bit.
 
     Along a line each value is a sum over 4 sigma to both sides, always in the same order. Where nothing changes that

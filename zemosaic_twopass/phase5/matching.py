@@ -56,7 +56,7 @@ def reproject_and_coadd(inputs, output_projection, *, match_background, **kwargs
     if not boxes:
         return mosaicking.reproject_and_coadd(inputs, output_projection, match_background=match_background, **kwargs)
     shared, channel = planes.shared, planes.channel
-    corrections = dict(zip(boxes, background_corrections(_offsets(shared, channel)), strict=True))
+    corrections = dict(zip(boxes, solve_backgrounds(_offsets(shared, channel)), strict=True))
 
     def reproject(input_data, *args, return_footprint=True, **settings):
         found = shared.reproject(input_data, *args, return_footprint=return_footprint, **settings)
@@ -117,7 +117,7 @@ def _offsets(shared, channel):
     return offsets
 
 
-def background_corrections(offsets):
+def solve_backgrounds(offsets):
     """What reproject takes from each tile when it matches backgrounds with these offsets.
 
     Its own solver is asked, through the one door that it has: by a coadd of a single row, in which every pair of

@@ -41,7 +41,7 @@ def round_trips(wcs, wcs_out, box):
     return bool(np.all(np.abs(np.subtract(back, (x, y))) < _TOLERANCE_PX))
 
 
-def projective_map(wcs, wcs_out, box):
+def find_projective_map(wcs, wcs_out, box):
     """The projective map from a mosaic to a tile, where `round_trips` holds.
 
     Between two gnomonic projections there is one, however the sphere is turned from one frame to the other. It is

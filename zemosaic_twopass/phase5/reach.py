@@ -7,7 +7,7 @@ from astropy.wcs.wcsapi import SlicedLowLevelWCS
 from reproject import reproject_interp
 
 from .interpolate import interpolate
-from .positions import projective_map, round_trips
+from .positions import find_projective_map, round_trips
 
 # Pixels that are looked at at a time, to bound the memory.
 _BAND_PIXELS = 1 << 16
@@ -41,7 +41,7 @@ def find_reached(mask, wcs, wcs_out, box, threshold):
         False outside of the mask.
     """
     size = tuple(part.stop - part.start for part in box)
-    matrix = projective_map(wcs, wcs_out, box) if round_trips(wcs, wcs_out, box) else None
+    matrix = find_projective_map(wcs, wcs_out, box) if round_trips(wcs, wcs_out, box) else None
     if matrix is None:
         # A sliced WCS, not a cropped one: the pixel positions stay those of the whole mosaic to the bit.
         part = SlicedLowLevelWCS(wcs_out, box)

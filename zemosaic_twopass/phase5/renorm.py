@@ -10,7 +10,7 @@ import numpy as np
 from ..tiles.grid import pixel_box
 from ..tiles.images import TileError
 from ..tiles.planes import channels_last
-from .blur import gaussian_blur
+from .blur import blur_by_gaussian
 from .reach import find_reached
 from .scratch import OnDemand
 
@@ -45,7 +45,7 @@ class ScaleMap(NamedTuple):
     usable: np.ndarray
 
 
-def coverage_scale(coverage, sigma_px):
+def scale_coverage(coverage, sigma_px):
     """Blurred coverage over coverage, and where it may be used.
 
     The blur is a Gaussian cut at 4 sigma, normalised by the same blur of the covered area, so that the
@@ -73,8 +73,8 @@ def coverage_scale(coverage, sigma_px):
     covered = coverage > 0
     # All in place: of the whole mosaic there are three maps at a time, no more.
     coverage[~covered] = 0
-    blurred = gaussian_blur(coverage, sigma_px)
-    share = gaussian_blur(covered, sigma_px)
+    blurred = blur_by_gaussian(coverage, sigma_px)
+    share = blur_by_gaussian(covered, sigma_px)
     near = share > 0
     np.divide(blurred, share, out=blurred, where=near)
     blurred[~near] = 0
@@ -84,7 +84,7 @@ def coverage_scale(coverage, sigma_px):
     return ScaleMap(np.clip(scale, *_SCALE_RANGE, out=scale), covered & (blurred >= _MIN_BLURRED_COVERAGE))
 
 
-def tile_gain(shape, mask, wcs, final_wcs, scale_map, gain_clip):
+def find_tile_gain(shape, mask, wcs, final_wcs, scale_map, gain_clip):
     """Gain of one tile: the clipped median of the scale over its usable pixels.
 
     The mask is reprojected inside the tile's own box in the mosaic, which holds all it can reach.
@@ -127,12 +127,12 @@ def as_hwc(tile):
     return channels_last(np.asarray(tile, dtype=np.float32))
 
 
-def finite_mask(tile):
+def mask_finite(tile):
     """1 where any channel of a tile is finite, else 0; shape (H, W), float32."""
     return np.isfinite(as_hwc(tile)).any(axis=2).astype(np.float32)
 
 
-def input_weights(tiles, tiles_coverage=None, tile_weights=None):
+def weigh_inputs(tiles, tiles_coverage=None, tile_weights=None):
     """Weight map of each tile: the tile's weight where its coverage is positive, else 0.
 
     Parameters

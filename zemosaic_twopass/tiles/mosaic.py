@@ -32,8 +32,8 @@ class MosaicGrid:
 
     @classmethod
     def holding(cls, shapes, tiles_wcs):
-        """The smallest grid that holds all tiles; parameters and errors as for `smallest_grid`."""
-        wcs, shape = smallest_grid(shapes, tiles_wcs)
+        """The smallest grid that holds all tiles; parameters and errors as for `find_smallest_grid`."""
+        wcs, shape = find_smallest_grid(shapes, tiles_wcs)
         return cls(wcs.to_header(relax=True).tostring(), shape)
 
     def wcs(self):
@@ -41,7 +41,7 @@ class MosaicGrid:
         return celestial_wcs(self.header, self.shape)
 
 
-def smallest_grid(shapes, tiles_wcs):
+def find_smallest_grid(shapes, tiles_wcs):
     """The smallest celestial grid that holds all tiles.
 
     Parameters

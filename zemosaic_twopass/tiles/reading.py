@@ -138,7 +138,7 @@ def _without_name(path, reason):
     return reason.removeprefix(f"{path}: ").removeprefix(f"{os.path.abspath(path)}: ")
 
 
-def warn_of(pairs):
+def warn_about(pairs):
     """Log what of the WCS of tiles was passed over, as (path, remark): one WARNING for each remark."""
     for line in by_reason(pairs):
         logging.getLogger(LOGGER_NAME).warning("[TwoPassInput] %s", in_ascii(line))
@@ -178,7 +178,7 @@ def load_master_tiles(paths):
         shape = master.pixels.shape
         logger.info("[TwoPass] loaded tile=%d/%d shape=%s file=%s", number, len(paths), shape, in_ascii(str(path)))
     refuse(bad)
-    warn_of(remarks)
+    warn_about(remarks)
     columns = [[getattr(m, field) for m in masters] for field in ("pixels", "wcs", "coverage")]
     check_tiles(*columns, names=[str(path) for path in paths])
     return tuple(columns)

@@ -9,7 +9,7 @@ from scipy.ndimage import binary_closing, binary_erosion
 
 import zemosaic_worker
 from zemosaic_instrument import TwoPassProbe
-from zemosaic_twopass.command.passes import first_pass_of
+from zemosaic_twopass.command.passes import make_first_pass
 from zemosaic_twopass.diagnosis.seams import Makings, Picture
 from zemosaic_twopass.offline.workers import run_second_pass
 from zemosaic_twopass.synthetic import faults
@@ -27,7 +27,7 @@ def report_of(*faults, seed=3, shape=(240, 320), directory):
     masters = synthetic_tiles(seed=seed, shape=shape, overlap=0.45, faults=faults)
     tiles = [replace(tile, pixels=tile.pixels[..., :1].copy()) for tile in masters]
     QUIET.setLevel(logging.CRITICAL)
-    first = first_pass_of(zemosaic_worker, tiles, 1)
+    first = make_first_pass(zemosaic_worker, tiles, 1)
     with faulty_pass(zemosaic_worker, faults), TwoPassProbe(zemosaic_worker, directory=directory, strict=True) as probe:
         run_second_pass(zemosaic_worker, first, tiles, sigma=50, clip=(0.85, 1.18), cpu_workers=1, logger=QUIET)
     (report,) = probe.reports

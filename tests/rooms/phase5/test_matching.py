@@ -12,7 +12,7 @@ from reproject import mosaicking, reproject_interp
 
 from zemosaic_twopass.phase5 import matching
 from zemosaic_twopass.phase5.coadd import SharedReprojection
-from zemosaic_twopass.phase5.matching import CoaddInputs, background_corrections, reproject_and_coadd
+from zemosaic_twopass.phase5.matching import CoaddInputs, reproject_and_coadd, solve_backgrounds
 
 SHAPE, OUT = (40, 50), (130, 150)
 PLACES = [(0, 0), (22, 8), (20, 48), (55, 30)]
@@ -72,8 +72,8 @@ def both(tiles, wcs, weights):
 )
 def test_same_as_reproject_to_the_bit(places, with_weights, monkeypatch):
     used = []
-    real = background_corrections
-    monkeypatch.setattr(matching, "background_corrections", lambda offsets: used.append(offsets) or real(offsets))
+    real = solve_backgrounds
+    monkeypatch.setattr(matching, "solve_backgrounds", lambda offsets: used.append(offsets) or real(offsets))
     (found, state), (expected, expected_state) = both(*scene(places, with_weights))
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -92,7 +92,7 @@ def test_a_level_is_matched():
 def test_planes_of_somebody_else_go_to_reproject(monkeypatch):
     tiles, wcs, weights = scene(PLACES)
     expected = both(tiles, wcs, weights)[1][0][:2]
-    monkeypatch.setattr(matching, "background_corrections", None)
+    monkeypatch.setattr(matching, "solve_backgrounds", None)
     with SharedReprojection(tiles, None, weights) as shared:
         common = {"shape_out": OUT, "input_weights": weights, "reproject_function": shared.reproject}
         common |= {"combine_function": "mean", "match_background": True}
@@ -143,9 +143,9 @@ def test_corrections_even_out_the_offsets():
     levels = np.array([3.0, -1.0, 7.0, 2.0])
     offsets = np.triu(levels[:, np.newaxis] - levels, 1)
     offsets[0, 3] = offsets[np.tril_indices(4)] = np.nan
-    found = background_corrections(offsets)
+    found = solve_backgrounds(offsets)
     np.testing.assert_allclose(found - found.mean(), levels - levels.mean(), atol=1e-6)
-    assert background_corrections(np.full((1, 1), np.nan)) == 0
+    assert solve_backgrounds(np.full((1, 1), np.nan)) == 0
 
 
 def test_memory_does_not_grow_with_the_tiles(tmp_path, monkeypatch):

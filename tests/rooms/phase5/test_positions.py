@@ -7,7 +7,7 @@ from astropy.wcs import WCS, Sip
 from astropy.wcs.utils import pixel_to_pixel
 from reproject import reproject_interp
 
-from zemosaic_twopass.phase5.positions import projective_map, round_trips
+from zemosaic_twopass.phase5.positions import find_projective_map, round_trips
 
 
 def gnomonic(crval=(80.0, 20.0), scale=1e-3, kind="TAN"):
@@ -60,7 +60,7 @@ def test_gnomonic_projections_differ_by_a_projective_map(frame, scale):
         tile.wcs.ctype, tile.wcs.crval = ("GLON-TAN", "GLAT-TAN"), (centre.l.deg, centre.b.deg)
     box = slice(700, 1100), slice(30, 31)
     for part in (box, box[::-1], (slice(5, 400), slice(900, 1500))):
-        map_ = projective_map(tile, mosaic, part)
+        map_ = find_projective_map(tile, mosaic, part)
         rows, columns = np.indices([side.stop - side.start for side in part]).reshape(2, -1)
         *found, by = map_ @ [rows, columns, np.ones(len(rows))]
         exact = pixel_to_pixel(mosaic, tile, columns + float(part[1].start), rows + float(part[0].start))[::-1]
@@ -68,8 +68,8 @@ def test_gnomonic_projections_differ_by_a_projective_map(frame, scale):
 
 
 def test_what_is_no_projective_map_is_told():
-    assert projective_map(gnomonic(scale=1.0, kind="ZEA"), gnomonic(scale=1.0), BOX) is None
+    assert find_projective_map(gnomonic(scale=1.0, kind="ZEA"), gnomonic(scale=1.0), BOX) is None
     bounded = gnomonic()
     bounded.pixel_bounds = [(0.0, 5.0), (0.0, 5.0)]
-    assert projective_map(bounded, gnomonic(), BOX) is None
-    assert projective_map(gnomonic(), bounded, BOX) is None
+    assert find_projective_map(bounded, gnomonic(), BOX) is None
+    assert find_projective_map(gnomonic(), bounded, BOX) is None

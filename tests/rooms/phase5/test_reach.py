@@ -160,14 +160,14 @@ def test_tiles_far_away(apart):
 
 @pytest.mark.parametrize("error", [(0.45, -0.45), (-0.45, 0.3)])
 def test_positions_may_be_wrong_by_almost_half_a_pixel(error, monkeypatch):
-    right = reach.projective_map
+    right = reach.find_projective_map
 
     def wrong(*args):
         shift = np.eye(3)
         shift[:2, 2] = error
         return shift @ right(*args)
 
-    monkeypatch.setattr(reach, "projective_map", wrong)
+    monkeypatch.setattr(reach, "find_projective_map", wrong)
     for mask in masks(SHAPE).values():
         for name in ("half a pixel", "turned", "coarse"):
             agrees(mask, PROJECTIVE[name])

@@ -9,7 +9,7 @@ from astropy.wcs.utils import pixel_to_pixel
 from zemosaic_twopass.synthetic.sky import synthetic_tiles, tangent_wcs
 from zemosaic_twopass.tiles import mosaic
 from zemosaic_twopass.tiles.images import TileError
-from zemosaic_twopass.tiles.mosaic import MosaicGrid, smallest_grid
+from zemosaic_twopass.tiles.mosaic import MosaicGrid, find_smallest_grid
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,6 @@ def test_tiles_too_far_apart_and_none(tiles, monkeypatch):
     monkeypatch.setattr(mosaic, "_LARGE_MOSAIC", 1 << 15)
     far = tangent_wcs((95.0, -5.39), 0.0, (60, 80))
     with pytest.raises(TileError, match=r"mosaic of shape \(\d+, \d+\) for tiles of 9600 pixels in all: a tile has"):
-        smallest_grid([(60, 80)] * 2, [tiles[0].wcs, far])
+        find_smallest_grid([(60, 80)] * 2, [tiles[0].wcs, far])
     with pytest.raises(TileError, match="the tiles have no common grid"):
-        smallest_grid([(60, 80)], [None])
+        find_smallest_grid([(60, 80)], [None])
