@@ -13,6 +13,9 @@ from ..diagnosis.seams import Layout, Picture, seams_with_tiles
 from ..report.seam_picture import Backdrop
 from ..tiles.planes import channels_last
 
+# Share of a merged mosaic that is the second pass's, from which it is as good as that.
+_ALL_BUT_ALL = 0.95
+
 
 class Stages:
     """The mosaics of a pass, in the order in which they are seen, and what their edges are measured by.
@@ -180,11 +183,20 @@ def see_merged(drafts, passes, result, merge):
         return
     mixed = merge is not None and 0 < merge.share < 1
     part = part_of(passes[0][0], passes[1][0], mosaic) if mixed else None
-    # Of a displaced pass: where nothing of it was taken the tiles lie as in the first; else they are there twice.
-    kept = merge is not None and merge.share == 0
     for own in stages:
-        corner = own.corner if kept or own.corner == (0, 0) else None
-        own.see("merged", mosaic, coverage, corner, part)
+        own.see("merged", mosaic, coverage, _corner_of_merged(own.corner, merge), part)
+
+
+def _corner_of_merged(corner, merge):
+    """Say where a merged mosaic begins, by where the first pass does; None where tiles are in it twice."""
+    if corner == (0, 0):
+        return corner
+    if merge is None:
+        return None
+    if merge.share == 0:
+        return corner
+    # What little there is of the first pass hides nothing of the other.
+    return (0, 0) if merge.share >= _ALL_BUT_ALL else None
 
 
 def see_final(drafts, result):

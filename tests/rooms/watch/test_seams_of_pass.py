@@ -134,6 +134,25 @@ def test_a_first_pass_that_the_second_lies_beside_is_measured_where_it_stands(wo
     assert (second[-up:] == 255).all() and (second[:, -right:] == 255).all() and (second < 255).any()
 
 
+def test_a_merge_of_passes_beside_each_other_is_measured_where_it_is_all_but_all_the_second(
+    worker, night, debug_log, tmp_path
+):
+    mosaic, *rest = night.first
+    beside = replace(night, first=(np.roll(mosaic, (6, -9), axis=(0, 1)), *rest))
+    report, _ = watched(worker, beside, debug_log, tmp_path)
+    assert "pass_misregistration" in {finding.kind for finding in report.findings}
+    assert [(one.mosaic, one.picture) for one in report.seams] == [(name, "no_seam") for name in STAGES]
+
+
+def test_of_a_merge_of_passes_beside_each_other_nothing_is_known(worker, night, debug_log, tmp_path, monkeypatch):
+    mosaic, *rest = night.first
+    first = np.roll(mosaic, (6, -9), axis=(0, 1))
+    half = (np.arange(first.shape[1]) < COLUMN)[:, np.newaxis]
+    adding(monkeypatch, worker, lambda merged: np.where(half, first, merged))
+    report, _ = watched(worker, replace(night, first=(first, *rest)), debug_log, tmp_path)
+    assert ([one.mosaic for one in report.seams], report.picture) == (STAGES[:2], "unknown")
+
+
 def test_the_json_holds_every_edge(worker, night, debug_log, tmp_path):
     report, _ = watched(worker, night, debug_log, tmp_path)
     found = json.loads((tmp_path / "twopass_report.json").read_text())
