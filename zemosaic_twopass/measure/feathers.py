@@ -67,6 +67,11 @@ def faded(values, profile, noise, level):
     # Where there is less light there is hardly less noise; where both were multiplied, as much less. Along a side that
     # is slanted its steps are scatter too; inward a ramp is not, unless it is steep and bent.
     if not (filled and abs(behind) > _PEDESTAL * noise):
+        inside = values[:, width : width + max(10, width // 2)]
+        first, third = (np.median(medians(np.abs(np.diff(inside, order, axis=1)))) for order in (1, 3))
+        # A picture without noise has nothing that could be less: what scatters in it is its nebula.
+        if not third > _ROUGH * first:
+            return None
         scatter = (medians(np.abs(steps)) for steps in (np.diff(values, axis=0), np.diff(values, 3, axis=1)))
         dimmed = min(own[0] / np.median(own[width : width + max(10, width // 2)]) for own in scatter)
         if dimmed > (begins + np.sqrt(np.abs(begins))) / 2:

@@ -200,3 +200,13 @@ def test_whatever_is_asked_of_tiles_that_are_hardly_any():
             assert found.border is None
     found = found_in(np.random.default_rng(1).normal(0, 1, (5, 7, 3)))
     assert found.border is None
+
+
+@pytest.mark.parametrize("seed", [8, 12, 44])
+def test_a_nebula_without_noise_whose_level_was_subtracted_does_not_fade(seed):
+    """What varies less near a side is its structure: there is no noise that could be less."""
+    rng = np.random.default_rng(seed)
+    smooth = gaussian_filter(rng.normal(size=(500, 600)), rng.uniform(15, 60))[100:400, 100:500]
+    smooth = (smooth - smooth.min()) / np.ptp(smooth) * rng.uniform(20, 300)
+    found = found_in(np.repeat((smooth - np.median(smooth))[..., np.newaxis], 3, axis=2))
+    assert found.border is None or found.border.how != "feathered"
