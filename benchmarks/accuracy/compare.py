@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.measure import machine
 from zemosaic_twopass.command.passes import make_first_pass
-from zemosaic_twopass.diagnosis.comparison import Mended, compare
+from zemosaic_twopass.diagnosis.comparison import CorrectedTiles, compare
 from zemosaic_twopass.diagnosis.gains import Gains
 from zemosaic_twopass.diagnosis.seams import Picture, Regions, compare_seams, seams_alone, seams_with_tiles
 from zemosaic_twopass.measure.measurement import measure_tile
@@ -56,7 +56,7 @@ def ways(tiles, wcs, shape, coverage):
     looks = results(placed.each(measure_tile))
     unknown = np.full(len(looks), np.nan)
     with np.errstate(all="ignore"):
-        corrected = Mended.of(compare(looks, placed), Gains(unknown, unknown, unknown)).in_boxes_of(looks)
+        corrected = CorrectedTiles.of(compare(looks, placed), Gains(unknown, unknown, unknown)).in_boxes_of(looks)
     footprints, regions = [look.footprint for look in looks], Regions.of_coverage(coverage)
 
     def with_tiles(mosaics):

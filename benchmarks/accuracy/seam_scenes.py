@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import binary_erosion, map_coordinates
 
 from benchmarks.accuracy.scenes import survey
-from zemosaic_twopass.diagnosis.comparison import Mended
+from zemosaic_twopass.diagnosis.comparison import CorrectedTiles
 from zemosaic_twopass.diagnosis.gains import Gains
 from zemosaic_twopass.diagnosis.seams import Layout, Picture, Regions, seams_alone, seams_with_tiles
 from zemosaic_twopass.synthetic.mosaics import Grid, coadd
@@ -28,7 +28,7 @@ class Scene:
         found = survey(SecondPass(TileList.of(self.tiles), self.grid.wcs, self.grid.shape))
         ones = np.ones(len(self.tiles))
         self.layout = Layout(look.blocks.footprint for look in found.looks)
-        self.corrected = Mended.of(found, Gains(ones, ones, 0 * ones)).in_boxes_of(found.looks)
+        self.corrected = CorrectedTiles.of(found, Gains(ones, ones, 0 * ones)).in_boxes_of(found.looks)
         self.projected = []
         for tile, place in zip(self.tiles, self.grid.places, strict=True):
             planes = [

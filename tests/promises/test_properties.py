@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from helpers.comparing import compared
 from helpers.odd_skies import FAULTS, PLACES, PLAIN, Call, odd_skies
 from helpers.passes import digest
-from zemosaic_twopass.diagnosis.closure import culprit, displacement, solve, steps
+from zemosaic_twopass.diagnosis.closure import displacement, faulty_tile, solve, steps
 from zemosaic_twopass.diagnosis.photometry import overlaps
 from zemosaic_twopass.report.pictures import MAP_PICTURE, TILES_PICTURE
 from zemosaic_twopass.synthetic.faults import Fault, faulty_pass
@@ -34,7 +34,7 @@ def low_bars(monkeypatch):
     bars = {
         overlaps: {"_FEWEST_BLOCKS": 10},
         solve: {"_MIN_POINTS": 30, "_MIN_TILE_POINTS": 5},
-        culprit: {"MIN_POINTS": 5},
+        faulty_tile: {"MIN_POINTS": 5},
         displacement: {"MIN_POINTS": 5, "_REACH": 2},
         steps: {"MIN_BLOCKS": 5},
     }

@@ -100,9 +100,9 @@ def _by_stars(found, stars):
     # As it was, among neighbours as they will be.
     before = left + np.log(usable)
     size, limit = np.abs(left), np.maximum(np.abs(before), _DOUBTED * error)
-    contradicted = (factor != 1) & (factor > 0) & ((size > _CONTRADICTED * error) | (size > limit))
-    for index in np.flatnonzero(contradicted.any(axis=1)):
-        channel = int(np.argmax(np.where(contradicted[index], size[index], -np.inf)))
+    find_contradicted = (factor != 1) & (factor > 0) & ((size > _CONTRADICTED * error) | (size > limit))
+    for index in np.flatnonzero(find_contradicted.any(axis=1)):
+        channel = int(np.argmax(np.where(find_contradicted[index], size[index], -np.inf)))
         said, doubt = np.exp(before[index, channel]), error[index, channel] * np.exp(before[index, channel])
         reason = (
             f"its factor{in_channel(channel, factor.shape[1])}, {factor[index, channel]:.4g}, is contradicted by "
@@ -114,7 +114,7 @@ def _by_stars(found, stars):
 def _by_steps(solution):
     """Objections to what does not make the steps of its tile smaller on blocks left out of the fit."""
     fall, error = solution.helps.fall[:, -1], solution.helps.error[:, -1]
-    for index in np.flatnonzero(solution.inside.any(axis=1)).tolist():
+    for index in np.flatnonzero(solution.active.any(axis=1)).tolist():
         if not error[index] > 0:
             reason = "whether it helps cannot be judged: too few blocks of its overlaps could be left out of the fit"
             yield _Objection(index, 0.0, reason)

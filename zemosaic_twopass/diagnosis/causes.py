@@ -10,14 +10,14 @@ from .seams import Makings, sky_of
 _OFFSET, _GAIN = 0, 1
 
 
-def makings_of(measurements, mended, weights, shape):
+def makings_of(measurements, corrected_tiles, weights, shape):
     """What the mosaics of a pass are made of.
 
     Parameters
     ----------
     measurements : sequence of TileMeasurement
         Of the tiles as given.
-    mended : Mended
+    corrected_tiles : Mended
         Of these.
     weights : sequence of float
         Of the tiles in the coadd.
@@ -33,13 +33,13 @@ def makings_of(measurements, mended, weights, shape):
         tuple(int(n) // FACTOR for n in shape),
         tuple(one.footprint for one in measurements),
         tuple(own and own.value for own in blocks),
-        np.asarray(mended.gains.applied, dtype=float),
+        np.asarray(corrected_tiles.gains.applied, dtype=float),
         np.asarray(weights, dtype=float),
         tuple(one.border is not None for one in measurements),
     )
 
 
-def causes_of(findings, measurements, mended):
+def causes_of(findings, measurements, corrected_tiles):
     """What each finding adds to the tiles.
 
     Parameters
@@ -47,7 +47,7 @@ def causes_of(findings, measurements, mended):
     findings : sequence of Finding
     measurements : sequence of TileMeasurement
         Of the tiles as given.
-    mended : Mended
+    corrected_tiles : Mended
         Of these.
 
     Returns
@@ -57,18 +57,18 @@ def causes_of(findings, measurements, mended):
         of which that is not known.
     """
     with np.errstate(all="ignore"):
-        causes = _Causes(measurements, mended)
+        causes = _Causes(measurements, corrected_tiles)
         return [causes.of(finding) for finding in findings]
 
 
 class _Causes:
     """Tiles as given and mended, and how these differ."""
 
-    def __init__(self, measurements, mended):
+    def __init__(self, measurements, corrected_tiles):
         self._given = [one.blocks for one in measurements]
         self._footprints = [one.footprint for one in measurements]
-        self._corrected = mended.in_boxes_of(measurements)
-        self._mended = mended
+        self._corrected = corrected_tiles.in_boxes_of(measurements)
+        self._mended = corrected_tiles
         self._sky = None
 
     def of(self, finding):

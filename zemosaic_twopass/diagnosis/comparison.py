@@ -92,7 +92,7 @@ class Survey:
 
 
 @dataclass(frozen=True, eq=False)
-class Mended:
+class CorrectedTiles:
     """Tiles as they are and with what was found in each taken out.
 
     Attributes
@@ -196,9 +196,8 @@ def compare(looks, tiles):
     for index in twins:
         looks[index] = looks[index].without_pixels()
     shifts = register([look.stars for look in looks], [look.blocks for look in looks])
-    strange = find_strangers(
-        *zip(*((look.stars, look.blocks, np.nanmedian(look.noise)) for look in looks), strict=True), shifts
-    )
+    parts = zip(*((look.stars, look.blocks, np.nanmedian(look.noise)) for look in looks), strict=True)
+    strange = find_strangers(*parts, shifts)
     for index in (tile for one in strange for tile in one.tiles):
         looks[index] = replace(looks[index], blocks=None)
     wrong = [index for index, shift in enumerate(shifts) if shift is not None and shift.matters]
@@ -206,7 +205,7 @@ def compare(looks, tiles):
     for index, look in zip(wrong, again, strict=True):
         if not isinstance(look, TileError):
             looks[index] = look
-    return replace(_levelled(looks, shifts, tiles.shape), twins=twins, strangers=strange)
+    return replace(_level(looks, shifts, tiles.shape), twins=twins, strangers=strange)
 
 
 def _scales(looks, shifts):
@@ -243,10 +242,10 @@ def without(surveyed, tiles, shape_out):
     Survey
     """
     looks = [replace(look, blocks=None) if index in tiles else look for index, look in enumerate(surveyed.curved)]
-    return replace(_levelled(looks, surveyed.shifts, shape_out), twins=surveyed.twins, strangers=surveyed.strangers)
+    return replace(_level(looks, surveyed.shifts, shape_out), twins=surveyed.twins, strangers=surveyed.strangers)
 
 
-def _levelled(looks, shifts, shape_out):
+def _level(looks, shifts, shape_out):
     levels = levelled(looks, lambda own: _scales(own, shifts), shape_out)
     return Survey(levels.looks, tuple(shifts), levels.solution, levels.curvature, tuple(looks), levels.uneven)
 
@@ -273,10 +272,8 @@ def residual_findings(surveyed):
         # Of a tile with light of its own it is told apart; where nearly all have some, that of single ones is not told.
         if finding.tile is None or not (finding.tile in odd or all_odd and finding.about.group == "residual")
     ]
-    shifted = [
-        *stranger_findings(surveyed.strangers),
-        *shift_findings(surveyed.shifts, [look.axes for look in surveyed.looks]),
-    ]
+    shifted = shift_findings(surveyed.shifts, [look.axes for look in surveyed.looks])
+    shifted = [*stranger_findings(surveyed.strangers), *shifted]
     for effect, finding in [*shifted, *uneven, *levels]:
         key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)
         if finding.kind != "undetermined" or finding.tile not in surveyed.unfit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .closure import Closure
-from .comparison import Mended
+from .comparison import CorrectedTiles
 from .contract import merge_finding
 from .finding import Finding
 from .kinds import KINDS
@@ -26,7 +26,7 @@ class Examination:
         Worst first, notes last.
     fits : tuple of (TileFit or None)
         Every tile as given against the others, findings or not; empty where nothing could be compared.
-    mended : Mended or None
+    corrected_tiles : Mended or None
         The tiles as they are and with what was found taken out; None where nothing could be compared.
     closure : Closure or None
     of_pass : bool
@@ -41,7 +41,7 @@ class Examination:
 
     findings: tuple[Finding, ...]
     fits: tuple[TileFit | None, ...] = ()
-    mended: Mended | None = None
+    corrected_tiles: CorrectedTiles | None = None
     closure: Closure | None = None
     of_pass: bool = True
     asked: bool = True
@@ -74,7 +74,7 @@ class Examination:
         return replace(self, findings=(merge_finding(merge, self.findings), *self.findings))
 
 
-def ordered(found):
+def put_in_order(found):
     """Findings in the order in which they are to be told.
 
     Parameters

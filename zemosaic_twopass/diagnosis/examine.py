@@ -13,11 +13,11 @@ from ..tiles.images import TileError
 from ..tiles.records import TileList
 from ..tiles.tile_set import TileSet, results
 from .closure import close, seam_findings
-from .comparison import Mended, compare, residual_findings
+from .comparison import CorrectedTiles, compare, residual_findings
 from .contract import check_gains, check_inputs, check_planes, fingerprints
 from .evidence import with_what_if
-from .examination import NO_MOSAIC, Examination, ordered
-from .finding import untested
+from .examination import NO_MOSAIC, Examination, put_in_order
+from .finding import note_untested
 from .gains import Gains
 from .registration import compare_passes
 
@@ -66,7 +66,7 @@ def _without_coadd(found):
         return found
     who = f"Tile {edges[0][1].tile} has" if len(edges) == 1 else f"{len(edges)} tiles have"
     reason = f"{who} edges that are filled, faded or else no sky: they were left out. A coadd may take them for sky."
-    return [*(one for one in found if one not in edges), (0.0, untested(None, reason, "contract"))]
+    return [*(one for one in found if one not in edges), (0.0, note_untested(None, reason, "contract"))]
 
 
 def examine_pass(second_pass):
@@ -81,26 +81,28 @@ def _of_pass(measurements, tiles, second_pass):
     found = [] if second_pass.before is None else check_inputs(second_pass.before, fingerprints(second_pass, codes))
     found += check_gains(second_pass.gains, len(tiles), second_pass.gain_clip)
     if not measurements and (reason := unfit(second_pass)):
-        return Examination(ordered([(0.0, finding) for finding in [*found, untested(None, reason, "residual")]]))
+        return Examination(
+            put_in_order([(0.0, finding) for finding in [*found, note_untested(None, reason, "residual")]])
+        )
     closure, closed, shift = None, [], None
     surveyed = compare(measurements, tiles)
     if reason := _no_mosaic(second_pass, len(measurements[0].noise)):
-        found.append(untested(None, reason, "mosaic"))
+        found.append(note_untested(None, reason, "mosaic"))
     contract = check_planes(second_pass, {index for index, one in enumerate(measurements) if one.exact})
     if not reason:
         shift, own = compare_passes(second_pass)
         found += own
         noise = float(np.nanmedian([look.noise for look in surveyed.looks]))
         closure, closed = close(second_pass, noise, surveyed.twins)
-    exact = [*found, *_merged(contract, closed)]
+    exact = [*found, *_merge(contract, closed)]
     ranked = [*((0.0, finding) for finding in exact), *residual_findings(surveyed)]
     ranked += seam_findings(surveyed.curved, closure)
     return replace(_examination(ranked, surveyed, _gains(second_pass, closure, exact), closure), shift=shift)
 
 
 def _examination(ranked, surveyed, gains, closure):
-    mended = Mended.of(surveyed, gains)
-    return Examination(with_what_if(ordered(ranked), mended), surveyed.fits, mended, closure)
+    corrected_tiles = CorrectedTiles.of(surveyed, gains)
+    return Examination(with_what_if(put_in_order(ranked), corrected_tiles), surveyed.fits, corrected_tiles, closure)
 
 
 def _gains(second_pass, closure, findings):
@@ -165,7 +167,7 @@ def _no_mosaic(second_pass, channels):
     return reason
 
 
-def _merged(contract, closed):
+def _merge(contract, closed):
     """Both tests' findings, each fault once: the exact one, unless it could not name what the closure can."""
     named = {finding.tile for finding in closed if finding.about.group == "pipeline"}
     kept = [finding for finding in contract if not (finding.kind == "not_closed" and finding.tile in named)]

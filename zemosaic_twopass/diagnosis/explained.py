@@ -52,17 +52,17 @@ def explained(found, seams, asked=()):
     with np.errstate(all="ignore"):
         made = {id(finding): own for finding, own in zip(asked, seams.made, strict=True)}
         shares = [_share(finding, made.get(id(finding)), edges) for finding in found.findings]
-        findings = [_shown(*pair, edges) for pair in zip(found.findings, shares, strict=True)]
-        pairs = [*zip(findings, shares, strict=True), *_unexplained(seams, edges, shares)]
+        findings = [_show(*pair, edges) for pair in zip(found.findings, shares, strict=True)]
+        pairs = [*zip(findings, shares, strict=True), *_find_unexplained(seams, edges, shares)]
         order = _order(pairs, edges)
         findings, shares = zip(*order, strict=True) if order else ((), ())
-        edges = replace(edges, map=_named(edges, findings, shares))
-        stage = _MADE_IN.get(_seen_first(seams, edges), "")
+        edges = replace(edges, map=_name_causes(edges, findings, shares))
+        stage = _MADE_IN.get(_put_seen_first(seams, edges), "")
         found = replace(found, findings=findings)
         return replace(found, told=told(found, edges, shares, stage)), edges.map
 
 
-def _named(edges, findings, shares):
+def _name_causes(edges, findings, shares):
     """The map with the worst edge; of edges that are read as one, that of the tile whose finding makes it."""
     worst = edges.map.worst
     number = None if edges.map.edges[worst].thin else edges.cause(worst, shares)
@@ -74,7 +74,7 @@ def _named(edges, findings, shares):
     return replace(edges.map, worst=worst, along=None if along == edges.map.edges[worst].tile else along)
 
 
-def _seen_first(seams, edges):
+def _put_seen_first(seams, edges):
     """Name of the first mosaic in which the worst edge is seen."""
     worst, name = edges.map.edges[edges.map.worst], edges.map.mosaic
     for one in seams.maps[-2::-1]:
@@ -114,7 +114,7 @@ def _share(finding, made, edges):
     return Share(own, edges.seen & (np.abs(own) >= _MOST_OF_IT * np.abs(step)), True, pipeline)
 
 
-def _shown(finding, share, edges):
+def _show(finding, share, edges):
     """A finding with its edge, and what is left there without it."""
     if share is None:
         return finding
@@ -133,7 +133,7 @@ def _shown(finding, share, edges):
     return replace(finding, message=in_mosaic(finding, share, edges, worst), seam=edge, what_if=what_if)
 
 
-def _unexplained(seams, edges, shares):
+def _find_unexplained(seams, edges, shares):
     """Findings of the kind `seam` and their shares, one for each stage in which there is one first."""
     left = edges.left
     if left is None:

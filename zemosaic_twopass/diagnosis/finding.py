@@ -152,7 +152,7 @@ def in_digits(value, digits=2):
     return f"{float(f'{value:.{digits}g}'):.7g}"
 
 
-def untested(tile, reason, test):
+def note_untested(tile, reason, test):
     """A note that a test could not be made of a tile, or of none (None)."""
     return Finding.of("undetermined", tile, math.nan, 0.0, {"message": reason}, test=test)
 

@@ -10,14 +10,14 @@ from .causes import makings_of
 from .seams import Picture, seams_with_tiles
 
 
-def foreseen(looks, mended, stays, shape):
+def foreseen(looks, corrected_tiles, stays, shape):
     """The seams of a coadd with matching, of tiles as they are and once what was found is taken out.
 
     Parameters
     ----------
     looks : sequence of TileMeasurement
         One a tile, as given.
-    mended : Mended
+    corrected_tiles : Mended
         Of these.
     stays : container of int
         Tiles that nothing is taken out of.
@@ -30,9 +30,9 @@ def foreseen(looks, mended, stays, shape):
         In equal weights.
     """
     count = len(looks)
-    makings = makings_of(looks, mended, np.ones(count), shape)
+    makings = makings_of(looks, corrected_tiles, np.ones(count), shape)
     makings = replace(makings, gains=np.ones(count))
-    right = mended.in_boxes_of(looks)
+    right = corrected_tiles.in_boxes_of(looks)
     after = [
         given if own is None or index in stays else own
         for index, (given, own) in enumerate(zip(makings.given, right, strict=True))
@@ -46,7 +46,7 @@ def foreseen(looks, mended, stays, shape):
     return tuple(found)
 
 
-def foreseen_sentence(before, after):
+def say_foreseen(before, after):
     """What taking the faults out of the tiles is for.
 
     Parameters

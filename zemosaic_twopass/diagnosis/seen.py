@@ -79,7 +79,7 @@ def told(found, edges, shares, stage):
     return text if first is None or first.message in text else f"{text} {first.message}"
 
 
-def told_alone(found, seams):
+def tell_of_tiles(found, seams):
     """What tiles come to beside a mosaic of theirs, the picture first, where nobody saw how that was made.
 
     Parameters

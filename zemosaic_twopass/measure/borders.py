@@ -162,7 +162,7 @@ def _fills_of_plane(plane, known, firsts, flat, noise):
         level, tolerance, alike = _most_common(values, _FLAT * noise)
         values = values[~alike]
         longest = max(np.count_nonzero(np.abs(own - level) <= tolerance) / n for own, n in flat if n)
-        fill = _filled(plane, known, firsts, (level, tolerance), noise)
+        fill = _find_filled(plane, known, firsts, (level, tolerance), noise)
         if fill is not None and (fill.level < fill.sky or longest > _LONG):
             fills.append(fill)
     return fills
@@ -200,7 +200,7 @@ def _most_common(values, tolerance):
     return level, tolerance, np.abs(values - level) <= tolerance
 
 
-def _filled(plane, known, firsts, level, noise):
+def _find_filled(plane, known, firsts, level, noise):
     """The `Fill` of a level and a tolerance; None where it is sky."""
     value, tolerance = float(level[0]), level[1]
     alike = np.abs(plane - value) <= tolerance

@@ -113,7 +113,7 @@ def project_blocks(tile, place, flat=None):
     )
     if any(part.stop <= part.start for part in coarse):
         return None
-    images = _interpolated(flat_planes(tile) if flat is None else flat, place, coarse)
+    images = _interpolate(flat_planes(tile) if flat is None else flat, place, coarse)
     maps = np.swapaxes([_block_maps(image) for image in images], 0, 1)
     return CoarseTile(coarse, *maps)
 
@@ -166,7 +166,7 @@ def flat_planes(tile):
     return flat
 
 
-def _interpolated(planes, place, coarse):
+def _interpolate(planes, place, coarse):
     """Channels at the mosaic's pixels of coarse blocks, float32, with a border of NaN one pixel wide.
 
     Bilinear, all channels at once: which pixels of the tile are around one of the mosaic is the same for all.
@@ -233,7 +233,7 @@ def _block_maps(image):
     maps[4] = 1.0
     ragged = np.nonzero(np.isnan(maps[:4].sum(axis=0)))
     windows = sliding_window_view(image, (FACTOR + 2, FACTOR + 2))[::FACTOR, ::FACTOR]
-    maps[(slice(None), *ragged)] = _ragged_means(windows[ragged])
+    maps[(slice(None), *ragged)] = _average_ragged(windows[ragged])
     # One value all over is a filled or clipped part: without noise, it would outweigh everything that is sky.
     maps[0][~maps[1:4].any(axis=0)] = np.nan
     maps[1:3] /= 2
@@ -245,7 +245,7 @@ def _sums(rows):
     return rows.astype(np.float64).reshape(len(rows), -1, FACTOR) @ np.ones(FACTOR)
 
 
-def _ragged_means(windows):
+def _average_ragged(windows):
     """Means of value, right − left, below − above and curvature, and share, of blocks with a border of one pixel.
 
     Parameters

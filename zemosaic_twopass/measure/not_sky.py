@@ -103,7 +103,7 @@ def not_sky(tile, noise):
     if not loud or min(tile.shape) < 2:
         return nothing
     heard, own = (planes, noise) if not silent else (planes[..., loud], noise[loud])
-    known = _known(heard, good)
+    known = _find_known(heard, good)
     firsts = first_known(known, tile.shape)
     fills = fills_of(heard, known, firsts, own)
     held = np.logical_or.reduce([fill.region for each in fills for fill in each]) if any(fills) else None
@@ -139,7 +139,7 @@ def _only_value(plane, good):
     return float(values[0]) if values.size else np.nan
 
 
-def _known(planes, good):
+def _find_known(planes, good):
     """Where a tile is known in all its channels; None where it is so all along its edges."""
     edges = 0, -1, (slice(None), 0), (slice(None), -1)
     if all(np.isfinite(planes[edge]).all() and (good is None or good[edge].all()) for edge in edges):

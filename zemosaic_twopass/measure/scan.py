@@ -47,7 +47,7 @@ def scan_tile(tile, brackets=None):
     middles : tuple of (float, float)
         The two middle values of each channel, the same one twice for an odd count.
     """
-    tile = _trimmed(tile)
+    tile = _trim(tile)
     expected = _brackets(tile) if brackets is None else brackets
     room, valid = _Room(tile), 0
     channels = [_Channel(tile[..., index], *bracket, room) for index, bracket in enumerate(expected)]
@@ -234,7 +234,7 @@ def _pixels(tile):
     return tile.shape[0] * tile.shape[1]
 
 
-def _trimmed(tile):
+def _trim(tile):
     """The tile without those rows and columns at its edges in which nothing is finite, but one pixel at least."""
     for _ in range(2):
         first, last = 0, tile.shape[0]

@@ -174,7 +174,7 @@ def _surface(image, good):
 
 def _peaks(image, good):
     """Rows and columns of what stands out, the brightest first."""
-    smooth = _smoothed(image)
+    smooth = _smooth(image)
     thin = np.abs(smooth[::_THIN, ::_THIN][good[::_THIN, ::_THIN]])
     noise = _GAUSSIAN_MAD * float(np.median(thin)) if thin.size else 0.0
     flat, width = smooth.ravel(), smooth.shape[1]
@@ -194,7 +194,7 @@ def _peaks(image, good):
     return rows, columns
 
 
-def _smoothed(image):
+def _smooth(image):
     """An image under a Gaussian less its mean over 13 × 13 pixels; of no meaning within 6 pixels of the edge.
 
     By sums of the whole image beside itself: pixel by pixel, as `scipy.ndimage` goes, they take three times as long.

@@ -19,7 +19,7 @@ from ..diagnosis.acceptance import accept
 from ..diagnosis.closure import median_steps
 from ..diagnosis.examination import Examination
 from ..diagnosis.examine import examine
-from ..diagnosis.foreseen import foreseen, foreseen_sentence
+from ..diagnosis.foreseen import foreseen, say_foreseen
 from ..diagnosis.photometry import Correction, StarScales
 from ..diagnosis.registration import moved
 from ..files import by_reason, reason_of, whole_file
@@ -117,13 +117,13 @@ def repair(paths, out, *, run=map, stage=silent, foretell=lambda picture, after,
     if not any(before.fits):
         raise TileError(f"none of {len(paths)} tiles meets another in enough places to be compared with it")
     with stage("what is to be taken out"):
-        accepted = accept(before.mended.surveyed, grid.shape)
+        accepted = accept(before.corrected_tiles.surveyed, grid.shape)
     found = accepted.corrections
     noise = float(np.nanmedian([look.noise for look in looks]))
-    seams = foreseen(looks, before.mended, accepted.refused, grid.shape)
-    foretell(*(one.picture for one in seams), foreseen_sentence(*seams))
+    seams = foreseen(looks, before.corrected_tiles, accepted.refused, grid.shape)
+    foretell(*(one.picture for one in seams), say_foreseen(*seams))
     # The looks at the tiles as given go one by one: those at the copies are as large.
-    before, steps = replace(before, mended=None), median_steps([look.blocks for look in looks])
+    before, steps = replace(before, corrected_tiles=None), median_steps([look.blocks for look in looks])
     files = [out / (path.name if _sound(own) else name_unpacked(path)) for path, own in zip(paths, found, strict=True)]
     with stage("copies", len(paths)) as step:
         copied = run(partial(try_repaired, grid=grid), paths, files, found)

@@ -17,7 +17,7 @@ from ..console import silent
 from ..diagnosis.evidence import gather
 from ..diagnosis.examine import examine
 from ..diagnosis.seams import Layout, Picture, seams_with_tiles
-from ..diagnosis.seen import told_alone
+from ..diagnosis.seen import tell_of_tiles
 from ..guard import log_failure
 from ..measure.coarse import FACTOR
 from ..measure.delta import compare_tiles
@@ -116,9 +116,9 @@ def replay(mosaic, paths, gains=None, coverage=None, *, downsample=8, run=map, t
     with stage("evidence"):
         evidence = _evidence(found, tiles)
     with stage("seams"):
-        seams, why = _seams(target, measured, found.mended, coverage)
+        seams, why = _seams(target, measured, found.corrected_tiles, coverage)
     if seams:
-        found = replace(found, told=told_alone(found, seams["seams"][-1]))
+        found = replace(found, told=tell_of_tiles(found, seams["seams"][-1]))
     report = TwoPassReport.of(
         found,
         records,
@@ -159,7 +159,7 @@ def _evidence(found, tiles):
         return ()
 
 
-def _seams(target, measured, mended, coverage):
+def _seams(target, measured, corrected_tiles, coverage):
     """The seams of the mosaic as `TwoPassReport.of` takes them, and in settings why not by the tiles.
 
     A report stands without them too.
@@ -173,7 +173,7 @@ def _seams(target, measured, mended, coverage):
             with open_image(target.mosaic) as (data, _, known):
                 picture, backdrop = Picture.of(Path(target.mosaic).name, data, known), Backdrop.of(data)
                 picture = layout.with_lines(picture, data, known)
-            found = seams_with_tiles([picture], layout, mended.in_boxes_of(measured))
+            found = seams_with_tiles([picture], layout, corrected_tiles.in_boxes_of(measured))
         except OtherTiles as error:
             why = {"seams_by": f"by the coverage alone: {error}"}
             found, (backdrop,) = seams_by_coverage([target.mosaic], coverage)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..console import silent
-from ..diagnosis.comparison import Mended, compare
+from ..diagnosis.comparison import CorrectedTiles, compare
 from ..diagnosis.gains import Gains
 from ..diagnosis.seams import Layout, Picture, Regions, seams_alone, seams_with_tiles
 from ..measure.coarse import FACTOR
@@ -163,7 +163,7 @@ def seams_by_tiles(mosaics, tiles, coverage=None, stage=silent):
     with np.errstate(all="ignore"), stage("tiles against one another"):
         surveyed = compare(looks, placed)
     unknown = np.full(len(looks), np.nan)
-    corrected = Mended.of(surveyed, Gains(unknown, unknown, unknown)).in_boxes_of(looks)
+    corrected = CorrectedTiles.of(surveyed, Gains(unknown, unknown, unknown)).in_boxes_of(looks)
     with stage("seams"):
         layout = Layout(look.footprint for look in looks)
         pictures = [_with_lines(path, picture, layout) for path, picture in zip(mosaics, pictures, strict=True)]

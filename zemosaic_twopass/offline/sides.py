@@ -164,11 +164,11 @@ def mosaic_sides(paths, tiles=(), coverages=(), science=SCIENCE, stage=silent):
     elif any(run.tiles for run in runs) and not all(run.tiles for run in runs):
         # The sky of the other is the same: whose tiles they are matters to none of the steps.
         kept = next(run for run in runs if run.tiles)
-        runs = [run if run.tiles else replace(run, tiles=kept.tiles, remarks=(_lent(kept),)) for run in runs]
-    sides = [_measured(run, stage) for run in runs]
+        runs = [run if run.tiles else replace(run, tiles=kept.tiles, remarks=(_lend_tiles(kept),)) for run in runs]
+    sides = [_measure(run, stage) for run in runs]
     if len({side.in_tiles for side in sides}) > 1:
         sides = [
-            side if not side.in_tiles else _measured(replace(run, tiles=()), stage)
+            side if not side.in_tiles else _measure(replace(run, tiles=()), stage)
             for run, side in zip(runs, sides, strict=True)
         ]
     if not sides[0].in_tiles:
@@ -201,11 +201,11 @@ def _run_of(path, science):
     return OutputFolder(path.parent, path, None, ())
 
 
-def _lent(kept):
+def _lend_tiles(kept):
     return f"its master tiles were not kept: measured by those of {kept.folder}"
 
 
-def _measured(run, stage):
+def _measure(run, stage):
     """The side of a run."""
     seams, backdrops, remarks = seams_of_run(run, stage)
     with open_image(run.mosaic) as (data, header, _):

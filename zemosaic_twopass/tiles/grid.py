@@ -12,8 +12,7 @@ from astropy.wcs.utils import pixel_to_pixel, wcs_to_celestial_frame
 from ..guard import alone
 from .planes import real_planes
 
-# Values whose sums are made at a time; cells a side of the lattice that finds the box of a tile; points a side of an
-# outline.
+# Values summed at a time; cells a side of the lattice that finds the box of a tile; points a side of an outline.
 _BAND_VALUES, _LATTICE_CELLS, _OUTLINE_STEPS = 1 << 17, 64, 8
 
 

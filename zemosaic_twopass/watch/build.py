@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..diagnosis.examine import examine, unfit
-from ..diagnosis.finding import untested
+from ..diagnosis.finding import note_untested
 from ..measure.bits import fingerprint, is_product
 from ..measure.delta import CoarseGrid, compare_tiles, mean_of_tiles
 from ..measure.measurement import after_gain, measure_all
@@ -157,5 +157,5 @@ def examination_of(second_pass, measurements):
     if first is None or second_pass.mosaic is None or shape is None or _reference_of(second_pass) is not None:
         return found
     why = f"The first-pass mosaic has shape {np.shape(first)[:2]} != {tuple(shape)} of the second: the map holds the "
-    note = untested(None, why + "tiles against their own mean instead.", "map")
+    note = note_untested(None, why + "tiles against their own mean instead.", "map")
     return replace(found, findings=(*found.findings, note))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..diagnosis.evidence import gather
 from ..diagnosis.examination import NO_MOSAIC, Examination
-from ..diagnosis.finding import untested
+from ..diagnosis.finding import note_untested
 from ..files import reason_of, whole_file
 from ..parallel import apart
 from ..report.artefacts import MAP_NAME, ArtefactError
@@ -70,7 +70,7 @@ def draft_of(run, probe):
     logger, capture = probe.logger_of(run), run.capture
     second_pass = capture.second_pass
     records, maps, outlines, settings, evidence, stages = (), (None, None), (), {}, (), None
-    missing = () if second_pass.mosaic is not None else (untested(None, NO_MOSAIC, "mosaic"),)
+    missing = () if second_pass.mosaic is not None else (note_untested(None, NO_MOSAIC, "mosaic"),)
     found = Examination(missing, asked=probe.delta_map)
     measured = []
     if probe.delta_map:
@@ -82,7 +82,7 @@ def draft_of(run, probe):
         run.say(logger, [(logging.DEBUG, line) for line in tile_lines(record)])
     if probe.delta_map:
         # What cannot be examined is not clean.
-        found = Examination((untested(None, "The diagnosis failed: see the warning in the log.", "residual"),))
+        found = Examination((note_untested(None, "The diagnosis failed: see the warning in the log.", "residual"),))
         with run.guard():
             found = examination_of(second_pass, measured)
         with run.guard():
@@ -96,7 +96,9 @@ def draft_of(run, probe):
     with run.guard():
         settings = settings_of(capture, probe.downsample)
     parts = {"maps": maps, "evidence": evidence, "outlines": outlines, "settings": settings, "run": capture.run}
-    return Draft(probe, logger, replace(found, mended=None, closure=None), {"records": records, **parts}, stages)
+    return Draft(
+        probe, logger, replace(found, corrected_tiles=None, closure=None), {"records": records, **parts}, stages
+    )
 
 
 def publish(run, draft, merge):

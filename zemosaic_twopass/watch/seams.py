@@ -34,13 +34,13 @@ class Stages:
     def __init__(self, second_pass, measurements, found):
         self._shape = (*map(int, second_pass.shape), len(measurements[0].noise))
         self._layout = Layout(one.footprint for one in measurements)
-        self._corrected = found.mended.in_boxes_of(measurements)
+        self._corrected = found.corrected_tiles.in_boxes_of(measurements)
         weights = [second_pass.tiles.weight_of(index) for index in range(len(second_pass.tiles))]
-        self._makings = makings_of(measurements, found.mended, weights, second_pass.shape)
+        self._makings = makings_of(measurements, found.corrected_tiles, weights, second_pass.shape)
         self._findings = found.findings
         # Where the first pass begins on the grid of the tiles, which is that of the second; None: it is turned.
         self.corner = found.shift.corner if found.shift is not None and found.shift.matters else (0, 0)
-        self._causes = causes_of(found.findings, measurements, found.mended)
+        self._causes = causes_of(found.findings, measurements, found.corrected_tiles)
         # (Picture, Backdrop, corner) of each; None of one that cannot be measured.
         self._seen = []
         # As `seams_with_tiles` gives it, where the last of them is in it.
@@ -149,7 +149,7 @@ def stages_of(run, measurements, found):
     found : Examination
     """
     second_pass, stages = run.capture.second_pass, None
-    if found.mended is None or second_pass.mosaic is None:
+    if found.corrected_tiles is None or second_pass.mosaic is None:
         return None
     with run.guard():
         stages = Stages(second_pass, measurements, found)

@@ -97,4 +97,4 @@ def test_a_gain_that_a_channel_knows_nothing_of_is_not_in_beside_an_offset():
     rounding = np.finfo(float).eps * level**2 * own.alone[:, 0]
     assert (own.least[:, 1] > 100 * rounding).all()
     own.enter(np.array([[False] * 3, [True, True, False], [True, True, False]]))
-    assert own.inside[1:, :2].tolist() == [[True, False], [True, True]]
+    assert own.active[1:, :2].tolist() == [[True, False], [True, True]]

@@ -34,7 +34,7 @@ def close(scene, **kwargs):
 def test_gains_are_recovered(kind, request):
     scene = request.getfixturevalue(kind)
     found = close(scene.coadd())
-    assert found.culprit is None
+    assert found.faulty_tile is None
     assert found.reason == ""
     assert found.rms < 1e-3
     truth = np.repeat(np.array(scene.gains)[:, np.newaxis], found.gains.shape[1], axis=1)
@@ -61,9 +61,9 @@ def test_a_fault_in_one_channel_is_seen(rgb):
 def test_weights(mono, weights):
     coverage = [c * (1 if weights is None else w) for c, w in zip(mono.coverage, weights or [1] * 6, strict=True)]
     mono.coadd(coverage=[c.astype(np.float32) for c in coverage])
-    assert close(mono, weights=weights).culprit is None
+    assert close(mono, weights=weights).faulty_tile is None
     if weights is not None:
-        assert close(mono).culprit is not None or close(mono).rms > 1e-2
+        assert close(mono).faulty_tile is not None or close(mono).rms > 1e-2
 
 
 def test_same_answer_twice_and_no_global_draw(mono):
@@ -84,10 +84,10 @@ def test_misregistration(mono, size, angle, tile):
     shift = size * np.array([np.cos(angle), np.sin(angle)])
     wcs = list(mono.wcs)
     wcs[tile] = beside(mono, tile, wcs[tile], -shift)
-    culprit = close(mono.coadd(wcs=wcs)).culprit
-    assert (culprit.kind, culprit.tile) == ("misregistration", tile)
-    assert culprit.value == pytest.approx(size, abs=0.01)
-    np.testing.assert_allclose(culprit.shift, shift, atol=0.01)
+    faulty_tile = close(mono.coadd(wcs=wcs)).faulty_tile
+    assert (faulty_tile.kind, faulty_tile.tile) == ("misregistration", tile)
+    assert faulty_tile.value == pytest.approx(size, abs=0.01)
+    np.testing.assert_allclose(faulty_tile.shift, shift, atol=0.01)
 
 
 @pytest.mark.parametrize("tile", [4, 1])
@@ -111,30 +111,30 @@ def test_part_of_a_tile_left_out(mono, tile):
     fault = Fault("mask_bug", tile, 0.5)
     planes = mono.planes()
     planes[tile] = faulty_plane(planes[tile], fault, mono.gains[tile])
-    culprit = close(mono.coadd(planes)).culprit
-    assert (culprit.kind, culprit.tile) == ("mask_bug", tile)
-    assert 0.1 < culprit.value < 0.5
+    faulty_tile = close(mono.coadd(planes)).faulty_tile
+    assert (faulty_tile.kind, faulty_tile.tile) == ("mask_bug", tile)
+    assert 0.1 < faulty_tile.value < 0.5
 
 
 def test_mask_that_the_coadd_did_not_heed(mono):
     mask = [c.copy() for c in mono.coverage]
     mask[1][40:110, 50:140] = 0
     found = close(mono.coadd(), coverage=mask)
-    assert (found.culprit.kind, found.culprit.tile) == ("mask_bug", 1)
+    assert (found.faulty_tile.kind, found.faulty_tile.tile) == ("mask_bug", 1)
 
 
 def test_part_of_a_tile_scaled(mono):
     planes = mono.planes()
     planes[4] = faulty_plane(planes[4], Fault("not_closed", 4, 1.03), mono.gains[4])
-    culprit = close(mono.coadd(planes), gains=mono.gains).culprit
-    assert (culprit.kind, culprit.tile) == ("not_closed", 4)
+    faulty_tile = close(mono.coadd(planes), gains=mono.gains).faulty_tile
+    assert (faulty_tile.kind, faulty_tile.tile) == ("not_closed", 4)
 
 
 def test_no_mean_at_all(mono):
     mono.coadd()
     mono.mosaic = (mono.mosaic + np.random.default_rng(1).normal(0, NOISE, mono.mosaic.shape)).astype(np.float32)
     found = close(mono)
-    assert (found.culprit.kind, found.culprit.tile) == ("not_closed", None)
+    assert (found.faulty_tile.kind, found.faulty_tile.tile) == ("not_closed", None)
     assert not np.isfinite(found.gains).any()
 
 
@@ -186,9 +186,9 @@ def test_pixels_that_went_in_as_a_constant(mono, tile, share, value):
     planes = [plane.copy() for plane in mono.planes()]
     height, width = (round(np.sqrt(share) * n) for n in planes[tile].shape)
     planes[tile][30 : 30 + height, 20 : 20 + width] = value
-    culprit = close(mono.coadd(planes), gains=mono.gains).culprit
-    assert (culprit.kind, culprit.tile) == ("mask_bug", tile)
-    assert culprit.value == pytest.approx(share, abs=0.4 * share)
+    faulty_tile = close(mono.coadd(planes), gains=mono.gains).faulty_tile
+    assert (faulty_tile.kind, faulty_tile.tile) == ("mask_bug", tile)
+    assert faulty_tile.value == pytest.approx(share, abs=0.4 * share)
 
 
 @pytest.mark.parametrize("pixels", [(27.0, 0.0), (0.0, -33.0), (40.0, 40.0)])
@@ -208,5 +208,5 @@ def test_a_tile_of_one_value_has_no_gain_to_tell():
     scene.tiles[2] = np.full_like(scene.tiles[2], 1000.0)
     closure = close(scene.coadd(), gains=scene.gains, combine="mean")
     assert np.isnan(closure.gains[2]).all()
-    assert closure.culprit is None
+    assert closure.faulty_tile is None
     np.testing.assert_allclose(np.delete(closure.gains[:, 0], 2), np.delete(scene.gains, 2), rtol=1e-4)

@@ -15,7 +15,7 @@ def scene(request):
     return Pass.make(rows=2, columns=3, shape=SHAPE, overlap=0.55, seed=request.param)
 
 
-def cropped(scene, x, y, tiles=range(6)):
+def crop_layer(scene, x, y, tiles=range(6)):
     """Tiles less so many pixels on each side, whose WCS was moved for it twice."""
     for index in tiles:
         scene.tiles[index] = scene.tiles[index][y:-y, x:-x]
@@ -49,7 +49,7 @@ def found_in(scene):
 
 @pytest.mark.parametrize(("x", "y"), [(8, 7), (16, 12), (3, 20)])
 def test_a_crop_that_moved_the_wcs_twice_is_one_finding_of_no_tile(scene, x, y):
-    (finding,) = found_in(cropped(scene, x, y))
+    (finding,) = found_in(crop_layer(scene, x, y))
     assert (finding.kind, finding.tile) == ("astrometry", None)
     assert finding.value == pytest.approx(np.hypot(x, y), abs=4 * finding.error)
     assert finding.error < 0.2 * finding.value
@@ -61,13 +61,13 @@ def test_tiles_from_both_sides_of_the_pier(scene):
     """Turned by 180 degrees they lie twice as far off: half of the tiles, all by the same."""
     for index in (0, 2, 4):
         upside_down(scene, index)
-    (finding,) = found_in(cropped(scene, 7, 5))
+    (finding,) = found_in(crop_layer(scene, 7, 5))
     assert finding.tile is None
     assert finding.value == pytest.approx(np.hypot(7, 5), abs=0.3)
 
 
 def test_a_tile_that_is_wrong_beside_it_keeps_its_own_finding(scene):
-    cropped(scene, 12, 9)
+    crop_layer(scene, 12, 9)
     moved(scene, 2, 2.0, 1.0)
     findings = found_in(scene)
     assert sorted((one.kind, one.tile is None) for one in findings) == [("astrometry", False), ("astrometry", True)]

@@ -8,7 +8,7 @@ import pytest
 from reproject.mosaicking import find_optimal_celestial_wcs
 
 from helpers.scenes import survey
-from zemosaic_twopass.diagnosis.comparison import Mended, corrections, residual_findings
+from zemosaic_twopass.diagnosis.comparison import CorrectedTiles, corrections, residual_findings
 from zemosaic_twopass.diagnosis.evidence.tile_evidence import curvature_evidence
 from zemosaic_twopass.diagnosis.gains import Gains
 from zemosaic_twopass.diagnosis.photometry import Curvature, solve
@@ -225,7 +225,7 @@ def test_a_tile_whose_middle_is_nowhere(lit):
 def test_a_solution_that_ran_away_is_not_taken(lit):
     """It names no fault, and so has the fewest."""
     bowed = solution_of(lit.curved)
-    nothing = replace(bowed, inside=np.zeros_like(bowed.inside), fits=(None,) * 9)
+    nothing = replace(bowed, active=np.zeros_like(bowed.active), fits=(None,) * 9)
     assert flattened(list(lit.curved), bowed, lambda looks: nothing)[2] is None
 
 
@@ -242,7 +242,7 @@ def test_its_evidence_is_the_bow_and_nothing_once_it_is_out(lit):
     seen = lit
     (finding,) = (one for _, one in residual_findings(seen) if one.kind == "vignetting")
     nothing = np.full(9, np.nan)
-    evidence = curvature_evidence(finding, Mended.of(seen, Gains(nothing, nothing, nothing)))
+    evidence = curvature_evidence(finding, CorrectedTiles.of(seen, Gains(nothing, nothing, nothing)))
     fitted, given, taken_out = evidence.chart.series
     assert fitted.y[-1] == finding.value and fitted.x[-1] == 1
     expected = finding.value * given.x**2

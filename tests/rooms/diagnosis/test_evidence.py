@@ -7,7 +7,7 @@ import pytest
 
 from helpers.scenes import NOISE, Pass
 from zemosaic_twopass.diagnosis.evidence import gather
-from zemosaic_twopass.diagnosis.evidence.records import binned, cropped
+from zemosaic_twopass.diagnosis.evidence.records import bin_values, crop_layer
 from zemosaic_twopass.diagnosis.examine import examine_pass
 from zemosaic_twopass.diagnosis.kinds import NOTES, PIPELINE, RESIDUAL
 from zemosaic_twopass.tiles.images import TileError
@@ -299,21 +299,21 @@ def test_a_misplaced_tile_without_stars_has_no_picture(clean):
 def test_bins_hold_equally_many_and_say_how_sure():
     rng = np.random.default_rng(4)
     x = rng.uniform(0, 1, 6000)
-    series = binned("", x, 3.0 + rng.normal(0, 2.0, 6000), bins=6)
+    series = bin_values("", x, 3.0 + rng.normal(0, 2.0, 6000), bins=6)
     assert (np.diff(series.x) > 0).all()
     np.testing.assert_allclose(series.error, 1.2533 * 2.0 / np.sqrt(1000), rtol=0.2)
     assert np.abs((series.y - 3.0) / series.error).max() < 4
-    empty = binned("", np.empty(0), np.empty(0))
+    empty = bin_values("", np.empty(0), np.empty(0))
     assert len(empty.x) == len(empty.y) == len(empty.error) == 0
 
 
 def test_cropped_to_what_is_known():
     image = np.full((5, 6), np.nan)
     image[1:3, 2] = 7.0
-    small, other = cropped(image, image + 1)
+    small, other = crop_layer(image, image + 1)
     assert small.tolist() == [[7.0], [7.0]]
     assert other.dtype == np.float32
-    assert cropped(np.full((2, 2), np.nan))[0].shape == (2, 2)
+    assert crop_layer(np.full((2, 2), np.nan))[0].shape == (2, 2)
 
 
 def test_a_tile_beside_the_mosaic_with_a_wrong_gain_has_its_row_and_no_steps(clean):

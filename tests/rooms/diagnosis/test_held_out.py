@@ -19,7 +19,7 @@ def with_added(tiles, added, index=ODD):
 @pytest.mark.parametrize(("kind", "added"), [(OFFSET, 3.0), (GRADIENT, 12.0 * COLUMNS), (GRADIENT, 60.0 * ROWS)])
 def test_a_fault_that_is_there_helps(kind, added):
     own = surveyed(with_added(flat_tiles(81, nebula=20.0), added)).solution
-    assert own.inside[ODD, kind]
+    assert own.active[ODD, kind]
     assert own.helps.judged[ODD, kind]
     assert not own.helps.refuted.any()
     # As large as the size in errors lets expect: the square of it.
@@ -35,7 +35,7 @@ def test_of_what_noise_asks_for_little_is_claimed(monkeypatch):
     asked = surveyed(flat_tiles(82, nebula=20.0, channels=2)).solution
     assert asked.helps.refuted[:, :3].any()
     assert not kept.helps.refuted[:, :3].any()
-    assert np.count_nonzero(kept.inside) < np.count_nonzero(asked.inside)
+    assert np.count_nonzero(kept.active) < np.count_nonzero(asked.active)
 
 
 def test_tiles_that_share_their_pixels_have_no_slope_of_their_own():

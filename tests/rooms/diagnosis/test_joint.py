@@ -9,7 +9,7 @@ from reproject.mosaicking import find_optimal_celestial_wcs
 from zemosaic_twopass.diagnosis.comparison import Survey, residual_findings
 from zemosaic_twopass.diagnosis.photometry import StarScales, solve
 from zemosaic_twopass.diagnosis.photometry.model import Channel
-from zemosaic_twopass.diagnosis.photometry.overlaps import shared_blocks
+from zemosaic_twopass.diagnosis.photometry.overlaps import find_shared_blocks
 from zemosaic_twopass.diagnosis.photometry.witness import Witness
 from zemosaic_twopass.measure.coarse import FACTOR, CoarseTile, coarse_shape, project_blocks
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
@@ -75,7 +75,7 @@ def test_what_is_no_number_makes_no_finding(night):
     (tile, noise), *others = night[0]
     with np.errstate(invalid="ignore"):
         solution = solve([(replace(tile, dx=np.full_like(tile.dx, np.nan)), noise), *others], night[1])
-    assert not solution.inside.any()
+    assert not solution.active.any()
     assert all(fit is None for fit in solution.fits)
 
 
@@ -91,9 +91,9 @@ def found(solution):
 def test_nothing_is_found_where_nothing_is(night, colour):
     for looks, shape in (night, colour):
         solution = solve(looks, shape)
-        assert not solution.inside.any()
+        assert not solution.active.any()
         assert findings_of(solution) == []
-        assert all(fit.overlaps == len(p) for fit, p in zip(solution.fits, solution.partners, strict=True))
+        assert all(fit.overlaps == len(p) for fit, p in zip(solution.fits, solution.neighbours, strict=True))
 
 
 def test_errors_are_the_errors_there_are(sky):
@@ -113,7 +113,7 @@ def test_an_offset_of_any_size(night, offset):
     looks, shape = night
     solution = solve(with_fault(looks, 4, offset=offset), shape)
     fit = solution.fits[4]
-    assert np.flatnonzero(solution.inside.any(axis=1)).tolist() == [4]
+    assert np.flatnonzero(solution.active.any(axis=1)).tolist() == [4]
     assert abs(fit.offset[0] - offset) < 4.5 * fit.offset_error[0] + 1e-4 * abs(offset)
     assert fit.offset_error[0] < 0.01 * NOISE
     assert abs(fit.gain[0]) < 4.5 * fit.gain_error[0] or abs(offset) < 1
@@ -180,7 +180,7 @@ def test_where_all_differ_levels_are_those_of_the_best_possible(night):
     solution = solve(looks, shape)
     left = np.array([fit.offset[0] for fit in solution.fits]) - offsets
     # The median tile has none, the others are measured from it.
-    assert np.argsort(offsets)[4] == np.flatnonzero(~solution.inside[:, 0])
+    assert np.argsort(offsets)[4] == np.flatnonzero(~solution.active[:, 0])
     assert np.std(left) < 0.08
     errors = [fit.offset_error[0] for fit in solution.fits]
     assert np.isnan(errors[np.argsort(offsets)[4]])
@@ -271,7 +271,7 @@ def test_equations_are_sums_over_the_blocks_of_every_tile(colour):
     stars.covariance[1, range(3, 6), range(3, 6)] = 1e-4
     witness = Witness.of(stars, 1, np.ones(len(looks), bool), np.full(len(looks), np.nan))
     assert np.ptp(witness.units()) > 1
-    shared = shared_blocks([tile for tile, _ in looks], coarse_shape(shape), [witness.units()] * 2)[1]
+    shared = find_shared_blocks([tile for tile, _ in looks], coarse_shape(shape), [witness.units()] * 2)[1]
     channel = Channel(shared, np.array([noise[1] for _, noise in looks]), witness)
     rng = np.random.default_rng(3)
     channel.move(rng.normal(0, 0.05, channel.terms.shape))
@@ -293,7 +293,7 @@ def test_equations_are_sums_over_the_blocks_of_every_tile(colour):
 
 def test_squares_are_numbered_without_a_gap(night):
     looks, shape = night
-    (shared,) = shared_blocks([tile for tile, _ in looks], coarse_shape(shape), [np.ones(len(looks))])
+    (shared,) = find_shared_blocks([tile for tile, _ in looks], coarse_shape(shape), [np.ones(len(looks))])
     layout = shared.layout
     rows, columns = np.divmod(layout.place, layout.shape[1])
     for side in (1, 3, 16):

@@ -8,9 +8,9 @@ import pytest
 
 from helpers.flat_skies import SHAPE, flat_tiles, surveyed
 from zemosaic_twopass.diagnosis.closure.steps import Step
-from zemosaic_twopass.diagnosis.comparison import Mended, residual_findings
+from zemosaic_twopass.diagnosis.comparison import CorrectedTiles, residual_findings
 from zemosaic_twopass.diagnosis.evidence import with_what_if
-from zemosaic_twopass.diagnosis.examination import ordered
+from zemosaic_twopass.diagnosis.examination import put_in_order
 from zemosaic_twopass.diagnosis.gains import Gains
 
 ROWS, COLUMNS = (axis[..., np.newaxis] / n - 0.5 for axis, n in zip(np.indices(SHAPE), SHAPE, strict=True))
@@ -46,8 +46,12 @@ def contradictions(finding):
 def said_of(tiles):
     survey = surveyed(tiles)
     nothing = np.full(len(tiles), 1.0)
-    mended = Mended.of(survey, Gains(nothing, nothing, 0 * nothing))
-    return [one for one in with_what_if(ordered(residual_findings(survey)), mended) if one.about.group == "residual"]
+    corrected_tiles = CorrectedTiles.of(survey, Gains(nothing, nothing, 0 * nothing))
+    return [
+        one
+        for one in with_what_if(put_in_order(residual_findings(survey)), corrected_tiles)
+        if one.about.group == "residual"
+    ]
 
 
 @pytest.mark.parametrize("size", [0.3, 3.0, 30.0])

@@ -8,9 +8,9 @@ from scipy.ndimage import gaussian_filter
 
 from helpers.flat_skies import NOISE, SHAPE, SIZE, flat_tiles, found, surveyed
 from zemosaic_twopass.diagnosis.acceptance import accept
-from zemosaic_twopass.diagnosis.comparison import Mended, corrections, residual_findings
+from zemosaic_twopass.diagnosis.comparison import CorrectedTiles, corrections, residual_findings
 from zemosaic_twopass.diagnosis.evidence import gather
-from zemosaic_twopass.diagnosis.examination import Examination, ordered
+from zemosaic_twopass.diagnosis.examination import Examination, put_in_order
 from zemosaic_twopass.diagnosis.gains import Gains
 from zemosaic_twopass.diagnosis.photometry.common_light import foretold
 
@@ -186,8 +186,8 @@ def test_nothing_is_drawn_before_and_after():
     survey = surveyed(with_light(flat_tiles(32), banding(10) + 150.0))
     nothing = np.full(6, np.nan)
     gains = Gains(nothing, nothing, nothing)
-    findings = ordered(residual_findings(survey))
+    findings = put_in_order(residual_findings(survey))
     assert {finding.kind for finding in findings} >= {"uneven_background", "offset"}
-    seen = gather(Examination(findings, survey.fits, Mended.of(survey, gains)), None)
+    seen = gather(Examination(findings, survey.fits, CorrectedTiles.of(survey, gains)), None)
     assert len(seen) == len(findings)
     assert not any(one.layers or one.chart for one in seen)

@@ -103,8 +103,8 @@ def test_what_stars_say_does_not_ask_for_a_common_scale():
     np.testing.assert_allclose(witness.information @ np.ones(4), 0, atol=1e-6)
     np.testing.assert_allclose(witness.gains(), [0, 0, np.expm1(0.4), 0])
     np.testing.assert_array_equal(witness.told, [True, True, True, False])
-    assert (witness.contradicted(1.3 * (1 + witness.gains()) - 1) < 1).all()
-    assert np.flatnonzero(witness.contradicted(np.zeros(4)) > 1).tolist() == [2]
+    assert (witness.find_contradicted(1.3 * (1 + witness.gains()) - 1) < 1).all()
+    assert np.flatnonzero(witness.find_contradicted(np.zeros(4)) > 1).tolist() == [2]
     matrix, score = np.zeros((4, 7, 4, 7)), np.zeros((4, 7))
     witness.enter(matrix, score, np.zeros(4), 2.0)
     change = np.linalg.pinv(matrix[:, 1, :, 1]) @ score[:, 1]

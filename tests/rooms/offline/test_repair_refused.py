@@ -40,9 +40,9 @@ def sound():
 def claimed(found, tile, kind, size):
     """The same as if the fit had found something in a tile, in every channel."""
     solution = found.solution
-    inside, terms, covariance = solution.inside.copy(), solution.terms.copy(), solution.covariance.copy()
+    inside, terms, covariance = solution.active.copy(), solution.terms.copy(), solution.covariance.copy()
     inside[tile, kind], terms[:, tile, kind], covariance[:, tile, kind, kind] = True, size, 1e-6
-    return replace(found, solution=replace(solution, inside=inside, terms=terms, covariance=covariance))
+    return replace(found, solution=replace(solution, active=inside, terms=terms, covariance=covariance))
 
 
 def test_an_ordinary_offset_is_accepted(sound):

@@ -117,9 +117,9 @@ def test_table_has_the_worst_finding_of_each_tile():
 def test_summary_says_what_the_verdict_rests_on():
     found = Finding("offset", 1, 9.0, 7.0, "Tile 1 is off.", test="residual")
     closure_off = Finding("undetermined", None, np.nan, 0.0, "It is a median.", "", test="closure")
-    untested = Finding("undetermined", None, np.nan, 0.0, "No overlap.", "", test="residual")
-    assert summary_of((found, untested), True) == ("Tile 1 is off.", 1)
-    assert summary_of((closure_off, untested), True) == ("No overlap.", None)
+    note_untested = Finding("undetermined", None, np.nan, 0.0, "No overlap.", "", test="residual")
+    assert summary_of((found, note_untested), True) == ("Tile 1 is off.", 1)
+    assert summary_of((closure_off, note_untested), True) == ("No overlap.", None)
     assert summary_of((closure_off,), True)[0] == (
         "No fault found, as far as it could be tested: every tile agrees with the others, what went into the coadd is "
         "gain x tile and the second pass lies on the first. It is a median."

@@ -63,14 +63,14 @@ def displacement(planes, x, y, implied):
         known = np.isfinite(values)
         if np.count_nonzero(known) < MIN_POINTS:
             return np.inf
-        return float(np.median(np.abs(_left_of_line(values[known], target[known]))))
+        return float(np.median(np.abs(_subtract_line(values[known], target[known]))))
 
     start = min(_likely_shifts(plane[..., 0], x, y, target, reach), key=left)
     options = {"xatol": 1e-4, "fatol": 0.0, "initial_simplex": np.add(start, [(-0.4, -0.4), (0.5, 0.0), (0.0, 0.5)])}
     found = minimize(left, start, method="Nelder-Mead", options=options)
     if not found.fun <= _EXPLAINED * left((0.0, 0.0)):
         return None, np.nan
-    noise = _left_of_line(bilinear(plane, x, y)[:, 0], bilinear(plane, x + 1, y)[:, 0])
+    noise = _subtract_line(bilinear(plane, x, y)[:, 0], bilinear(plane, x + 1, y)[:, 0])
     slope = max(float(np.median(np.abs(noise))), np.finfo(float).tiny)
     return found.x, max(found.fun, _LEAST_ERROR) / slope / np.sqrt(len(x))
 
@@ -78,7 +78,7 @@ def displacement(planes, x, y, implied):
 def _likely_shifts(plane, x, y, target, reach):
     """Whole shifts (x, y) in the order of how well the tile, moved so, goes with the target."""
     height, width = plane.shape
-    image, target = _clipped(plane), _clipped(target)
+    image, target = _clip(plane), _clip(target)
     # One index for the pixel of a point and one for a shift.
     pixels = np.round(y).astype(int) * width + np.round(x).astype(int)
     steps = np.arange(-reach, reach + 1)
@@ -92,14 +92,14 @@ def _likely_shifts(plane, x, y, target, reach):
     return np.stack([steps[columns], steps[rows]], axis=1).astype(float)
 
 
-def _clipped(values):
+def _clip(values):
     """Values about their median in units of their scatter, float32; what stands out no further than 4 of them."""
     centre = np.nanmedian(values)
     scatter = max(float(mad_std(values, ignore_nan=True)), np.finfo(np.float32).tiny)
     return np.nan_to_num(np.clip((values - centre) / scatter, -_CLIP, _CLIP)).astype(np.float32)
 
 
-def _left_of_line(values, target):
+def _subtract_line(values, target):
     """Residual of the straight line of least absolute deviation; it runs through most points exactly, if any does."""
     centre = np.median(values)
     design = np.stack([values - centre, np.ones(len(values))])

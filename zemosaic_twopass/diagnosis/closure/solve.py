@@ -20,7 +20,7 @@ from ...parallel import threads
 from ...settings import worker_count
 from ...tiles.planes import channels_last
 from ..gains import GAIN_TOLERANCE
-from .culprit import Culprit, describe, explained
+from .faulty_tile import FaultyTile, describe, explained
 
 _POINTS = 20_000
 _POINTS_PER_TILE = 300
@@ -49,7 +49,7 @@ class Closure:
         Standard error of each gain; what does not close is taken to be systematic, not to average out.
     rms : float
         What does not close in the worst tile, 98th percentile in adu; NaN where it could not be made.
-    culprit : Culprit or None
+    faulty_tile : FaultyTile or None
         What does not close.
     reason : str
         Why the closure could not be made; empty where it was.
@@ -59,7 +59,7 @@ class Closure:
     offsets: np.ndarray
     errors: np.ndarray
     rms: float = np.nan
-    culprit: Culprit | None = None
+    faulty_tile: FaultyTile | None = None
     reason: str = ""
 
     def furthest(self, index, recorded):
@@ -143,12 +143,12 @@ def close_mosaic(second_pass, noise, twins=None):
     closure = _solve(system, system.usable)
     if closure.rms <= limit(system):
         if system.odd.any():
-            closure.culprit = describe(system, closure, None, tiles, closure.rms)
+            closure.faulty_tile = describe(system, closure, None, tiles, closure.rms)
         return closure
-    suspect, without = _closed_without(system, closure, recorded)
+    suspect, without = _close_without(system, closure, recorded)
     if suspect is None:
-        return Closure(blank, blank, blank, closure.rms, Culprit("not_closed", None, closure.rms))
-    without.culprit = describe(system, without, suspect, tiles, closure.rms)
+        return Closure(blank, blank, blank, closure.rms, FaultyTile("not_closed", None, closure.rms))
+    without.faulty_tile = describe(system, without, suspect, tiles, closure.rms)
     return without
 
 
@@ -267,7 +267,7 @@ def _columns(system, inside, places, channel, count):
     return matrix, centres, spreads
 
 
-def _closed_without(system, closure, recorded):
+def _close_without(system, closure, recorded):
     """The tile without which the mosaic closes, and that closure; (None, None) where there is none."""
     best, most = (None, None), ()
     for suspect in _suspects(closure):

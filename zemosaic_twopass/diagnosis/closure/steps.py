@@ -92,27 +92,27 @@ def gain_steps(coarse, gains, offsets, noise):
                 found.setdefault(channel, []).append(Step((i, j), channel, *step, local, step[1]))
     worst = {}
     for channel, steps in found.items():
-        for step in _matched(steps, offsets[:, channel]):
+        for step in _match(steps, offsets[:, channel]):
             worst[step.tiles] = max(worst.get(step.tiles, step), step, key=lambda own: own.deepened)
     return list(worst.values())
 
 
-def _matched(steps, offsets):
+def _match(steps, offsets):
     """Steps of one channel with what matching, if there was any, would leave of what the gains add."""
     pairs, number = np.array([step.tiles for step in steps]).T, np.arange(len(steps))
     signs = np.repeat([1.0, -1.0], len(steps))
     differences = csr_array((signs, (np.tile(number, 2), pairs.ravel())), shape=(len(steps), len(offsets)))
 
-    def taken_of(values):
+    def find_taken(values):
         # Matching looks for the offsets that leave least squares.
         return differences @ lsqr(differences, values, atol=_CLOSE, btol=_CLOSE)[0]
 
     taken = differences @ offsets
-    expected = taken_of(np.array([step.after for step in steps]) + taken)
+    expected = find_taken(np.array([step.after for step in steps]) + taken)
     if not taken @ expected > _MATCHED * (expected @ expected):
         return steps
     added = np.array([step.added for step in steps])
-    return [replace(step, left=float(own)) for step, own in zip(steps, added - taken_of(added), strict=True)]
+    return [replace(step, left=float(own)) for step, own in zip(steps, added - find_taken(added), strict=True)]
 
 
 def median_steps(coarse):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...measure.bits import fingerprint, is_product
 from ...tiles.planes import channels_last
-from ..finding import Finding, untested
+from ..finding import Finding, note_untested
 from ..gains import gain_finding
 
 _CLIP_TOLERANCE = 1e-6
@@ -119,10 +119,10 @@ def check_planes(second_pass, sound=()):
             findings.append(finding)
     if unseen:
         message = f"What went into the coadd was not seen of {unseen} of {len(tiles)} tiles: not held against its gain."
-        findings.append(untested(None, message, "contract"))
+        findings.append(note_untested(None, message, "contract"))
     if second_pass.gains is None:
         message = "The gain list was not seen: whether it was applied is not known."
-        findings.append(untested(None, message, "gains"))
+        findings.append(note_untested(None, message, "gains"))
     return findings
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...measure.sampling import sample_tile
 from ..comparison import closest
-from .pass_evidence import gain_evidence, implied_by, plane_evidence, point_evidence
+from .pass_evidence import find_implied_by, gain_evidence, gather_point_evidence, plane_evidence
 from .records import Evidence
 from .star_evidence import coadd_evidence, star_evidence
 from .tile_evidence import curvature_evidence, level_evidence, seam_evidence
@@ -37,9 +37,11 @@ def gather(examination, tiles, second_pass=None):
     with np.errstate(all="ignore"):
         if found:
             return tuple(_evidence(finding, examination, sample, second_pass) for finding in found[:_MOST])
-        if examination.mended is None:
+        if examination.corrected_tiles is None:
             return ()
-        return tuple(_nearly(one, examination.mended, sample) for one in closest(examination.mended.surveyed))
+        return tuple(
+            _nearly(one, examination.corrected_tiles, sample) for one in closest(examination.corrected_tiles.surveyed)
+        )
 
 
 def _samples(tiles, indices, places):
@@ -51,38 +53,38 @@ def _sample(placed, places):
 
 
 def _evidence(finding, examination, sample, second_pass):
-    mended, closure = examination.mended, examination.closure
+    corrected_tiles, closure = examination.corrected_tiles, examination.closure
     tile = finding.tiles[0] if finding.tiles else finding.tile
     sort = finding.about.evidence
-    if mended is None or (tile is None and sort != "bow"):
+    if corrected_tiles is None or (tile is None and sort != "bow"):
         return Evidence(finding)
     match sort:
-        case "level" if any(one.tile == tile for one in mended.surveyed.uneven):
+        case "level" if any(one.tile == tile for one in corrected_tiles.surveyed.uneven):
             # Nothing is taken out of it, and it is in nobody's mean: there is no before and after to draw.
             return Evidence(finding)
         case "level":
-            return level_evidence(finding, mended, mended.corrections[tile])
+            return level_evidence(finding, corrected_tiles, corrected_tiles.corrections[tile])
         case "bow":
-            return curvature_evidence(finding, mended)
+            return curvature_evidence(finding, corrected_tiles)
         # Of stars that are nobody's there is nothing to be drawn against.
-        case "stars" if mended.surveyed.shifts[tile] is not None:
-            return star_evidence(finding, mended, sample)
+        case "stars" if corrected_tiles.surveyed.shifts[tile] is not None:
+            return star_evidence(finding, corrected_tiles, sample)
         case "step":
-            return seam_evidence(finding, mended, closure.offsets)
+            return seam_evidence(finding, corrected_tiles, closure.offsets)
         case "gains":
-            return gain_evidence(finding, mended.gains)
+            return gain_evidence(finding, corrected_tiles.gains)
         case "coadd stars":
-            implied = implied_by(second_pass, closure, finding, sample)
-            return coadd_evidence(finding, mended, closure.culprit.shift, implied)
+            implied = find_implied_by(second_pass, closure, finding, sample)
+            return coadd_evidence(finding, corrected_tiles, closure.faulty_tile.shift, implied)
         case "pixels" if finding.test == "contract":
             seen, gain = second_pass.find_observed(tile), second_pass.gain(tile)
             return plane_evidence(finding, second_pass.tiles[tile].pixels, seen, gain)
         case "pixels":
-            return point_evidence(finding, closure.culprit)
+            return gather_point_evidence(finding, closure.faulty_tile)
     return Evidence(finding)
 
 
-def _nearly(one, mended, sample):
+def _nearly(one, corrected_tiles, sample):
     """Evidence for what is not enough for a finding."""
     finding = one.finding
     reason = f"sure, but of {one.large:.0%} of the size that matters"
@@ -90,6 +92,6 @@ def _nearly(one, mended, sample):
         reason = f"not sure: {one.sure:.0%} of the significance that a finding takes"
     finding = replace(finding, message=reason)
     if one.terms is None:
-        return replace(star_evidence(finding, mended, sample), found=False)
-    correction = replace(mended.corrections[finding.tile], value=one.terms.value)
-    return replace(level_evidence(finding, mended, correction), found=False)
+        return replace(star_evidence(finding, corrected_tiles, sample), found=False)
+    correction = replace(corrected_tiles.corrections[finding.tile], value=one.terms.value)
+    return replace(level_evidence(finding, corrected_tiles, correction), found=False)

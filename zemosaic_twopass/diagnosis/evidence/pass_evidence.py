@@ -7,7 +7,7 @@ import numpy as np
 from ...tiles.grid import block_sum
 from ...tiles.planes import channels_last
 from ..contract import beyond_rounding
-from .records import Chart, Evidence, Layer, Series, binned
+from .records import Chart, Evidence, Layer, Series, bin_values
 
 # Blocks of a tile along its longer side.
 _BLOCKS = 64
@@ -75,25 +75,27 @@ def plane_evidence(finding, given, seen, gain):
     return _of_masks(finding, *(_blocks(mask.astype(float)) for mask in (own, used)))
 
 
-def point_evidence(finding, culprit):
+def gather_point_evidence(finding, faulty_tile):
     """What the mosaic says of a tile at points of it.
 
     Parameters
     ----------
     finding : Finding
         Kind `mask_bug` or `not_closed`.
-    culprit : Culprit
+    faulty_tile : FaultyTile
 
     Returns
     -------
     Evidence
         As `plane_evidence`, in cells of the mosaic; without layers where there are no points.
     """
-    if not len(culprit.places):
+    if not len(faulty_tile.places):
         return Evidence(finding)
     if finding.kind == "not_closed":
-        return _of_differences(finding, {"best gain and offset taken out": _cells(culprit.places, culprit.left)})
-    return _of_masks(finding, *(_cells(culprit.places, (culprit.left != state) * 1.0) for state in (1, -1)))
+        return _of_differences(
+            finding, {"best gain and offset taken out": _cells(faulty_tile.places, faulty_tile.left)}
+        )
+    return _of_masks(finding, *(_cells(faulty_tile.places, (faulty_tile.left != state) * 1.0) for state in (1, -1)))
 
 
 def _of_masks(finding, own, used):
@@ -117,7 +119,7 @@ def _of_differences(finding, layers):
     places = np.nonzero(known)[along] / max(left.shape[along] - 1, 1)
     layers = tuple(Layer(name, layer.astype(np.float32)) for name, layer in layers.items())
     label = f"along {'columns' if along else 'rows'}, as part of the tile"
-    series = Series("none", np.array([0.0, 1.0]), np.zeros(2)), binned("as coadded", places, left[known])
+    series = Series("none", np.array([0.0, 1.0]), np.zeros(2)), bin_values("as coadded", places, left[known])
     return Evidence(finding, layers=layers, chart=Chart(label, "adu", series))
 
 
@@ -151,7 +153,7 @@ def _cells(places, values):
     return np.divide(total, count, out=np.full(count.size, np.nan), where=count > 0).reshape(shape)
 
 
-def implied_by(second_pass, closure, finding, sample):
+def find_implied_by(second_pass, closure, finding, sample):
     """What the mosaic says that a tile holds, for `starlight.coadd_evidence`.
 
     Parameters

@@ -87,7 +87,7 @@ class Evidence:
     arrow: tuple[float, float] | None = None
 
 
-def binned(label, x, y, bins=12):
+def bin_values(label, x, y, bins=12):
     """Medians of y over bins of x that hold equally many values each.
 
     Parameters
@@ -115,7 +115,7 @@ def median_and_error(values):
     return middle, _MEDIAN_ERROR * scatter / np.sqrt(len(values))
 
 
-def cropped(*layers):
+def crop_layer(*layers):
     """Images of one shape, as float32, without the rows and columns that are NaN in all of them."""
     known = np.any([np.isfinite(layer) for layer in layers], axis=0)
     rows, columns = (np.flatnonzero(known.any(axis=axis)) for axis in (1, 0))

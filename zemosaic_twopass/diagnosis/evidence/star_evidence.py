@@ -17,14 +17,14 @@ _MOST = 25
 _BESIDE = 1.5
 
 
-def star_evidence(finding, mended, sample):
+def star_evidence(finding, corrected_tiles, sample):
     """The stars of a tile against those of the others, as its WCS places them and with its shift taken out.
 
     Parameters
     ----------
     finding : Finding
         Kind `astrometry`.
-    mended : Mended
+    corrected_tiles : Mended
     sample : callable
         From a list of tiles' indices and one of places, (rows, columns) of the mosaic each, to what these tiles hold
         there, as `TileSamples`; a `TileError` for a tile that cannot be read any more.
@@ -36,16 +36,16 @@ def star_evidence(finding, mended, sample):
         pixels of the mosaic. The chart is a cut through them along the shift. Without both where no star can be
         sampled.
     """
-    surveyed = mended.surveyed
+    surveyed = corrected_tiles.surveyed
     tile = finding.tiles[0] if finding.tile is None else finding.tile
-    partners = list(surveyed.solution.partners[tile])
-    places = _stamps(_shared(surveyed.looks[tile].stars, [surveyed.looks[other].stars for other in partners]))
-    shifts = [surveyed.shifts[index] for index in (tile, *partners)]
+    neighbours = list(surveyed.solution.neighbours[tile])
+    places = _stamps(_find_shared(surveyed.looks[tile].stars, [surveyed.looks[other].stars for other in neighbours]))
+    shifts = [surveyed.shifts[index] for index in (tile, *neighbours)]
     moves = [shift.pixels if shift is not None and shift.matters else np.zeros(2) for shift in shifts[1:]]
     own = shifts[0].pixels
-    asked = [tile, tile, *partners], [_moved(places, move) for move in (np.zeros(2), own, *moves)]
+    asked = [tile, tile, *neighbours], [_move(places, move) for move in (np.zeros(2), own, *moves)]
     given, right, *others = (_values(found, places) for found in sample(*asked))
-    others = np.array(others).reshape(len(partners), *given.shape)
+    others = np.array(others).reshape(len(neighbours), *given.shape)
     known = np.isfinite(others)
     count = np.count_nonzero(known, axis=0)
     sky = np.divide(np.sum(others, axis=0, where=known), count, out=np.full(given.shape, np.nan), where=count > 0)
@@ -53,14 +53,14 @@ def star_evidence(finding, mended, sample):
     return _evidence(finding, dict(zip(titles, (given - sky, right - sky), strict=True)), sky, own)
 
 
-def coadd_evidence(finding, mended, shift, implied):
+def coadd_evidence(finding, corrected_tiles, shift, implied):
     """The stars of a tile as the coadd used them against where its WCS has them, and with the shift taken out.
 
     Parameters
     ----------
     finding : Finding
         Kind `misregistration`.
-    mended : Mended
+    corrected_tiles : Mended
     shift : (float, float)
         Of the tile in the coadd, along columns and rows of the mosaic in pixels.
     implied : callable
@@ -72,7 +72,7 @@ def coadd_evidence(finding, mended, shift, implied):
     Evidence
         As `star_evidence`, but for the layers: as used in the coadd minus as it is.
     """
-    shift, stars = np.array(shift), mended.surveyed.looks[finding.tile].stars
+    shift, stars = np.array(shift), corrected_tiles.surveyed.looks[finding.tile].stars
     places = _stamps(stars.places[:_MOST])
     seen, *held = (values.reshape(-1, _SIDE, _SIDE) for values in implied(places, [np.zeros(2), -shift]))
     titles = "as the coadd has them", "shift taken out"
@@ -96,7 +96,7 @@ def _evidence(finding, stamps, reference, shift):
         stamp = stamp / height[usable, np.newaxis, np.newaxis]
         middle, error = median_and_error(stamp)
         layers.append(Layer(title, middle.astype(np.float32)))
-        series.append(_cut(title, middle, error, shift))
+        series.append(_cut_stamp(title, middle, error, shift))
     chart = Chart("along the shift (px)", "difference (star = 1)", tuple(series))
     return Evidence(
         finding,
@@ -107,7 +107,7 @@ def _evidence(finding, stamps, reference, shift):
     )
 
 
-def _cut(title, image, error, shift):
+def _cut_stamp(title, image, error, shift):
     """Means of an image along a direction through its middle, of the pixels that lie no further beside it."""
     along = shift / max(np.hypot(*shift), np.finfo(float).tiny)
     steps = np.arange(-_REACH, _REACH + 1)
@@ -122,7 +122,7 @@ def _cut(title, image, error, shift):
     return Series(title, steps[full].astype(float), total[full] / count[full], np.sqrt(variance[full]) / count[full])
 
 
-def _shared(stars, others):
+def _find_shared(stars, others):
     """Places of the surest stars that one of the other tiles has too."""
     if not len(stars) or not any(len(own) for own in others):
         return np.empty((0, 2))
@@ -138,7 +138,7 @@ def _stamps(centres):
     return rows.ravel(), columns.ravel()
 
 
-def _moved(places, move):
+def _move(places, move):
     return places[0] + move[1], places[1] + move[0]
 
 

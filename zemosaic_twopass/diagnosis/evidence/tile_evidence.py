@@ -6,21 +6,21 @@ import numpy as np
 
 from ...measure.coarse import FACTOR
 from ...tiles.grid import common_part
-from .records import Chart, Evidence, Layer, Series, binned, cropped
+from .records import Chart, Evidence, Layer, Series, bin_values, crop_layer
 
 _ENDS = np.array([0.0, 1.0])
 # Of the brightness of the sky those blocks that hold no bright star: in percent.
 _USUAL_SKY = 1.0, 98.0
 
 
-def level_evidence(finding, mended, correction):
+def level_evidence(finding, corrected_tiles, correction):
     """A tile against the others, as given but for what all have in common, and with what was found taken out.
 
     Parameters
     ----------
     finding : Finding
         Kind `offset`, `gain_residual` or `gradient`.
-    mended : Mended
+    corrected_tiles : Mended
     correction : Correction
         What is to be taken out of the tile.
 
@@ -33,8 +33,8 @@ def level_evidence(finding, mended, correction):
         offset.
     """
     tile, channel = _tile_of(finding), finding.channel
-    blocks = mended.surveyed.looks[tile].blocks
-    sky = _mean_of_others(mended, tile, channel)
+    blocks = corrected_tiles.surveyed.looks[tile].blocks
+    sky = _mean_of_others(corrected_tiles, tile, channel)
     given = blocks.value[channel] - sky
     left = correction.of_blocks(blocks)[channel] - sky
     known = np.isfinite(left)
@@ -47,11 +47,11 @@ def level_evidence(finding, mended, correction):
     value = left[known][use]
     series = (
         Series("fitted", line, term(line)),
-        binned("as given", x[use], value + term(x[use])),
-        binned("taken out", x[use], value),
+        bin_values("as given", x[use], value + term(x[use])),
+        bin_values("taken out", x[use], value),
     )
     chart = Chart(label, "tile − others (adu)", series)
-    before, after = cropped(given, left)
+    before, after = crop_layer(given, left)
     layers = Layer("tile as given − others", before), Layer("fault taken out", after)
     arrow = None
     if finding.kind == "gradient":
@@ -60,14 +60,14 @@ def level_evidence(finding, mended, correction):
     return Evidence(finding, layers=layers, chart=chart, arrow=arrow)
 
 
-def curvature_evidence(finding, mended):
+def curvature_evidence(finding, corrected_tiles):
     """All tiles against one another, laid over each other by their middles, with the curvature and without.
 
     Parameters
     ----------
     finding : Finding
         Kind `vignetting`.
-    mended : Mended
+    corrected_tiles : Mended
 
     Returns
     -------
@@ -75,15 +75,15 @@ def curvature_evidence(finding, mended):
         Layers: the mean over all tiles of the tile minus the mean of the others, in blocks of the mosaic. The chart
         holds the same over the distance from the middle.
     """
-    curvature, channel = mended.surveyed.curvature, finding.channel
+    curvature, channel = corrected_tiles.surveyed.curvature, finding.channel
     side = 2 * int(np.ceil(curvature.reach / FACTOR)) + 1
     totals, count, points = np.zeros((2, side, side)), np.zeros((side, side)), []
-    for tile, look in enumerate(mended.surveyed.curved):
-        if mended.blocks[tile] is None:
+    for tile, look in enumerate(corrected_tiles.surveyed.curved):
+        if corrected_tiles.blocks[tile] is None:
             continue
-        left = mended.blocks[tile][channel] - _mean_of_others(mended, tile, channel)
+        left = corrected_tiles.blocks[tile][channel] - _mean_of_others(corrected_tiles, tile, channel)
         # What the bow is where it is, be it added or a factor.
-        given = left + look.blocks.value[channel] - mended.surveyed.looks[tile].blocks.value[channel]
+        given = left + look.blocks.value[channel] - corrected_tiles.surveyed.looks[tile].blocks.value[channel]
         known = np.isfinite(left)
         x, y = (np.broadcast_to(axis, left.shape)[known] for axis in np.meshgrid(*look.blocks.centres()))
         away = np.stack([y - look.middle[1], x - look.middle[0]])
@@ -92,13 +92,13 @@ def curvature_evidence(finding, mended):
         for total, values in zip(totals, (given, left), strict=True):
             np.add.at(total, tuple(place), values[known])
         points.append((np.hypot(*away) / curvature.reach, given[known], left[known]))
-    before, after = cropped(*np.divide(totals, count, out=np.full(totals.shape, np.nan), where=count > 0))
+    before, after = crop_layer(*np.divide(totals, count, out=np.full(totals.shape, np.nan), where=count > 0))
     distance, given, left = map(np.concatenate, zip(*points, strict=True))
     line = np.linspace(0, 1, 25)
     series = (
         Series("fitted", line, curvature.height[channel] * line**2),
-        binned("as given", distance, given),
-        binned("taken out", distance, left),
+        bin_values("as given", distance, given),
+        bin_values("taken out", distance, left),
     )
     layers = Layer("mean of tile − others", before), Layer("curvature taken out", after)
     chart = Chart("distance from the middle, as part of that of a corner", "tile − others (adu)", series)
@@ -109,14 +109,14 @@ def _tile_of(finding):
     return finding.tiles[0] if finding.tile is None else finding.tile
 
 
-def _mean_of_others(mended, tile, channel):
+def _mean_of_others(corrected_tiles, tile, channel):
     """Mean of the other tiles over the blocks of one, what was found in them taken out; NaN where there is none."""
-    box = mended.surveyed.looks[tile].blocks.box
+    box = corrected_tiles.surveyed.looks[tile].blocks.box
     total = np.zeros([part.stop - part.start for part in box])
     count = np.zeros(total.shape)
-    for other in mended.surveyed.solution.partners[tile]:
-        parts = common_part(box, mended.surveyed.looks[other].blocks.box)
-        values = mended.blocks[other][channel][parts[1]]
+    for other in corrected_tiles.surveyed.solution.neighbours[tile]:
+        parts = common_part(box, corrected_tiles.surveyed.looks[other].blocks.box)
+        values = corrected_tiles.blocks[other][channel][parts[1]]
         known = np.isfinite(values)
         np.add(total[parts[0]], values, out=total[parts[0]], where=known)
         count[parts[0]] += known
@@ -143,14 +143,14 @@ def _usual(sky):
     return (sky >= low) & (sky <= high)
 
 
-def seam_evidence(finding, mended, offsets):
+def seam_evidence(finding, corrected_tiles, offsets):
     """The step that the second pass made: two tiles where they overlap, before and after the gains.
 
     Parameters
     ----------
     finding : Finding
         Kind `gain_seam`.
-    mended : Mended
+    corrected_tiles : Mended
     offsets : ndarray, shape (N, C)
         What background matching took from each tile in adu.
 
@@ -161,8 +161,8 @@ def seam_evidence(finding, mended, offsets):
         longer side of where they meet.
     """
     first, second = finding.tiles
-    channel, gains = finding.channel, mended.gains.applied
-    pair = [mended.surveyed.curved[tile].blocks for tile in (first, second)]
+    channel, gains = finding.channel, corrected_tiles.gains.applied
+    pair = [corrected_tiles.surveyed.curved[tile].blocks for tile in (first, second)]
     parts = common_part(pair[0].box, pair[1].box)
     one, other = (blocks.value[channel][part] for blocks, part in zip(pair, parts, strict=True))
     taken = offsets[first, channel] - offsets[second, channel]
@@ -176,8 +176,8 @@ def seam_evidence(finding, mended, offsets):
     chart = Chart(
         f"along {'columns' if along else 'rows'} where they meet (px)",
         f"tile {first} − tile {second} (adu)",
-        tuple(binned(name, x, values[known]) for name, values in curves),
+        tuple(bin_values(name, x, values[known]) for name, values in curves),
     )
-    before, later = cropped(given, after)
+    before, later = crop_layer(given, after)
     layers = Layer(f"tile {first} − {second}, as given", before), Layer("after the gains", later)
     return Evidence(finding, layers=layers, chart=chart)

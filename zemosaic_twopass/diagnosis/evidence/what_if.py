@@ -13,27 +13,27 @@ from ..finding import WhatIf, in_digits
 from ..registration import RADIUS
 
 
-def with_what_if(findings, mended):
+def with_what_if(findings, corrected_tiles):
     """Findings with what would be if each were taken out; in the sentence too, for what tiles have as given.
 
     Parameters
     ----------
     findings : sequence of Finding
-    mended : Mended
+    corrected_tiles : Mended
 
     Returns
     -------
     tuple of Finding
     """
-    return tuple(_asked(finding, mended) for finding in findings)
+    return tuple(_choose_blocks(finding, corrected_tiles) for finding in findings)
 
 
-def _asked(finding, mended):
+def _choose_blocks(finding, corrected_tiles):
     found, sort = None, finding.about.evidence
     if finding.tile is not None and sort in ("level", "gains"):
-        found = _step(finding, mended)
-    elif finding.tile is not None and sort == "stars" and mended.surveyed.shifts[finding.tile] is not None:
-        found = _distance(finding, mended.surveyed)
+        found = _step(finding, corrected_tiles)
+    elif finding.tile is not None and sort == "stars" and corrected_tiles.surveyed.shifts[finding.tile] is not None:
+        found = _distance(finding, corrected_tiles.surveyed)
     if found is None:
         return finding
     if sort == "gains" or not np.isfinite([found.given, found.taken_out]).all():
@@ -49,26 +49,28 @@ def _asked(finding, mended):
     return replace(finding, what_if=found, message=f"{what}{text}: {advice}")
 
 
-def _step(finding, mended):
+def _step(finding, corrected_tiles):
     """The largest steps of one tile, less what all have in common; None where it shares too little with any other."""
-    surveyed, tile = mended.surveyed, finding.tile
+    surveyed, tile = corrected_tiles.surveyed, finding.tile
     channels = range(len(surveyed.looks[tile].noise)) if finding.channel is None else [finding.channel]
-    own, gain = surveyed.looks[tile].blocks, mended.gains.recorded[tile]
+    own, gain = surveyed.looks[tile].blocks, corrected_tiles.gains.recorded[tile]
     best = None
     for channel in channels:
         steps = []
-        for other in surveyed.solution.partners[tile]:
+        for other in surveyed.solution.neighbours[tile]:
             parts = common_part(own.box, surveyed.looks[other].blocks.box)
-            given, neighbour = own.value[channel][parts[0]], mended.blocks[other][channel][parts[1]]
+            given, neighbour = own.value[channel][parts[0]], corrected_tiles.blocks[other][channel][parts[1]]
             known = np.isfinite(given) & np.isfinite(neighbour)
             if np.count_nonzero(known) < MIN_BLOCKS:
                 continue
             given, neighbour = given[known], neighbour[known]
-            after = mended.gains.recorded[other] * neighbour
+            after = corrected_tiles.gains.recorded[other] * neighbour
             right = gain * given - after
             if finding.about.evidence == "level":
-                right = mended.blocks[tile][channel][parts[0]][known] - neighbour
-            steps.append(np.median([given - neighbour, mended.gains.applied[tile] * given - after, right], axis=1))
+                right = corrected_tiles.blocks[tile][channel][parts[0]][known] - neighbour
+            steps.append(
+                np.median([given - neighbour, corrected_tiles.gains.applied[tile] * given - after, right], axis=1)
+            )
         if steps:
             largest = np.max(np.abs(steps), axis=0)
             if best is None or largest[0] > best.given:

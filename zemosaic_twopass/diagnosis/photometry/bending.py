@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from ..terms import at_level
-from .illumination import FEWEST_GRADIENTS, MISS, Layout, by_slopes, in_a_row, sloping, tested_tiles
+from .illumination import FEWEST_GRADIENTS, MISS, Layout, by_slopes, find_tested_tiles, in_a_row, sloping
 
 # For a bow of any form: how many tiles there must be, and how near slopes must be; of 400 layouts of six, nine and
 # sixteen tiles each with slopes drawn at random none was as near.
@@ -42,7 +42,7 @@ def bent_alike(looks, solution, flat, curvature):
         From the lowest to the highest of middle and corners in adu, and its standard error, shape (C,) each; None where
         the tiles do not follow such light, or a round bow explains them as well.
     """
-    layout, tested = Layout.of(looks), tested_tiles(solution)
+    layout, tested = Layout.of(looks), find_tested_tiles(solution)
     if len(tested) < _FEWEST_OF_ANY_FORM or not sloping(solution) or in_a_row(layout, tested):
         return None
     if not sloping(flat):
@@ -58,8 +58,8 @@ def bent_alike(looks, solution, flat, curvature):
 
 def _sloping_alike(layout, solution):
     """Whether the offsets of half of the tiles and more are those of one slope that all have."""
-    tested = tested_tiles(solution)
-    if np.count_nonzero(solution.inside[:, 0]) < max(FEWEST_GRADIENTS, len(tested) / 2):
+    tested = find_tested_tiles(solution)
+    if np.count_nonzero(solution.active[:, 0]) < max(FEWEST_GRADIENTS, len(tested) / 2):
         return False
     design = np.column_stack([np.ones(len(tested)), layout.middles[tested]])
     seen = at_level(solution.terms[:, tested].reshape(-1, 4), solution.level[:, tested].ravel())[:, 0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...tiles.planes import in_channel
-from ..finding import Finding, Nearly, in_digits, of_a_pair, untested
+from ..finding import Finding, Nearly, in_digits, note_untested, of_a_pair
 from ..terms import size_of
 from .normal_equations import COLUMNS, KINDS
 from .selection import subset_number
@@ -38,14 +38,14 @@ def level_findings(solution, curvature):
     tested = [fit is not None for fit in solution.fits]
     found = _of_all(curvature, solution.noise)
     for index in np.flatnonzero(tested).tolist():
-        own = filter(None, (_finding(solution, index, kind) for kind in np.flatnonzero(solution.inside[index])))
+        own = filter(None, (_finding(solution, index, kind) for kind in np.flatnonzero(solution.active[index])))
         own = sorted(own, key=lambda one: -one[0])
         found += [one for one in own if one[0] >= _LESSER * own[0][0]]
     if not any(tested):
-        return [*found, (0.0, untested(None, _why_none(solution), "residual"))]
+        return [*found, (0.0, note_untested(None, _why_none(solution), "residual"))]
     for index in np.flatnonzero(np.logical_not(tested)).tolist():
         reason = f"Tile {index} meets the others in too few places to be tested."
-        found.append((0.0, untested(index, reason, "residual")))
+        found.append((0.0, note_untested(index, reason, "residual")))
     return found
 
 
@@ -69,12 +69,12 @@ def _of_all(curvature, noise):
 
 def _finding(solution, index, kind):
     """What a tile has of a kind that is there, as (effect, Finding); None unless sure and large enough to matter."""
-    value, error, effect = _sizes(solution, index, kind, *_told(solution, index, kind))
+    value, error, effect = _sizes(solution, index, kind, *_choose_told(solution, index, kind))
     if not np.isfinite(error).any():
         return None
-    fall, channel = brings(solution, index, kind), int(np.nanargmax(np.abs(value) / error))
+    fall, channel = find_deviance_drop(solution, index, kind), int(np.nanargmax(np.abs(value) / error))
     # Of a tile in units of its own the deviance is so large that its last digits are no evidence.
-    least = max(solution.price[index, kind], _ROUNDING * np.max(solution.brought[index]))
+    least = max(solution.threshold[index, kind], _ROUNDING * np.max(solution.deviance_drop[index]))
     if not (fall >= least and effect[channel] > _FLOORS[kind]):
         return None
     runner_up, told_apart = _runner_up(solution, index, kind)
@@ -89,9 +89,9 @@ def _finding(solution, index, kind):
     }
     fields = {"error": float(error[channel]), "channel": channel, "runner_up": runner_up}
     finding = Finding.of(KINDS[kind], index, *number, said, **fields)
-    partners = solution.partners[index]
-    alone = len(partners) == 1 and solution.partners[partners[0]] == (index,)
-    return float(effect[channel]), of_a_pair(finding, (index, partners[0])) if alone else finding
+    neighbours = solution.neighbours[index]
+    alone = len(neighbours) == 1 and solution.neighbours[neighbours[0]] == (index,)
+    return float(effect[channel]), of_a_pair(finding, (index, neighbours[0])) if alone else finding
 
 
 def _else(solution, index, kind, channel, value):
@@ -108,7 +108,7 @@ def _else(solution, index, kind, channel, value):
 def _by_stars(solution, index, kind, channel):
     """What the stars say of a gain, or that they say nothing; beside an offset, where nothing tells a gain."""
     count = solution.stars.counts[index, channel]
-    if kind == _OFFSET and not np.isfinite(solution.price[index, _GAIN]):
+    if kind == _OFFSET and not np.isfinite(solution.threshold[index, _GAIN]):
         few = f"the sky has too little structure, and it shares too few stars ({count})"
         return f"; nothing tells whether it is scaled too: {few}"
     if kind != _GAIN:
@@ -138,15 +138,15 @@ def limits(solution, index):
         `large` in adu and as a part.
     """
     channels = len(solution.level)
-    sure = np.sqrt(solution.price[index, [_OFFSET, _GAIN]] / channels)
+    sure = np.sqrt(solution.threshold[index, [_OFFSET, _GAIN]] / channels)
     height = OFFSET_FLOOR * solution.noise[index]
     large = np.stack([height, height / np.maximum(solution.signal[:, index], np.finfo(float).tiny)])
     return np.repeat(sure[:, np.newaxis], channels, axis=1), large
 
 
-def _told(solution, index, kind):
+def _choose_told(solution, index, kind):
     """Terms that tell how large a kind is that is there, and their errors."""
-    if kind == _OFFSET and solution.inside[index, _GAIN]:
+    if kind == _OFFSET and solution.active[index, _GAIN]:
         # Beside a gain: what one sees at the level of the sky, not where the straight line meets a sky of 0.
         return solution.fits[index].seen, solution.fits[index].errors
     found, fit = solution.of(index), solution.fits[index]
@@ -162,25 +162,25 @@ def _sizes(solution, index, kind, values, errors):
     return value, error, height / solution.noise[index]
 
 
-def brings(solution, index, kind):
+def find_deviance_drop(solution, index, kind):
     """By how much the deviance falls with a kind, all else that a tile has as it is."""
-    there, own = set(np.flatnonzero(solution.inside[index]).tolist()), solution.brought[index]
+    there, own = set(np.flatnonzero(solution.active[index]).tolist()), solution.deviance_drop[index]
     return float(own[subset_number(there | {kind})] - own[subset_number(there - {kind})])
 
 
 def _runner_up(solution, index, kind):
     """The next best explanation with what speaks for or against it, and whether it is ruled out."""
-    there = set(np.flatnonzero(solution.inside[index]).tolist())
-    own = solution.brought[index]
+    there = set(np.flatnonzero(solution.active[index]).tolist())
+    own = solution.deviance_drop[index]
     if kind == _GRADIENT:
         gains = {other: abs(own[subset_number(there ^ {other})] - own[subset_number(there)]) for other in (0, 1)}
         other = max(gains, key=gains.get)
         return f"{KINDS[other]} {_in_errors(solution, gains[other]):.1f} sigma", True
     other = _OFFSET + _GAIN - kind
     if other in there:
-        return f"{KINDS[other]} {_in_errors(solution, brings(solution, index, other)):.1f} sigma", True
+        return f"{KINDS[other]} {_in_errors(solution, find_deviance_drop(solution, index, other)):.1f} sigma", True
     against = float(own[subset_number(there)] - own[subset_number(there - {kind} | {other})])
-    ruled_out, apart = against > solution.price[index, kind], f"{_in_errors(solution, against):.1f} sigma"
+    ruled_out, apart = against > solution.threshold[index, kind], f"{_in_errors(solution, against):.1f} sigma"
     return f"{KINDS[other]}, " + (f"ruled out by {apart}" if ruled_out else f"no more than {apart} apart"), ruled_out
 
 
@@ -197,11 +197,11 @@ def near_levels(solution, tile):
     for kind, columns in enumerate(COLUMNS):
         value, error, effect = _sizes(solution, tile, kind, fit.seen, fit.errors)
         size = np.abs(value / error)
-        if not (np.isfinite(size).any() and np.isfinite(solution.price[tile, kind])):
+        if not (np.isfinite(size).any() and np.isfinite(solution.threshold[tile, kind])):
             continue
         channel = int(np.nanargmax(size))
         number = float(value[channel]), float(size[channel])
         finding = Finding.of(KINDS[kind], tile, *number, message="", error=float(error[channel]), channel=channel)
-        sure = max(brings(solution, tile, kind) / float(solution.price[tile, kind]), 0.0)
+        sure = max(find_deviance_drop(solution, tile, kind) / float(solution.threshold[tile, kind]), 0.0)
         terms = solution.of(tile).with_seen(columns, fit.seen, solution.level[:, tile])
         yield Nearly(finding, sure, float(effect[channel] / _FLOORS[kind]), terms)

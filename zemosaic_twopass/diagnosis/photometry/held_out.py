@@ -64,10 +64,10 @@ class Halves:
         ]
         self._tests = [(matrix.reshape(size, size), score.ravel()) for matrix, score in (second, first)]
 
-    def enter(self, inside):
+    def enter(self, active):
         """Let the kinds of each tile be in, shape (N, 3), and no others."""
         for own in self._trained:
-            own.enter(inside)
+            own.enter(active)
 
     def changes(self):
         """How far the terms of each half, its kinds and no others in, lie from those of all; two, shape (7 N,)."""
@@ -83,14 +83,14 @@ class Halves:
         return fall, variance
 
 
-def helps(halves, inside, independent):
+def helps(halves, active, independent):
     """What each kind that a tile has brings on the half that it was not fitted on.
 
     Parameters
     ----------
     halves : sequence of Halves
         One a channel.
-    inside : ndarray of bool, shape (N, 3)
+    active : ndarray of bool, shape (N, 3)
     independent : float
         How many channels there would be if they were independent.
 
@@ -98,28 +98,28 @@ def helps(halves, inside, independent):
     -------
     Helps
     """
-    fall, error = np.zeros((2, len(inside), len(KINDS) + 1))
-    _enter(halves, inside)
+    fall, error = np.zeros((2, len(active), len(KINDS) + 1))
+    _enter(halves, active)
     having = [own.changes() for own in halves]
-    there = np.column_stack([inside, inside.any(axis=1)])
+    there = np.column_stack([active, active.any(axis=1)])
     for tile, kind in np.argwhere(there).tolist():
-        other = inside.copy()
+        other = active.copy()
         other[tile, kind if kind < len(KINDS) else slice(None)] = False
         _enter(halves, other)
         falls = [own.fall(own.changes(), before) for own, before in zip(halves, having, strict=True)]
         fall[tile, kind], variance = np.sum(falls, axis=0)
         # Of channels that say the same the deviances scatter together.
         error[tile, kind] = np.sqrt(variance * len(halves) / independent)
-        _enter(halves, inside)
+        _enter(halves, active)
     return Helps(fall, error)
 
 
-def _enter(halves, inside):
+def _enter(halves, active):
     for own in halves:
-        own.enter(inside)
+        own.enter(active)
 
 
-def without_the_refuted(halves, inside, independent, spared):
+def without_the_refuted(halves, active, independent, spared):
     """Drop the worst kind that does not help, and ask the others again, until all that are left do.
 
     Parameters
@@ -133,12 +133,12 @@ def without_the_refuted(halves, inside, independent, spared):
     -------
     ndarray of bool, shape (N, 3)
     """
-    inside = inside.copy()
+    active = active.copy()
     while True:
-        own = helps(halves, inside, independent)
+        own = helps(halves, active, independent)
         refuted = own.refuted[:, : len(KINDS)] & ~spared
         if not refuted.any():
-            return inside
+            return active
         sure = np.divide(own.fall, own.error, out=np.zeros_like(own.fall), where=own.judged)[:, : len(KINDS)]
         sure[~refuted] = np.inf
-        inside[np.unravel_index(np.argmin(sure), sure.shape)] = False
+        active[np.unravel_index(np.argmin(sure), sure.shape)] = False

@@ -94,33 +94,33 @@ def flattened(looks, solution, solve_again):
     first = _common(layout, solution, np.nanmedian([look.noise for look in looks], axis=0))
     if first is None:
         return looks, solution, None
-    tested, tried = tested_tiles(solution), []
+    tested, tried = find_tested_tiles(solution), []
     furthest = max(look.reach for look in looks if look.blocks is not None) / first.reach
     for level in (None, np.median(solution.level[:, tested], axis=1)):
         curvature = replace(first, level=level)
         if not _divides(curvature, furthest):
             continue
         # Again, for faults of single tiles had their part in it as long as they were not told apart.
-        _, again = _tried(looks, curvature, solve_again)
+        _, again = _try(looks, curvature, solve_again)
         for _ in range(_ROUNDS):
             if not sloping(again):
                 break
             height, error, _ = by_slopes(layout, again)
             curvature = replace(curvature, height=curvature.height + height, error=error)
-            _, again = _tried(looks, curvature, solve_again)
-        curvature = _refined(curvature, layout, again)
+            _, again = _try(looks, curvature, solve_again)
+        curvature = _refine(curvature, layout, again)
         if _divides(curvature, furthest):
-            flat, again = _tried(looks, curvature, solve_again)
+            flat, again = _try(looks, curvature, solve_again)
             # A solution that ran away names nothing.
-            if np.array_equal(tested_tiles(again), tested):
+            if np.array_equal(find_tested_tiles(again), tested):
                 tried.append((flat, again, curvature))
-    return min([*tried, (looks, solution, None)], key=_left_over)
+    return min([*tried, (looks, solution, None)], key=_find_left_over)
 
 
-def _left_over(one):
+def _find_left_over(one):
     """The fewest faults; of as many, with a curvature, and that which brings the stars together better."""
     _, solution, curvature = one
-    return np.count_nonzero(solution.inside), curvature is None, float(np.sum(solution.stars.excess))
+    return np.count_nonzero(solution.active), curvature is None, float(np.sum(solution.stars.excess))
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +160,7 @@ class Layout:
         return np.column_stack([level, np.zeros(len(level)), -2 * self.middles * self.sides]) / self.reach**2
 
 
-def tested_tiles(solution):
+def find_tested_tiles(solution):
     """Tiles that could be compared."""
     return np.flatnonzero([fit is not None for fit in solution.fits])
 
@@ -175,7 +175,7 @@ def _divides(curvature, furthest):
 
 def _common(layout, solution, noise):
     """The curvature that the slopes of most tiles follow, if they are large enough to matter; else None."""
-    tested = tested_tiles(solution)
+    tested = find_tested_tiles(solution)
     pattern = layout.pattern()[tested]
     if not sloping(solution) or len(tested) < _FEWEST_TILES or not np.isfinite(pattern).all():
         return None
@@ -195,13 +195,13 @@ def in_a_row(layout, tested):
 
 def sloping(solution):
     """Whether half of the tiles that could be compared, or more, slope."""
-    number = np.count_nonzero(solution.inside[:, 2])
-    return number >= max(FEWEST_GRADIENTS, len(tested_tiles(solution)) / 2)
+    number = np.count_nonzero(solution.active[:, 2])
+    return number >= max(FEWEST_GRADIENTS, len(find_tested_tiles(solution)) / 2)
 
 
 def by_slopes(layout, solution):
     """Height at which the slopes of most tiles are as expected, its error, and by what part of that they miss it."""
-    tested = tested_tiles(solution)
+    tested = find_tested_tiles(solution)
     sides = layout.sides[tested]
     expected = layout.pattern()[tested, 2:] / sides
     # What all slope by in common is not known.
@@ -224,7 +224,7 @@ def by_slopes(layout, solution):
     return heights, misses / np.sqrt(np.sum(expected**2)), parts
 
 
-def _refined(curvature, layout, again):
+def _refine(curvature, layout, again):
     """The curvature with what is left of it, and fits best beside the faults that were found without it."""
     height, error = np.transpose([own.along(layout.pattern()) for own in again.equations])
     # Where nearly all tiles slope by themselves nothing is left to tell it by.
@@ -235,7 +235,7 @@ def _refined(curvature, layout, again):
     return replace(curvature, height=height, error=error, sigma=sigma)
 
 
-def _tried(looks, curvature, solve_again):
+def _try(looks, curvature, solve_again):
     """Looks with a curvature taken out, and their solution."""
     flat = []
     for look in looks:

@@ -64,7 +64,7 @@ def levelled(looks, scales, shape_out):
     -------
     Levels
     """
-    first = found = _solved(looks, scales, shape_out)
+    first = found = _solve(looks, scales, shape_out)
     tested = np.count_nonzero([fit is not None for fit in first.solution.fits])
     if first.uneven:
         return first
@@ -80,7 +80,7 @@ def levelled(looks, scales, shape_out):
         if len(said.uneven) < len(chosen) or not all(one.certain for one in said.uneven):
             break
         odd, found = chosen, rest
-    odd, found = _taken_back(odd, found)
+    odd, found = _take_back(odd, found)
     # What is left may be too little to tell one from the usual.
     unknown = len(odd.tiles) > 1 and not found.solution.misfit.any() and _usual(first.solution.misfit) > 1
     return _all_uneven(first, shared=False) if unknown or _usual(found.solution.misfit) > 1 else odd.described(found)
@@ -120,7 +120,7 @@ class _Odd:
             looks[first] = replace(looks[first], blocks=replace(looks[first].blocks, value=value))
         for index in self.tiles:
             looks[index] = replace(looks[index], blocks=None)
-        return _solved(looks, self.scales, self.shape_out)
+        return _solve(looks, self.scales, self.shape_out)
 
     def described(self, found):
         """The comparison of the rest along with what is left out of it, and what that shows beyond the rest."""
@@ -169,24 +169,24 @@ def _oddest(odd, found):
     for index in candidates:
         without = odd.with_tiles(np.flatnonzero(sharing == sharing[index]).tolist())
         rest = without.solved()
-        faults = np.count_nonzero(rest.solution.inside)
+        faults = np.count_nonzero(rest.solution.active)
         tried.append(((not _fits(rest), faults, float(rest.solution.misfit.max(initial=0.0))), index, without))
     tried.sort(key=lambda one: one[0])
     if len(tried) > 1 and not tried[0][0][0] and tried[0][0][:2] == tried[1][0][:2]:
         pair = tuple(sorted(one[1] for one in tried[:2]))
-        if pair[1] in found.solution.partners[pair[0]] and pair not in odd.pairs:
+        if pair[1] in found.solution.neighbours[pair[0]] and pair not in odd.pairs:
             either = replace(odd, pairs=(*odd.pairs, pair))
             if _fits(either.solved()):
                 return either
     return tried[0][2]
 
 
-def _taken_back(odd, found):
+def _take_back(odd, found):
     """Without what need not be left out: what was taken for odd before the worst was known."""
     for index in odd.tiles if len(odd) > 1 else ():
         fewer = replace(odd, tiles=tuple(own for own in odd.tiles if own != index))
         rest = fewer.solved()
-        if _fits(rest) and np.count_nonzero(rest.solution.inside) <= np.count_nonzero(found.solution.inside):
+        if _fits(rest) and np.count_nonzero(rest.solution.active) <= np.count_nonzero(found.solution.active):
             odd, found = fewer, rest
     return odd, found
 
@@ -196,7 +196,7 @@ def _usual(misfit):
     return max(float(np.median(misfit[misfit > 0])), 1.0) if misfit.any() else 1.0
 
 
-def _solved(looks, scales, shape_out):
+def _solve(looks, scales, shape_out):
     def solution_of(own):
         return solve([(look.blocks, look.noise) for look in own], shape_out, scales(own))
 
@@ -242,9 +242,9 @@ def _others(found, index, others):
         parts = None if other == index or fit is None else common_part(look.box, own.blocks.box)
         if parts is not None:
             here, there = ((slice(None), *part) for part in parts)
-            mended = correction_of(solution, other, own, found.curvature).of_blocks(own.blocks)[there]
-            known = np.isfinite(mended)
-            total[here] += np.where(known, mended, 0.0)
+            corrected_tiles = correction_of(solution, other, own, found.curvature).of_blocks(own.blocks)[there]
+            known = np.isfinite(corrected_tiles)
+            total[here] += np.where(known, corrected_tiles, 0.0)
             weight[here] += known
     mean = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
     left, error = (layer[index] for layer in solution.stars.against_others(1.0))

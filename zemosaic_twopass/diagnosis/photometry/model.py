@@ -84,14 +84,14 @@ class Channel:
     def __init__(self, shared, noise, witness):
         self.layout, self._shared = shared.layout, shared
         self.count, self.keys = self.layout.count, self.layout.keys
-        self.pairs = self.layout.meetings.tiles
-        self._tile, self._spot = self.layout.tile, self.layout.spot
+        self.pairs = self.layout.overlaps.tiles
+        self._tile, self._block_index = self.layout.tile, self.layout.block_index
         self.witness, self.variance, self.doubted = witness, 1.0, np.zeros(self.count, dtype=bool)
         self._unit = witness.units()
         unit = self.layout.each(self._unit)
-        self._layers = *self.layout.uv, *(shared.edges[:, self._spot] * unit)
+        self._layers = *self.layout.uv, *(shared.edges[:, self._block_index] * unit)
         self._there = np.flatnonzero(np.diff(self.layout.starts))
-        strength = np.abs(shared.edges).sum(axis=0)[self._spot] * unit
+        strength = np.abs(shared.edges).sum(axis=0)[self._block_index] * unit
         number = min(max(int(_STRONGEST * len(strength)), _FEWEST_STRONG), len(strength))
         self._strongest = np.argpartition(strength, -number)[-number:] if number else np.zeros(0, dtype=int)
         self._strength = strength
@@ -160,22 +160,22 @@ class Channel:
         flat : ndarray, shape (N,)
             The part of the gains' diagonal that is noise of the sky and no structure.
         """
-        layout, meet = self.layout, self.layout.meetings
+        layout, meet = self.layout, self.layout.overlaps
         # At one place the terms of all tiles are made of the same seven layers, so that sums over shared blocks are.
         layers, own = self._map_layers(), self._own_layers()
-        weight = self._weight if places is None else self._weight * places[self._spot]
+        weight = self._weight if places is None else self._weight * places[self._block_index]
         part = weight * self._gain / np.sqrt(self._total)
         alone, both = sums_of_products(
             layers,
-            (weight - part**2, self._spot, layout.starts),
-            (-part[meet.first] * part[meet.second], self._spot[meet.first], meet.starts),
+            (weight - part**2, self._block_index, layout.starts),
+            (-part[meet.first] * part[meet.second], self._block_index[meet.first], meet.starts),
         )
         (i, j), tiles = meet.tiles, np.arange(self.count)
         matrix = np.zeros((self.count, TERMS, self.count, TERMS))
         matrix[tiles, :, tiles] = own @ alone @ np.moveaxis(own, 1, 2)
         matrix[i, :, j] = own[i] @ both @ np.moveaxis(own[j], 1, 2)
         matrix[j, :, i] = np.moveaxis(matrix[i, :, j], 1, 2)
-        pulls = csr_array((weight * self._residual, self._spot, layout.starts), (self.count, len(layers.T)))
+        pulls = csr_array((weight * self._residual, self._block_index, layout.starts), (self.count, len(layers.T)))
         score = (own @ (pulls @ layers.T)[..., np.newaxis])[..., 0]
         flat = np.bincount(self._tile, weight * (1 - self._share) / self._total, minlength=self.count)
         return matrix, score, flat
@@ -196,7 +196,7 @@ class Channel:
         own = offset + gain * self._above
         for term, layer in zip(rest, self._layers, strict=True):
             own += term * layer
-        followed = self._sum(self._weight * self._gain * own)[self._spot] / self._total
+        followed = self._sum(self._weight * self._gain * own)[self._block_index] / self._total
         return self._residual - own + self._gain * followed
 
     def _map_layers(self):
@@ -204,7 +204,7 @@ class Channel:
         height, width = self.layout.shape
         rows, columns = np.divmod(self.layout.seen, width)
         sky = np.zeros(len(rows))
-        sky[self._spot] = self._sky - self._middle()
+        sky[self._block_index] = self._sky - self._middle()
         return np.stack([np.ones(len(sky)), sky, columns / width, rows / height, *self._shared.edges])
 
     def _own_layers(self):
@@ -253,7 +253,7 @@ class Channel:
 
     def _sum(self, values):
         """Sums over the tiles at each place."""
-        return np.bincount(self._spot, values)
+        return np.bincount(self._block_index, values)
 
     def _estimate_noise(self, size):
         """Noise of a block of each tile, from neighbours: what is smooth over a tile is not taken for its noise.
@@ -303,8 +303,8 @@ class Channel:
         for term, layer in zip(rest, self._layers, strict=True):
             own -= term * layer
         pull = self._weight * self._gain
-        self._total = np.maximum(self._sum(pull * self._gain)[self._spot], _TINY)
-        self._sky = self._sum(pull * own)[self._spot] / self._total
+        self._total = np.maximum(self._sum(pull * self._gain)[self._block_index], _TINY)
+        self._sky = self._sum(pull * own)[self._block_index] / self._total
         self._above = self._sky - level
         self._share = pull * self._gain / self._total
         self._residual = own - self._gain * self._sky

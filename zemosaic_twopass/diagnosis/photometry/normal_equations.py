@@ -44,7 +44,7 @@ class Equations:
         Diagonal, of what is kept.
     least : ndarray, shape (N, 4)
         Pivots that are not above it are not told by the data; known once they are `scaled`.
-    inside : ndarray of bool, shape (N, 4)
+    active : ndarray of bool, shape (N, 4)
         Columns of the tiles' kinds that are in.
     """
 
@@ -97,9 +97,9 @@ class Equations:
         self._swept = np.column_stack([matrix, self._right])
         return self
 
-    def enter(self, inside):
+    def enter(self, active):
         """Let the kinds of each tile be in, shape (N, 3), and no others."""
-        wanted = np.repeat(inside, [len(own) for own in COLUMNS], axis=1).ravel()
+        wanted = np.repeat(active, [len(own) for own in COLUMNS], axis=1).ravel()
         # Out first: two terms that the data cannot tell apart must not be in together.
         for number in [*np.flatnonzero(self._inside & ~wanted), *np.flatnonzero(wanted & ~self._inside)]:
             if self._inside[number] or self._swept[number, number] > self.least.flat[number]:
@@ -107,7 +107,7 @@ class Equations:
                 self._inside[number] = not self._inside[number]
 
     @property
-    def inside(self):
+    def active(self):
         return self._inside.reshape(-1, _KEPT)
 
     def by_kind(self):
@@ -142,7 +142,7 @@ class Equations:
         block = np.empty((count, 4, 5))
         block[..., :4] = self._swept[:, :-1].reshape(count, 4, count, 4)[tiles, :, tiles]
         block[..., 4] = self._swept[:, -1].reshape(count, 4)
-        for index, column in zip(*np.nonzero(self.inside), strict=True):
+        for index, column in zip(*np.nonzero(self.active), strict=True):
             _sweep(block[index], column)
         return block[..., :4], block[..., 4]
 

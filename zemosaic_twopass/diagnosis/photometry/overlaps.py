@@ -43,7 +43,7 @@ class Layout:
         return np.flatnonzero(np.bincount(self.place))
 
     @cached_property
-    def spot(self):
+    def block_index(self):
         """Where each entry is among those that are `seen`, shape (E,)."""
         number = np.zeros(self.shape[0] * self.shape[1], dtype=np.int32)
         number[self.seen] = np.arange(len(self.seen))
@@ -91,10 +91,10 @@ class Layout:
     def square(self, side):
         """Number from 0 up, without a gap, of the square of sky, so wide and each tile's own, that an entry lies in."""
         if side not in self._squares:
-            self._squares[side] = self._numbered(side)
+            self._squares[side] = self._number(side)
         return self._squares[side]
 
-    def _numbered(self, side):
+    def _number(self, side):
         rows, columns = np.divmod(self.place, self.shape[1])
         rows, columns = rows // side, columns // side
         first = self.corner // side
@@ -108,7 +108,7 @@ class Layout:
         return (np.cumsum(held) - 1)[number]
 
     @cached_property
-    def meetings(self):
+    def overlaps(self):
         """Every two entries at one place: a `Meetings`."""
         order = np.argsort(self.place, kind="stable")
         place = self.place[order]
@@ -172,7 +172,7 @@ class SharedBlocks:
     edges: np.ndarray
 
 
-def shared_blocks(tiles, shape, units):
+def find_shared_blocks(tiles, shape, units):
     """What tiles share, channel by channel.
 
     Parameters
@@ -191,7 +191,7 @@ def shared_blocks(tiles, shape, units):
     """
     found, before, layout = [], None, None
     for channel, unit in enumerate(units):
-        known = _known(tiles, shape, channel)
+        known = _find_known(tiles, shape, channel)
         if before is None or not all(map(np.array_equal, known, before)):
             layout, before = _layout(tiles, known, shape), known
         found.append(_channel(tiles, known, layout, channel, unit))
@@ -237,9 +237,9 @@ def _channel(tiles, known, layout, channel, unit):
         own = (getattr(t, name)[channel][k] for t, k in zip(tiles, known, strict=True) if t is not None)
         return np.concatenate([nothing, *own])
 
-    number = np.bincount(layout.spot)
+    number = np.bincount(layout.block_index)
     edges = [
-        sign * np.bincount(layout.spot, layer(name) / unit) / number
+        sign * np.bincount(layout.block_index, layer(name) / unit) / number
         for name, sign in (("dx", -1), ("dy", -1), ("curvature", 1))
     ]
     return SharedBlocks(layout, layer("value"), 1 - layer("share"), np.stack(edges))
@@ -262,7 +262,7 @@ def _layout(tiles, known, shape):
     return Layout(tuple(shape), starts, np.concatenate(places), corner, size)
 
 
-def _known(tiles, shape, channel):
+def _find_known(tiles, shape, channel):
     """Masks of the blocks of each tile that another one knows too; None for a tile that is not there."""
     masks = [None if tile is None else np.isfinite(tile.value[channel]) for tile in tiles]
     while True:

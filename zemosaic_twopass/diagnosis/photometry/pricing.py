@@ -22,11 +22,11 @@ _SAME_LEVEL = 0.1
 _LEAST_GAIN = 1e-3
 
 
-def price_of(channels, states, inside):
+def find_thresholds(channels, states, active):
     """What a kind must bring, so that a mosaic without a fault rarely has one; shape (N, 3), infinite where not told.
 
     The deviances of the channels are added: as many of Fisher's F as are independent, the errors being estimated. A
-    gain is told where one channel tells it; the others have nothing against it. One that is `inside` has been told
+    gain is told where one channel tells it; the others have nothing against it. One that is `active` has been told
     already: what it takes out of the sky must not make it untold.
     """
     independent = independent_of(channels, states)
@@ -35,13 +35,13 @@ def price_of(channels, states, inside):
     freedom = 1 / (1 / pooled + 1 / np.maximum(own, np.finfo(float).tiny))
     tested = freedom > _FEWEST
     rare = _FALSE_ALARMS / max(np.count_nonzero(tested) * len(KINDS), 1)
-    price = np.full((len(own), len(KINDS)), np.inf)
+    threshold = np.full((len(own), len(KINDS)), np.inf)
     for kind, columns in enumerate(COLUMNS):
         number = len(columns) * independent
-        price[tested, kind] = len(columns) * len(channels) * fdtri(number, freedom[tested], 1 - rare)
+        threshold[tested, kind] = len(columns) * len(channels) * fdtri(number, freedom[tested], 1 - rare)
     told = np.any([state.told for state in states], axis=0)
-    price[:, 1] = np.where(told | inside[:, 1], price[:, 1] + _RATHER_AN_OFFSET, np.inf)
-    return price
+    threshold[:, 1] = np.where(told | active[:, 1], threshold[:, 1] + _RATHER_AN_OFFSET, np.inf)
+    return threshold
 
 
 def independent_of(channels, states):

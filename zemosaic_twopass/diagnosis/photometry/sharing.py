@@ -31,7 +31,7 @@ def noise_in_common(layout, value, noise):
     sharing : ndarray of bool, shape (N, N)
         Which tile shares its pixels with which, [i, j] for i below j.
     """
-    meet, count = layout.meetings, layout.count
+    meet, count = layout.overlaps, layout.count
     sharing, alike = np.zeros((count, count), dtype=bool), np.ones(len(meet.tiles.T))
     for number, (begin, end) in enumerate(zip(meet.starts, meet.starts[1:], strict=False)):
         first = meet.first[begin:end]
@@ -45,6 +45,6 @@ def noise_in_common(layout, value, noise):
     # Where a third tile is another exposure, no weight of a block says what two of the three have in common.
     own = np.repeat(np.where(alike < _SHARED, np.maximum(alike, _LEAST_SHARED), 1.0), np.diff(meet.starts))
     largest = np.zeros(len(layout.seen))
-    np.maximum.at(largest, layout.spot[meet.first], own)
+    np.maximum.at(largest, layout.block_index[meet.first], own)
     # Where all are one exposure there is nothing else to measure noise by.
-    return (largest if (largest == 1).any() else np.ones_like(largest))[layout.spot], sharing
+    return (largest if (largest == 1).any() else np.ones_like(largest))[layout.block_index], sharing

@@ -15,12 +15,12 @@ from ..terms import TileTerms
 from .held_out import Halves, Helps, helps, without_the_refuted
 from .model import Channel
 from .normal_equations import KINDS, Equations
-from .overlaps import shared_blocks
-from .pricing import independent_of, price_of, unborne
+from .overlaps import find_shared_blocks
+from .pricing import find_thresholds, independent_of, unborne
 from .scatter import Residuals, misfit, spread
-from .selection import brought, choose, search, settle
+from .selection import choose, deviance_drop, fix_gauge, search
 from .tile_fit import TileFit, terms_inside, tile_fits
-from .witness import Witness, Witnessed, own_units, witnessed
+from .witness import Witness, Witnessed, find_witnessed, own_units
 from .zero_points import StarScales
 
 # A step changes a gain by this part of itself at most.
@@ -45,24 +45,24 @@ class Solution:
     ----------
     fits : tuple of (TileFit or None)
         One a tile; None where it meets the others in too few places.
-    inside : ndarray of bool, shape (N, 3)
+    active : ndarray of bool, shape (N, 3)
         Which tile has which kind of fault, `KINDS` in order.
     terms, covariance : ndarray, shapes (C, N, 4) and (C, N, 4, 4)
-        Of each tile as `TileTerms` has them, with only what is `inside`; 0 and NaN for what is not.
+        Of each tile as `TileTerms` has them, with only what is `active`; 0 and NaN for what is not.
     level : ndarray, shape (C, N)
         Median of the sky in adu where each tile meets others.
     noise : ndarray, shape (N, C)
         Of one pixel in adu.
-    brought : ndarray, shape (N, 8)
+    deviance_drop : ndarray, shape (N, 8)
         Fall of the deviance by each set of kinds, as `selection.subset_number` counts them.
-    price : ndarray, shape (N, 3)
+    threshold : ndarray, shape (N, 3)
         What a kind must bring to be there.
     independent : float
         How many channels there would be if they were independent.
-    partners : tuple of tuple of int
+    neighbours : tuple of tuple of int
         Tiles that each tile shares blocks with.
     equations : tuple of Equations
-        One a channel, with what is `inside` in them.
+        One a channel, with what is `active` in them.
     signal : ndarray, shape (C, N)
         What a gain multiplies, in adu: the level, or how far the brightest of what a tile shares rises above it.
     stars : StarScales
@@ -79,15 +79,15 @@ class Solution:
     """
 
     fits: tuple[TileFit | None, ...]
-    inside: np.ndarray
+    active: np.ndarray
     terms: np.ndarray
     covariance: np.ndarray
     level: np.ndarray
     noise: np.ndarray
-    brought: np.ndarray
-    price: np.ndarray
+    deviance_drop: np.ndarray
+    threshold: np.ndarray
     independent: float
-    partners: tuple[tuple[int, ...], ...]
+    neighbours: tuple[tuple[int, ...], ...]
     equations: tuple[Equations, ...]
     signal: np.ndarray
     stars: StarScales
@@ -121,57 +121,57 @@ def solve(looks, shape_out, stars=None):
     stars = StarScales.none(*noise.shape) if stars is None else stars
     there = np.array([tile is not None for tile in tiles])
     witnesses = [Witness.of(stars, channel, there, own) for channel, own in enumerate(own_units(tiles, noise))]
-    shared = shared_blocks(tiles, coarse_shape(shape_out), [witness.units() for witness in witnesses])
+    shared = find_shared_blocks(tiles, coarse_shape(shape_out), [witness.units() for witness in witnesses])
     channels = [Channel(*own) for own in zip(shared, noise.T, witnesses, strict=True)]
-    partners, groups = _neighbours(channels, len(tiles))
+    neighbours, groups = _neighbours(channels, len(tiles))
     # Channels know nothing of one another but which tile has which kind of fault.
     with threads(min(worker_count(), len(channels))) as run:
         list(run(_begin, channels))
         nothing = np.zeros((len(tiles), len(KINDS)), dtype=bool)
-        inside, states = _converge(channels, nothing, groups, lambda *of: search(*of, groups), run)
-        equations, price = [state.equations for state in states], price_of(channels, states, inside)
-        settled, crowded = settle(equations, inside, price, groups)
+        active, states = _converge(channels, nothing, groups, lambda *of: search(*of, groups), run)
+        equations, threshold = [state.equations for state in states], find_thresholds(channels, states, active)
+        settled, crowded = fix_gauge(equations, active, threshold, groups)
         # Of a kind that all have, the tile that has none stays the one that the others are measured from.
-        known, refuted = np.where(settled, 0.0, np.inf), np.zeros_like(inside)
+        known, refuted = np.where(settled, 0.0, np.inf), np.zeros_like(active)
 
-        def chosen(own, kinds, price):
-            return choose(own, kinds, np.where(refuted, np.inf, np.where(crowded, known, price)), groups)
+        def chosen(own, kinds, threshold):
+            return choose(own, kinds, np.where(refuted, np.inf, np.where(crowded, known, threshold)), groups)
 
         if crowded.any():
-            inside, states = _converge(channels, settled, groups, chosen, run)
+            active, states = _converge(channels, settled, groups, chosen, run)
         for _ in range(_DOUBTS):
-            own = _refuted(channels, states, inside, crowded)
+            own = _find_refuted(channels, states, active, crowded)
             if not own.any():
                 break
             refuted |= own
-            inside, states = _converge(channels, inside & ~refuted, groups, chosen, run)
-    return _solution(channels, states, inside, stars, partners)
+            active, states = _converge(channels, active & ~refuted, groups, chosen, run)
+    return _solution(channels, states, active, stars, neighbours)
 
 
-def _refuted(channels, states, inside, spared):
+def _find_refuted(channels, states, active, spared):
     """Kinds that do not help where they were not fitted, shape (N, 3)."""
-    if not inside.any():
-        return inside
-    alone = np.zeros_like(inside)
+    if not active.any():
+        return active
+    alone = np.zeros_like(active)
     alone[:, 1] = np.any([unborne(*own) for own in zip(channels, states, strict=True)], axis=0)
-    if (alone & inside).any():
-        return alone & inside
+    if (alone & active).any():
+        return alone & active
     halves = [Halves(channel, state.found) for channel, state in zip(channels, states, strict=True)]
-    return inside & ~without_the_refuted(halves, inside, independent_of(channels, states), spared)
+    return active & ~without_the_refuted(halves, active, independent_of(channels, states), spared)
 
 
-def _helps(channels, states, inside):
-    if not inside.any():
-        return Helps(*np.zeros((2, len(inside), len(KINDS) + 1)))
+def _helps(channels, states, active):
+    if not active.any():
+        return Helps(*np.zeros((2, len(active), len(KINDS) + 1)))
     halves = [Halves(channel, state.found) for channel, state in zip(channels, states, strict=True)]
-    return helps(halves, inside, independent_of(channels, states))
+    return helps(halves, active, independent_of(channels, states))
 
 
 def _begin(channel):
     """All terms of all tiles, so that the equations hold where the solution is."""
     # Offsets and slopes first: they do not ask what the sky looks like.
     for turn in range(_STEPS):
-        found = witnessed(channel, skies=bool(turn))
+        found = find_witnessed(channel, skies=bool(turn))
         change = found.change
         # A gain that nobody speaks for any more must not stay where it was drawn to.
         change[~found.told, 1] = -channel.terms[~found.told, 1]
@@ -195,8 +195,8 @@ class _State:
     found: Witnessed
 
 
-def _linearised(channel, free):
-    found = witnessed(channel)
+def _linearise_channel(channel, free):
+    found = find_witnessed(channel)
     left = channel.left(found.change)
     plain = found.equations.full(np.zeros_like(found.told), channel.witness.gains())
     residuals = channel.residuals(left)
@@ -205,28 +205,28 @@ def _linearised(channel, free):
     return _State(scaled, plain, residuals, freedom, found.flat / channel.variance, found.told, found)
 
 
-def _converge(channels, inside, groups, select, run):
+def _converge(channels, active, groups, select, run):
     """Kinds and terms until neither changes, the channels in `run`; the last states hold the equations at the end."""
     free = sum(4 * len(group) - 4 for group in groups)
 
-    def linearised():
-        return list(run(lambda channel: _linearised(channel, free), channels))
+    def linearise():
+        return list(run(lambda channel: _linearise_channel(channel, free), channels))
 
     for turn in range(_ROUNDS):
-        states, before = linearised(), inside
+        states, before = linearise(), active
         equations = [state.equations for state in states]
         if turn < _CHOOSING:
-            inside = select(equations, inside, price_of(channels, states, inside))
-        _enter(equations, inside)
-        moved = max(run(lambda channel, state, turn=turn: _moved(channel, state, turn < _WEIGHING), channels, states))
-        if moved < _CONVERGED and (inside == before).all():
+            active = select(equations, active, find_thresholds(channels, states, active))
+        _enter(equations, active)
+        moved = max(run(lambda channel, state, turn=turn: _move(channel, state, turn < _WEIGHING), channels, states))
+        if moved < _CONVERGED and (active == before).all():
             break
-    states = linearised()
-    _enter([state.equations for state in states], inside)
-    return inside, states
+    states = linearise()
+    _enter([state.equations for state in states], active)
+    return active, states
 
 
-def _moved(channel, state, weighing):
+def _move(channel, state, weighing):
     """How far the terms went, in errors, when a channel took those that its equations have."""
     change = state.equations.terms() - channel.terms
     if weighing:
@@ -235,9 +235,9 @@ def _moved(channel, state, weighing):
     return np.max(np.abs(change[:, :4]) * np.sqrt(state.equations.alone))
 
 
-def _enter(equations, inside):
+def _enter(equations, active):
     for own in equations:
-        own.enter(inside)
+        own.enter(active)
 
 
 def _neighbours(channels, count):
@@ -248,53 +248,53 @@ def _neighbours(channels, count):
         links[i, j] = links[j, i] = True
     number, label = connected_components(csr_array(links), directed=False)
     groups = [np.flatnonzero(label == own) for own in range(number)]
-    partners = tuple(tuple(int(other) for other in np.flatnonzero(row)) for row in links)
-    return partners, [group for group in groups if len(group) > 1]
+    neighbours = tuple(tuple(int(other) for other in np.flatnonzero(row)) for row in links)
+    return neighbours, [group for group in groups if len(group) > 1]
 
 
-def with_kinds_of(solution, inside):
+def with_kinds_of(solution, active):
     """A solution with another choice of which tile has which kind of fault.
 
     Parameters
     ----------
     solution : Solution
         Its equations are changed; its fits stay those of its own choice.
-    inside : ndarray of bool, shape (N, 3)
+    active : ndarray of bool, shape (N, 3)
 
     Returns
     -------
     Solution
     """
-    _enter(solution.equations, inside)
+    _enter(solution.equations, active)
     terms, covariance = map(np.array, zip(*map(terms_inside, solution.equations), strict=True))
-    return replace(solution, inside=inside, terms=terms, covariance=covariance)
+    return replace(solution, active=active, terms=terms, covariance=covariance)
 
 
-def _solution(channels, states, inside, stars, partners):
+def _solution(channels, states, active, stars, neighbours):
     equations = [state.equations for state in states]
-    price = price_of(channels, states, inside)
+    threshold = find_thresholds(channels, states, active)
     astray = next(((*tile, index) for index, own in enumerate(channels) if (tile := own.astray())), ())
     if astray:
         # As where tiles hold next to no noise: better nothing than that.
-        price[:], inside = np.inf, np.zeros_like(inside)
-        _enter(equations, inside)
+        threshold[:], active = np.inf, np.zeros_like(active)
+        _enter(equations, active)
     terms, covariance = map(np.array, zip(*map(terms_inside, equations), strict=True))
     return Solution(
-        tile_fits(channels, states, np.isfinite(price[:, 0]), partners),
-        inside,
+        tile_fits(channels, states, np.isfinite(threshold[:, 0]), neighbours),
+        active,
         terms,
         covariance,
         np.array([channel.level for channel in channels]),
         FACTOR * np.stack([channel.noise for channel in channels], axis=1),
-        brought(equations),
-        price,
+        deviance_drop(equations),
+        threshold,
         independent_of(channels, states),
-        partners,
+        neighbours,
         tuple(equations),
         np.array([channel.signal() for channel in channels]),
         stars,
         astray,
         misfit([state.residuals for state in states]),
-        _helps(channels, states, inside),
+        _helps(channels, states, active),
         connected_components(csr_array(np.all([channel.sharing for channel in channels], axis=0)), directed=False)[1],
     )

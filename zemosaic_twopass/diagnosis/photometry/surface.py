@@ -59,14 +59,14 @@ def surface_of(channels):
         Its terms in adu, as `second_order` has them, and their covariances, shapes (C, 6) and (C, 6, 6); None where the
         overlaps do not hold one, or it leaves more than noise.
     """
-    fitted = [_fitted(own) for own in channels]
+    fitted = [_fit(own) for own in channels]
     if None in fitted or not any(_matters(own, terms) for own, (terms, _) in zip(channels, fitted, strict=True)):
         return None
     terms, covariance = zip(*fitted, strict=True)
     return np.array(terms), np.array(covariance)
 
 
-def _fitted(squares):
+def _fit(squares):
     """Terms of one channel and their covariance; None where it is not to be trusted."""
     u, v = squares.places
     sides = (u < _BAND - 0.5, u > 0.5 - _BAND, v < _BAND - 0.5, v > 0.5 - _BAND)
@@ -76,23 +76,23 @@ def _fitted(squares):
     if np.count_nonzero(held) < _SIDES or len(u) < 4 * 6:
         return None
     design = second_order(u, v)
-    terms, covariance = _solved(design, squares)
+    terms, covariance = _solve(design, squares)
     left = (squares.value - design @ terms) / squares.error
-    if np.sqrt(np.mean(left**2)) > _NOISE or not _foretold(design, squares):
+    if np.sqrt(np.mean(left**2)) > _NOISE or not _foretell(design, squares):
         return None
     corners = second_order(*_CORNERS)
     worst = np.sqrt(np.max(np.einsum("ij,jk,ik->i", corners, covariance, corners)))
     return (terms, covariance) if worst < _SURE * max(np.ptp(design @ terms), 5 * squares.error) else None
 
 
-def _solved(design, squares):
+def _solve(design, squares):
     terms = np.linalg.lstsq(design, squares.value, rcond=None)[0]
     left = squares.value - design @ terms
     variance = max(np.mean(left**2), squares.error**2)
     return terms, np.linalg.pinv(design.T @ design) * variance
 
 
-def _foretold(design, squares):
+def _foretell(design, squares):
     """Whether each half of the tile, in quarters that meet at corners, is foretold better so than by a plane."""
     u, v = squares.places
     half = (np.floor(2 * u) + np.floor(2 * v)) % 2 == 0

@@ -78,7 +78,7 @@ class TileFit:
         return replace(self, shift_x=x, shift_y=y, shift_error=shift.error)
 
 
-def tile_fits(channels, states, tested, partners):
+def tile_fits(channels, states, tested, neighbours):
     """Fits of all tiles.
 
     Parameters
@@ -88,7 +88,7 @@ def tile_fits(channels, states, tested, partners):
         Of each channel, with the `equations` at the solution, the part of the gains' diagonal that is `flat`, and
         whose gains are `told`.
     tested : ndarray of bool, shape (N,)
-    partners : sequence of tuple of int
+    neighbours : sequence of tuple of int
         Tiles that each tile shares blocks with.
 
     Returns
@@ -99,17 +99,17 @@ def tile_fits(channels, states, tested, partners):
     fits = [_channel_fit(channel, state) for channel, state in zip(channels, states, strict=True)]
     unknown = np.full((2, len(fits)), np.nan)
     return tuple(
-        TileFit(*np.array([fit[:, index] for fit in fits]).T, len(partners[index]), *unknown) if known else None
+        TileFit(*np.array([fit[:, index] for fit in fits]).T, len(neighbours[index]), *unknown) if known else None
         for index, known in enumerate(tested)
     )
 
 
 def terms_inside(equations):
     """Terms of the tiles that are inside, as `TileTerms` has them: (N, 4), and their covariance, (N, 4, 4)."""
-    found = np.zeros(equations.inside.shape)
+    found = np.zeros(equations.active.shape)
     spread = np.full((*found.shape, found.shape[-1]), np.nan)
     for index, (block, right) in enumerate(zip(*equations.blocks(), strict=True)):
-        columns = np.flatnonzero(equations.inside[index])
+        columns = np.flatnonzero(equations.active[index])
         value, covariance = _estimate(block, right, columns)
         found[index, columns], spread[index][np.ix_(columns, columns)] = value, covariance
     return found, spread
@@ -120,7 +120,7 @@ def _channel_fit(channel, state):
     found = np.full((8, channel.count), np.nan)
     block, right = state.equations.blocks()
     for index in np.flatnonzero(state.equations.alone[:, 0] > 0):
-        there = set(np.flatnonzero(state.equations.inside[index]).tolist())
+        there = set(np.flatnonzero(state.equations.active[index]).tolist())
         level = channel.level[index]
         tied = 1 in there and 0 not in there
         # What stars alone say of a gain is not surer because the level would say the same if there were no offset.

@@ -114,7 +114,7 @@ def light_beyond(tiles, look, others, factor):
     if None in seen:
         return None
     surface = surface_of(seen) if len(tiles) == 1 else None
-    return Unevenness(tiles, *map(np.array, zip(*map(_fitted, seen), strict=True)), factor, surface)
+    return Unevenness(tiles, *map(np.array, zip(*map(_fit_surface, seen), strict=True)), factor, surface)
 
 
 def _squares(rows, columns):
@@ -139,7 +139,7 @@ def _over_squares(field, uv, square):
     return Squares(np.array(values), float(_MEDIAN_COST * noise / np.sqrt(np.median(counts))), np.transpose(places))
 
 
-def _fitted(squares):
+def _fit_surface(squares):
     """Percentiles of one channel's field and their error, its plane and the errors of that."""
     design = second_order(*squares.places)[:, :3]
     plane = np.linalg.lstsq(design, squares.value, rcond=None)[0]

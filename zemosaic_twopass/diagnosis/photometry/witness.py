@@ -109,7 +109,7 @@ class Witness:
         matrix[:, 1, :, 1] += variance * self.information / np.outer(factor, factor)
         score[:, 1] += variance * (self.information @ left) / factor
 
-    def contradicted(self, gains):
+    def find_contradicted(self, gains):
         """By how much gains are further from the stars' than they may be, shape (N,): over 1 they are contradicted.
 
         Parameters
@@ -178,17 +178,17 @@ class Witnessed:
     score: np.ndarray
 
 
-def witnessed(channel, skies=True):
+def find_witnessed(channel, skies=True):
     """Equations in which the sky speaks of a gain where it has structure and the stars do not contradict it."""
     matrix, score, flat = channel.normal()
-    asked = _structured(channel, matrix, flat) & ~channel.doubted if skies else np.zeros(channel.count, dtype=bool)
+    asked = _find_structured(channel, matrix, flat) & ~channel.doubted if skies else np.zeros(channel.count, dtype=bool)
     # The halves that a finding is tried on are made of what is not lessened by a doubt, for that is of all blocks.
     unsure = with_doubt(matrix, score, channel.blurred(), channel.variance)
     while True:
         own, right = with_stars(channel, *unsure, asked)
         equations, told = Equations(own, right, channel.terms, channel.level), asked | channel.witness.told
         change = equations.full(told, channel.witness.gains())
-        apart = channel.witness.contradicted(channel.terms[:, 1] + change[:, 1]) * asked
+        apart = channel.witness.find_contradicted(channel.terms[:, 1] + change[:, 1]) * asked
         worst = int(np.argmax(apart))
         if apart[worst] <= 1:
             return Witnessed(equations, change, told, np.where(asked, flat, 0.0), asked, matrix, score)
@@ -223,7 +223,7 @@ def with_stars(channel, matrix, score, asked):
     return own, right
 
 
-def _structured(channel, matrix, flat):
+def _find_structured(channel, matrix, flat):
     """Tiles in which the sky has enough structure above its noise to tell a gain from an offset."""
     found = np.zeros(len(flat), dtype=bool)
     off, level = np.abs(channel.terms[:, 0]), np.abs(channel.level)

@@ -135,7 +135,7 @@ def star_scales(fluxes, entries, tiles, numbers):
         whole = flux[known, channel] * growth[tiles[known], channel]
         shared = tiles[known], np.unique(numbers[known], return_inverse=True)[1]
         found.counts[:, channel] = np.bincount(tiles[known], minlength=count)
-        scale, covariance, groups, found.excess[channel] = _solved(np.log(whole), relative, shared, count)
+        scale, covariance, groups, found.excess[channel] = _solve(np.log(whole), relative, shared, count)
         there = found.counts[:, channel] > 0
         found.logarithm[there, channel], found.groups[:, channel] = scale[there], groups
         found.covariance[channel] = covariance + np.diag(growth_error[:, channel] ** 2)
@@ -185,7 +185,7 @@ def _growths(fluxes):
     return growth, left
 
 
-def _solved(values, errors, shared, count):
+def _solve(values, errors, shared, count):
     """Scales that bring the same stars together, their covariance, groups of tiles that stars join, and the excess."""
     tiles, numbers = shared
     inherent = 1 / (errors**2 + _SYSTEMATIC**2)

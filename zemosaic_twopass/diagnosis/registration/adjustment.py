@@ -118,11 +118,11 @@ def adjust(places, errors, tiles, numbers, count):
         zeros = np.zeros((count, count + 2))
         return Adjustment(zeros[:, :2], stars.counts, zeros[:, 2:], 0.0, (nothing, nothing), left[:, 0], left)
     inherent = 1 / (errors**2 + _SYSTEMATIC**2)
-    shifts, weight, left, size, limit = _fitted(stars, places, inherent)
+    shifts, weight, left, size, limit = _fit_shifts(stars, places, inherent)
     systematic = _systematic(np.hypot(*left.T) / np.sqrt(1 - 1 / stars.total(np.ones(len(tiles)))), errors)
     if systematic > _SYSTEMATIC:
         inherent = 1 / (errors**2 + systematic**2)
-        shifts, weight, left, size, limit = _fitted(stars, places, inherent)
+        shifts, weight, left, size, limit = _fit_shifts(stars, places, inherent)
     huber = weight / inherent
     # Slope of Huber's score for a vector: 1 inside; outside 0 along it and limit/size across it.
     slope = np.where(size <= limit, 1.0, huber / 2)
@@ -140,7 +140,7 @@ def adjust(places, errors, tiles, numbers, count):
     return Adjustment(shifts, stars.counts, inverse, excess, scores, slope, weight[:, np.newaxis] * left)
 
 
-def _fitted(stars, places, inherent):
+def _fit_shifts(stars, places, inherent):
     """(shifts, weights, what is left, its size in errors, limit of Huber's weights) by errors as they are known."""
     weight, shifts = inherent, np.zeros((len(stars.counts), 2))
     for _ in range(_ITERATIONS):

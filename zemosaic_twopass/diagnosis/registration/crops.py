@@ -72,7 +72,7 @@ def take_out_crops(shifts, axes):
         known = all(np.isfinite(axes[index]).all() for index in group)
         if not known or len(group) < _FEWEST or np.count_nonzero(seen) < _FEWEST_SEEN:
             continue
-        pixels, covariance, rest = _fitted([shifts[index] for index in group], [axes[index] for index in group])
+        pixels, covariance, rest = _fit_shifts([shifts[index] for index in group], [axes[index] for index in group])
         own = [replace(shifts[index], pixels=pixel) for index, pixel in zip(group, rest, strict=True)]
         explained = [before and not shift.matters for before, shift in zip(seen, own, strict=True)]
         fits = np.mean([not shift.matters for shift in own]) >= _MOST and sum(explained) >= _MOST * sum(seen)
@@ -87,7 +87,7 @@ def take_out_crops(shifts, axes):
     return crops, left
 
 
-def _fitted(shifts, axes):
+def _fit_shifts(shifts, axes):
     """What all have in common in their own pixels, its covariance, and what is left of each shift, shape (n, 2)."""
     design = np.concatenate([np.hstack([own, -np.eye(2)]) for own in axes])
     values = np.concatenate([shift.pixels for shift in shifts])

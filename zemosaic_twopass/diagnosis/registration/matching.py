@@ -24,7 +24,7 @@ _CHANCE = 1e-4
 
 
 @dataclass(frozen=True)
-class Meeting:
+class Overlap:
     """Where one tile has the stars that it shares with another.
 
     Attributes
@@ -57,9 +57,9 @@ def coarse_places(stars, coarse):
     groups : ndarray of int, shape (N,)
         Tiles in different groups have no stars in common.
     """
-    known = [None if tile is None else known_blocks(tile) for tile in coarse]
+    known = [None if tile is None else find_known_blocks(tile) for tile in coarse]
     count = len(stars)
-    meetings = []
+    overlaps = []
     for i in range(count):
         for j in range(i + 1, count):
             if not meet(coarse[i], coarse[j]):
@@ -70,9 +70,9 @@ def coarse_places(stars, coarse):
             )
             found = common_offset(*pair)
             if found is not None:
-                meetings.append(Meeting((i, j), *found))
-    shifts, groups = _along_the_surest(meetings, count)
-    return _attached(stars, coarse, shifts, groups)
+                overlaps.append(Overlap((i, j), *found))
+    shifts, groups = _along_the_surest(overlaps, count)
+    return _attach(stars, coarse, shifts, groups)
 
 
 def same_stars(places, tiles):
@@ -122,10 +122,10 @@ def common_offset(first, second):
     (ndarray, shape (2,), int) or None
         Median of first − second, and how many stars speak for it; None where no offset stands out of chance.
     """
-    return _nearby(first, second) or _voted(first, second)
+    return _nearby(first, second) or _vote(first, second)
 
 
-def known_blocks(coarse):
+def find_known_blocks(coarse):
     """Which blocks of a tile are known in any of its channels, shape (h, w)."""
     return np.isfinite(coarse.value).any(axis=0)
 
@@ -151,7 +151,7 @@ def _nearby(first, second):
     return np.median(first[paired] - second[partner[paired]], axis=0), int(np.count_nonzero(paired))
 
 
-def _voted(first, second):
+def _vote(first, second):
     """(offset, stars) on which more pairs of stars agree than chance would have it; None where none stands out."""
     first, second = first[:_VOTERS], second[:_VOTERS]
     if min(len(first), len(second)) < _FEWEST:
@@ -170,20 +170,20 @@ def _voted(first, second):
     return np.median(agreed, axis=0), int(votes[best])
 
 
-def _along_the_surest(meetings, count):
+def _along_the_surest(overlaps, count):
     """(shifts, groups) of all tiles, from one to the next where the most stars speak for it."""
     shifts = np.zeros((count, 2))
-    if not meetings:
+    if not overlaps:
         return shifts, np.arange(count)
     # SciPy before 1.13 takes no other indices here.
-    first, second = np.array([meeting.tiles for meeting in meetings], dtype=np.int32).T
-    weight = 1 / np.array([meeting.stars for meeting in meetings])
+    first, second = np.array([overlap.tiles for overlap in overlaps], dtype=np.int32).T
+    weight = 1 / np.array([overlap.stars for overlap in overlaps])
     tree = minimum_spanning_tree(coo_array((weight, (first, second)), shape=(count, count)).tocsr())
     _, groups = connected_components(tree, directed=False)
     offset = {}
-    for meeting in meetings:
-        i, j = meeting.tiles
-        offset[i, j], offset[j, i] = meeting.offset, -meeting.offset
+    for overlap in overlaps:
+        i, j = overlap.tiles
+        offset[i, j], offset[j, i] = overlap.offset, -overlap.offset
     for group in np.unique(groups):
         order, before = breadth_first_order(tree, np.flatnonzero(groups == group)[0], directed=False)
         for tile in order[1:]:
@@ -191,7 +191,7 @@ def _along_the_surest(meetings, count):
     return shifts, groups
 
 
-def _attached(stars, coarse, shifts, groups):
+def _attach(stars, coarse, shifts, groups):
     """(shifts, groups) with those groups joined that no two tiles join, but all tiles of one with all of the other."""
     shifts, groups = shifts.copy(), groups.copy()
     touching = np.array([[meet(one, other) for other in coarse] for one in coarse])
@@ -203,7 +203,7 @@ def _attached(stars, coarse, shifts, groups):
         while reached:
             inside = np.flatnonzero(groups == main)
             beside = np.unique(groups[touching[inside].any(axis=0)]) if len(inside) else []
-            reached = any(_taken_in(stars, coarse, shifts, groups, (main, other)) for other in beside if other != main)
+            reached = any(_take_in(stars, coarse, shifts, groups, (main, other)) for other in beside if other != main)
     return shifts, groups
 
 
@@ -212,7 +212,7 @@ def meet(one, other):
     return one is not None and other is not None and common_part(one.box, other.box) is not None
 
 
-def _taken_in(stars, coarse, shifts, groups, pair):
+def _take_in(stars, coarse, shifts, groups, pair):
     """Join the second of two groups to the first where their stars let it; whether they did."""
     inside, own = (np.flatnonzero(groups == group) for group in pair)
     facing = _facing(stars, coarse, shifts, own, inside), _facing(stars, coarse, shifts, inside, own)
@@ -230,7 +230,7 @@ def _facing(stars, coarse, shifts, tiles, others):
         seen = np.zeros(len(stars[tile]), dtype=bool)
         for other in others:
             if coarse[tile] is not None and coarse[other] is not None:
-                seen |= within(stars[tile].places, coarse[other].box, known_blocks(coarse[other]))
+                seen |= within(stars[tile].places, coarse[other].box, find_known_blocks(coarse[other]))
         places.append(stars[tile].places[seen] - shifts[tile])
         errors.append(stars[tile].errors[seen])
     places = np.concatenate(places)[np.argsort(np.concatenate(errors), kind="stable")]

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from ...measure.stars import locate_stars
 from ...tiles.planes import channels_last
-from ..finding import Finding, untested
+from ..finding import Finding, note_untested
 from .matching import RADIUS, common_offset
 
 # A smaller displacement doubles no star that anybody could see as two; what is interpolated reads up to 5 % low.
@@ -115,11 +115,11 @@ def compare_passes(second_pass):
     first, second = second_pass.first_pass, second_pass.mosaic
     if first is None:
         why = "The first-pass mosaic was not seen: whether the second pass lies on it is not known, and a map holds "
-        return None, [untested(None, why + "the tiles against their own mean.", "passes")]
+        return None, [note_untested(None, why + "the tiles against their own mean.", "passes")]
     shift = register_passes(first, second, second_pass.first_coverage, second_pass.coverage)
     if shift is None:
         why = "Where the second pass lies on the first is not known: they have too few stars in common."
-        return None, [untested(None, why, "passes")]
+        return None, [note_untested(None, why, "passes")]
     return shift, [_finding(shift)] if shift.matters else []
 
 
@@ -153,7 +153,7 @@ def register_passes(first, second, first_coverage=None, second_coverage=None):
     for margin in _MARGINS:
         found = [_stars_of(images, cell, margin) for cell in cells]
         # All cells as one more: stars too few for any of them may be enough together.
-        start = _similarity_of_cells([places for places, _ in [*found, _pooled(found)]])
+        start = _similarity_of_cells([places for places, _ in [*found, _pool(found)]])
         fitted = None if start is None else _fit([places for places, _ in found], start)
         if fitted is not None:
             return fitted
@@ -198,7 +198,7 @@ def _surest_first(places, errors):
     ]
 
 
-def _pooled(found):
+def _pool(found):
     """The stars of all cells as of one; a star of the second mosaic may be there twice, where margins meet."""
     if not found:
         return [np.empty((0, 2))] * 2, [np.empty(0)] * 2
@@ -241,7 +241,7 @@ def _trees(found):
 
 def _support(trees, middle, terms):
     """How many stars of the first mosaic have one of the second where a similarity puts it."""
-    return len(_paired(trees, middle, terms, RADIUS)[0])
+    return len(_pair(trees, middle, terms, RADIUS)[0])
 
 
 def _fit(found, start):
@@ -250,7 +250,7 @@ def _fit(found, start):
     trees, reach = _trees(found), RADIUS + _ALIKE
     for _ in range(_ROUNDS):
         before = terms
-        ours, theirs = _paired(trees, middle, terms, reach)
+        ours, theirs = _pair(trees, middle, terms, reach)
         if len(ours) < _FEWEST_STARS:
             return None
         design, steps = _design(ours, middle), (theirs - ours).T.ravel()
@@ -273,7 +273,7 @@ def _fit(found, start):
     return PassShift(terms[:2], error, float(turn), turn_error, float(scale), errors[2], typical, count, radius)
 
 
-def _paired(trees, middle, terms, reach):
+def _pair(trees, middle, terms, reach):
     """Places of the stars of the first mosaic that have one of the second near where it should be, and those."""
     ours, theirs = [np.empty((0, 2))], [np.empty((0, 2))]
     for places, tree in trees:

@@ -113,7 +113,7 @@ def register(stars, coarse):
     joined = [members for members in joined if len(members) > 1]
     tested = sum(map(len, joined))
     for members in joined:
-        for index, (pixels, contrast) in zip(members, _settled(fit, shifts, members), strict=True):
+        for index, (pixels, contrast) in zip(members, _fix_gauge(fit, shifts, members), strict=True):
             covariance, freedom = fit.covariance(contrast)
             covariance += np.eye(2) * (_by_colours(stars, contrast) + common * together.felt(fit.inverse @ contrast))
             found[index] = Shift(pixels, covariance, freedom, tuple(members.tolist()), tested)
@@ -156,7 +156,7 @@ def _by_colours(stars, contrast):
     return max(float(beside @ beside) - 2 * float(noise), 0.0)
 
 
-def _settled(fit, shifts, members):
+def _fix_gauge(fit, shifts, members):
     """Shift of each member of a group against those that agree with the median one, and what it is made of."""
     own = shifts[members]
     distance = np.hypot(*np.moveaxis(own[:, np.newaxis] - own, 2, 0))

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from ...measure.coarse import FACTOR, CoarseTile
-from .matching import RADIUS, common_offset, known_blocks, meet, within
+from .matching import RADIUS, common_offset, find_known_blocks, meet, within
 
 # Stars whose places are known so well, in mosaic pixels, in the tile and by its noise in the other, are seen in both.
 _BRIGHT = 0.12
@@ -78,7 +78,7 @@ def find_strangers(stars, coarse, noise, shifts):
             pairs = zip(met, ways, strict=True)
             strange = {other for other, both in pairs if sum(one.for_chance() for one in both) > 0}
             foreign[tile] = strange, own.lacking, others.lacking
-    return _blamed(foreign)
+    return _blame(foreign)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +137,7 @@ class _Seen:
     def of(cls, stars, coarse, noise):
         wide = np.ones(len(stars), dtype=bool) if stars.wide is None else stars.wide
         # Stars are not looked for at an edge.
-        inner = binary_erosion(known_blocks(coarse), np.ones((3, 3)))
+        inner = binary_erosion(find_known_blocks(coarse), np.ones((3, 3)))
         return cls(stars.places, stars.errors, wide, coarse, inner, noise)
 
     def held_against(self, other):
@@ -156,10 +156,10 @@ class _Seen:
 
     def _sure(self, other):
         places = self.places[self.errors < _PLACED]
-        return places[within(places, other.coarse.box, known_blocks(other.coarse))]
+        return places[within(places, other.coarse.box, find_known_blocks(other.coarse))]
 
 
-def _blamed(foreign):
+def _blame(foreign):
     """Tiles that do not go with others, those with the most of these first; two where it may be either."""
     found, left = [], {tile: set(others) for tile, (others, *_) in foreign.items()}
     while any(left.values()):

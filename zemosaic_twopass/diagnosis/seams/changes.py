@@ -159,13 +159,13 @@ def compare_seams(first, second, place=None, tiles=None):
     -------
     Comparison
     """
-    pairs = _paired(first.edges, second.edges, place, tiles)
+    pairs = _pair(first.edges, second.edges, place, tiles)
     # A step and a line in each channel.
     beyond = _beyond(2 * len(pairs) * len(first.rms))
     changes = [Change.of(first.edges[one], second.edges[other], beyond) for one, other in pairs]
     squares, of_lines = _mean_squares(changes, "step", "error"), _mean_squares(changes, "line", "line_error")
-    rms, error = zip(*map(_rooted, squares), strict=True)
-    lines, _ = zip(*map(_rooted, of_lines), strict=True)
+    rms, error = zip(*map(_take_root, squares), strict=True)
+    lines, _ = zip(*map(_take_root, of_lines), strict=True)
     both = [
         (np.nansum([step, line]), np.hypot(error, np.nan_to_num(beside))) if not math.isnan(step) else (line, beside)
         for (step, error), (line, beside) in zip(squares, of_lines, strict=True)
@@ -173,7 +173,7 @@ def compare_seams(first, second, place=None, tiles=None):
     return Comparison((first, second), tuple(changes), rms, error, lines, _result(changes, both))
 
 
-def _paired(first, second, place, tiles):
+def _pair(first, second, place, tiles):
     """(index, index) of the edges that are in both, in the order of the first."""
     if not first or not second:
         return []
@@ -253,7 +253,7 @@ def _mean_squares(changes, size, its_error):
     return list(zip(square.mean(axis=1).tolist(), np.sqrt(variance).mean(axis=1).tolist(), strict=True))
 
 
-def _rooted(square):
+def _take_root(square):
     """Root of a mean square and its error."""
     value, error = square
     root = math.sqrt(max(value, 0.0))

@@ -70,7 +70,7 @@ def stretches_of(regions):
     run = _runs(points)
     kept = run >= 0
     points = {name: values[kept] for name, values in points.items()}
-    return _cut(points, run[kept], regions)
+    return _cut_stretch(points, run[kept], regions)
 
 
 def _crossings(regions):
@@ -157,9 +157,9 @@ def _runs(points):
     return np.where(straight, connected_components(links, directed=False)[1], -1)
 
 
-def _cut(points, run, regions):
+def _cut_stretch(points, run, regions):
     """Stretches of about equal length from runs of points."""
-    run, (frame, along) = _framed(points, run)
+    run, (frame, along) = _frame(points, run)
     low, high = (np.full(len(frame), sign * np.inf) for sign in (1, -1))
     np.minimum.at(low, run, along)
     np.maximum.at(high, run, along)
@@ -169,7 +169,7 @@ def _cut(points, run, regions):
     long = length[run] >= SHORTEST
     points = {name: values[long] for name, values in points.items()}
     numbers = (run * (int(pieces.max(initial=1)) + 1) + piece.astype(int))[long]
-    stretch, (normal, along) = _framed(points, numbers)
+    stretch, (normal, along) = _frame(points, numbers)
     low, high = (np.full(len(normal), sign * np.inf) for sign in (1, -1))
     np.minimum.at(low, stretch, along)
     np.maximum.at(high, stretch, along)
@@ -181,7 +181,7 @@ def _cut(points, run, regions):
     tangent = np.column_stack([-normal[:, 1], normal[:, 0]])
     centre = np.column_stack([x, y])
     centre += tangent * ((low + high) / 2 - np.sum(tangent * centre, axis=1))[:, np.newaxis]
-    normal = _turned(normal, stretch, along - ((low + high) / 2)[stretch], off)
+    normal = _turn(normal, stretch, along - ((low + high) / 2)[stretch], off)
     length = high - low + _CELL
     # Half of its points must be there: what is torn is no edge that can be looked at.
     kept = (spread <= _CURVED) & (length >= SHORTEST) & (2 * _CELL * count >= length)
@@ -190,7 +190,7 @@ def _cut(points, run, regions):
     return _with_owners(centre[kept], length[kept], normal[kept], points, example[kept], regions)
 
 
-def _framed(points, group):
+def _frame(points, group):
     """Groups numbered from 0; of each its normal, and how far along its tangent each point lies."""
     names, group = np.unique(group, return_inverse=True)
     across = [np.bincount(group, points[name], len(names)) for name in ("right", "down")]
@@ -200,7 +200,7 @@ def _framed(points, group):
     return group, (normal, along)
 
 
-def _turned(normal, stretch, along, off):
+def _turn(normal, stretch, along, off):
     """Normals of straight lines through the points of each stretch, for a thin line to lie in its pixels all along."""
     square = np.bincount(stretch, along**2, len(normal))
     slope = np.bincount(stretch, along * off, len(normal)) / np.maximum(square, 1.0)

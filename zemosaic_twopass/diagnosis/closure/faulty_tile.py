@@ -19,7 +19,7 @@ _SEED = 20260421
 
 
 @dataclass(frozen=True, eq=False)
-class Culprit:
+class FaultyTile:
     """What does not close.
 
     Attributes
@@ -65,29 +65,29 @@ def describe(system, closure, suspect, tiles, scatter):
 
     Returns
     -------
-    Culprit or None
+    FaultyTile or None
         None where a handful of odd points speak for no tile.
     """
-    masked = _mask_culprit(system, closure)
+    masked = _mask_faulty_tile(system, closure)
     if suspect is None:
         return masked
-    points, implied, absent = _implied(system, closure, suspect)
+    points, implied, absent = _find_implied(system, closure, suspect)
     places = system.places[system.samples[suspect].points[points]]
     if len(points) >= MIN_POINTS:
-        for wrong, state in ((absent, -1.0), (_filled(system, suspect, points, implied), 1.0)):
+        for wrong, state in ((absent, -1.0), (_fill(system, suspect, points, implied), 1.0)):
             share = float(np.mean(wrong))
             if share >= _SOME and _closing(system, suspect, points, implied, wrong) >= _MOST:
-                return Culprit("mask_bug", suspect, share, places=places, left=state * wrong)
+                return FaultyTile("mask_bug", suspect, share, places=places, left=state * wrong)
         sample = system.samples[suspect]
         pixels = channels_last(tiles[suspect].pixels)
         shift, error = displacement(pixels, sample.x[points], sample.y[points], implied)
         if shift is not None:
             x, y = _on_the_mosaic(system, sample) @ shift
-            return Culprit("misregistration", suspect, float(np.hypot(x, y)), float(error), (float(x), float(y)))
+            return FaultyTile("misregistration", suspect, float(np.hypot(x, y)), float(error), (float(x), float(y)))
     if masked is not None and masked.tile == suspect:
         return masked
-    left = _left_of_best_line(system.samples[suspect].values[points, 0], implied[:, 0]) if len(points) else np.empty(0)
-    return Culprit("not_closed", suspect, scatter, places=places, left=left)
+    left = _subtract_best_line(system.samples[suspect].values[points, 0], implied[:, 0]) if len(points) else np.empty(0)
+    return FaultyTile("not_closed", suspect, scatter, places=places, left=left)
 
 
 def explained(system, closure, suspect):
@@ -107,7 +107,7 @@ def explained(system, closure, suspect):
     float
         0 where too few points are known.
     """
-    points, implied, absent = _implied(system, closure, suspect)
+    points, implied, absent = _find_implied(system, closure, suspect)
     left_over = ~absent
     for _ in range(2):
         if np.count_nonzero(left_over) >= MIN_POINTS:
@@ -122,7 +122,7 @@ def _on_the_mosaic(system, sample):
     return np.linalg.lstsq(design, system.places[sample.points], rcond=None)[0][:2].T
 
 
-def _mask_culprit(system, closure):
+def _mask_faulty_tile(system, closure):
     """The tile whose absence, or presence where it should be masked, explains most of the odd points."""
     odd = np.flatnonzero(system.odd)
     excess = (system.coverage - system.predicted)[odd]
@@ -146,7 +146,7 @@ def _mask_culprit(system, closure):
     wrong, added = np.isin(points, odd[which]), np.intersect1d(masked, odd[which])
     places = system.places[np.concatenate([points, added])]
     state = np.concatenate([-1.0 * wrong, np.ones(len(added))])
-    return Culprit("mask_bug", best, most / (len(points) + len(masked)), places=places, left=state)
+    return FaultyTile("mask_bug", best, most / (len(points) + len(masked)), places=places, left=state)
 
 
 def _others(system, closure, index):
@@ -171,7 +171,7 @@ def _tolerance(system, closure):
     return 10 * max(closure.rms, 1e-6 * system.noise)
 
 
-def _implied(system, closure, suspect):
+def _find_implied(system, closure, suspect):
     """What the mosaic says that the suspect holds, channel by channel, and where it looks as if it were not there."""
     sample = system.samples[suspect]
     others = _others(system, closure, suspect)
@@ -183,7 +183,7 @@ def _implied(system, closure, suspect):
     return points, implied, _fits_without(system, closure, suspect, where)
 
 
-def _filled(system, suspect, points, implied):
+def _fill(system, suspect, points, implied):
     """Points where the mosaic says that the tile holds one constant, while it holds anything but one."""
     tolerance = _LINE_TOLERANCE * system.noise
     target = implied[:, 0]
@@ -204,7 +204,7 @@ def _closing(system, suspect, points, implied, wrong):
     return float(np.mean(explained))
 
 
-def _left_of_best_line(values, target):
+def _subtract_best_line(values, target):
     """What the line leaves that explains most of the points to a hundredth of the scatter."""
     scatter = np.median(np.abs(target - np.median(target)))
     near = _on_best_line(values, target, 0.01 * max(scatter, np.finfo(float).tiny))
