@@ -96,3 +96,18 @@ def test_two_halves_that_fewer_than_three_stars_join_are_not_joined(links, joine
     assert (scales.groups[0, 0] == scales.groups[3, 0]) == joined
     assert scales.counts[:, 0].tolist() == [6, 6 + joined * links, 6 + joined * links, 6]
     assert np.isfinite(scales.logarithm).all()
+
+
+def test_a_bright_star_in_two_halves_that_are_not_joined_tells_in_both():
+    # Tiles 0 and 1, and 2 and 3, share three faint stars of their own and one that all four have.
+    flux, error = np.array([300.0, 300, 300, 1e5])[:, np.newaxis], np.array([20.0, 20, 20, 100])[:, np.newaxis]
+    scales = np.array([1.0, 1.5, 1.0, 2.0])
+    fluxes = [Fluxes(0, scale * flux, error, np.ones(1), np.full(1, 0.01)) for scale in scales]
+    numbers = np.array([[0, 1, 2, 6]] * 2 + [[3, 4, 5, 6]] * 2)
+    found = star_scales(fluxes, np.arange(16), np.repeat(np.arange(4), 4), numbers.ravel())
+    assert found.counts[:, 0].tolist() == [4, 4, 4, 4]
+    assert found.groups[0, 0] == found.groups[1, 0] != found.groups[2, 0] == found.groups[3, 0]
+    left, _ = found.against_others(1.0)
+    np.testing.assert_allclose(left[[1, 3], 0], np.log([1.5, 2.0]), rtol=1e-6)
+    # Without it the error of three faint stars would be 5 %.
+    assert (np.sqrt(np.diagonal(found.covariance[0])) < 0.03).all()

@@ -121,19 +121,12 @@ def star_scales(fluxes, entries, tiles, numbers):
     found = StarScales.none(count, channels)
     for channel in range(channels):
         known = _bright(flux[:, channel], error[:, channel], numbers)
-        # A star that only one tile has measured says nothing, nor does a tile with too few of them.
-        while len(known):
-            often = np.bincount(numbers[known])[numbers[known]] > 1
-            enough = np.bincount(tiles[known], minlength=count)[tiles[known]] >= FEWEST_STARS
-            together = _together(tiles[known], numbers[known], count) if np.all(often & enough) else often
-            if np.all(together & enough):
-                break
-            known = known[together & (enough if np.all(often) else True)]
+        known, stars = _telling(known, tiles, numbers[known], count)
         if not len(known):
             continue
         relative = error[known, channel] / flux[known, channel]
         whole = flux[known, channel] * growth[tiles[known], channel]
-        shared = tiles[known], np.unique(numbers[known], return_inverse=True)[1]
+        shared = tiles[known], stars
         found.counts[:, channel] = np.bincount(tiles[known], minlength=count)
         scale, covariance, groups, found.excess[channel] = _solve(np.log(whole), relative, shared, count)
         there = found.counts[:, channel] > 0
@@ -152,17 +145,36 @@ def _bright(flux, error, numbers):
     return known[signal[numbers[known]] > _LEAST_SIGNAL]
 
 
-def _together(tiles, numbers, count):
-    """Entries of stars in tiles that enough of them join, directly or through others; of one that is in two such groups
-    those in the group where it is most often."""
+def _telling(known, tiles, stars, count):
+    """Choose of known entries those that tell something of a scale, and number their stars from 0 up, without a gap.
+
+    A star that only one tile has measured says nothing, nor does a tile with too few of them.
+    """
+    while len(known):
+        stars = np.unique(stars, return_inverse=True)[1]
+        often = np.bincount(stars)[stars] > 1
+        enough = np.bincount(tiles[known], minlength=count)[tiles[known]] >= FEWEST_STARS
+        if not np.all(often & enough):
+            kept = enough if np.all(often) else often
+            known, stars = known[kept], stars[kept]
+            continue
+        # Of tiles that are not joined nothing is held against one another, so there it is another star.
+        apart = stars * count + _joined(tiles[known], stars, count)
+        if len(np.unique(apart)) == stars.max() + 1:
+            break
+        stars = apart
+    return known, stars
+
+
+def _joined(tiles, numbers, count):
+    """Number the groups of tiles that enough stars join, directly or through others; one an entry."""
     group, before, ones = np.arange(count), count + 1, np.ones(len(tiles))
     while (number := int(group.max()) + 1) < before:
         seen = csr_array((ones, (group[tiles], numbers)), shape=(number, int(numbers.max()) + 1))
         seen.data[:] = 1.0
         joined = connected_components((seen @ seen.T) >= FEWEST_STARS, directed=False)[1]
         before, group = number, joined[group]
-    seen = csr_array((ones, (numbers, group[tiles])))
-    return group[tiles] == np.asarray(seen.argmax(axis=1)).ravel()[numbers]
+    return group[tiles]
 
 
 def _growths(fluxes):
