@@ -24,7 +24,7 @@ def by_photutils(tiles, odd, others):
     Parameters
     ----------
     tiles : sequence of Tile
-        Of one scale of pixels.
+        Tiles whose pixels have one scale.
     odd : int
     others : sequence of int
 

@@ -48,7 +48,7 @@ class Camera:
     Attributes
     ----------
     frames : int
-        Of a tile.
+        Number of frames of a tile.
     seeing : float
         Full width at half maximum in pixels of the camera.
     binned : bool
@@ -84,7 +84,7 @@ def debayered_tiles(seed, camera, *, grid=(2, 3), shape=(220, 280), overlap=0.4,
     Parameters
     ----------
     seed : int
-        Of private generators.
+        Seed of private generators.
     camera : Camera
     grid : tuple of int
         Rows and columns.

@@ -3,9 +3,9 @@
 Run: python -m benchmarks.accuracy.seams [--white N] [--night N] [--every K] [--seed S] [--jobs J]
 
 Scenes of two sorts, everything drawn anew from the seed: white noise (9 RGB tiles of 280 × 360 that share 0.35 to 0.5
-of a side) and nights of a small colour camera (9 RGB tiles of 400 × 540, stacks of six frames). Of each scene three
-mosaics: the mean of the tiles (plain), the mean of matched levels, and one with weights that fall off towards the
-edges of each tile, so that noise and sky of mosaic and tiles are not the same: only there is noise left. Into the
+of a side) and nights of a small colour camera (9 RGB tiles of 400 × 540, stacks of six frames). Each scene has
+three mosaics: the mean of the tiles (plain), the mean of matched levels, and one with weights that fall off towards
+the edges of each tile, so that noise and sky of mosaic and tiles are not the same: only there is noise left. Into the
 weighted mosaic of every K-th scene faults are put, in units of its noise.
 """
 
@@ -175,8 +175,8 @@ def report_sound(groups):
 
 
 _SOUND = """Sound mosaics: steps, how far they are read beside the truth, and the median error, in units of the noise.
-Of plain and matched means no noise is left: their steps are the rounding of the pixels, and z says only that the error
-is as large as that. z of lines is of the one of six places that has most errors.
+Plain and matched means leave no noise: their steps are the rounding of the pixels, and z says only that the error is as
+large as that. z of lines is of the one of six places that has most errors.
 """
 _FAULTY = """
 Found: sure, alone or with its line, in a channel that has it. Right: within 10 % (30 % of a ramp) or 3 errors. Placed:

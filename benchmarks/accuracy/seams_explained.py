@@ -3,7 +3,7 @@
 Run: python -m benchmarks.accuracy.seams_explained [--runs N] [--kinds KIND …] [--seed S] [--jobs J]
 
 Where the picture shows a seam: whether it is given to the fault that was put in and to its tile, or called a `seam` of
-the right stage where that is what was put in. Of sound scenes the picture must show none; a second run of each, whose
+the right stage where that is what was put in. The picture of sound scenes must show none; a second run of each, whose
 matching draws other lots, must be the same at every edge. Gains on a pedestal leave true, faint steps in some of so
 small mosaics, which the tiles make together (nobody); without matching gains are 1, but for `gain_seam`. Where a mask
 left a hole in the second pass that the first fills, a `seam` of the merge is right beside `mask_bug`.

@@ -51,7 +51,7 @@ class Outcome:
     stars, errors, theirs, their_errors : ndarray, shape (C,)
         Scale of the tile by our stars and by photutils; NaN where there is none.
     gain, gain_errors : ndarray, shape (C,)
-        Of the fit that stars and sky make.
+        Scale of the tile by the fit that stars and sky make.
     kinds : tuple of str
         Named at the tile, first things first.
     others : tuple of str

@@ -19,9 +19,9 @@ from ..tiles.reading import require_usable_heads, try_head
 _FLOAT, _DOUBLE = 4, 8
 # Python with all that is imported, and what the diagnosis keeps of the tiles.
 _PROGRAM = 400 << 20
-# Of one tile's box while it is reprojected: positions, sky coordinates, all planes.
+# Bytes a pixel of one tile's box while it is reprojected: positions, sky coordinates, all planes.
 _BYTES_A_BOX_PIXEL = 200
-# Of a block of a tile while all tiles are compared at once: a night of three channels took 790 with 60, 840 with 200.
+# Bytes of a tile's block while all tiles are compared: a night of three channels took 790 with 60, 840 with 200.
 _BYTES_A_BLOCK = 1000
 _MEMINFO = "/proc/meminfo"
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")

@@ -10,7 +10,7 @@ from ..tiles.reading import load_master_tiles
 from ..tiles.records import TileList
 from .capacity import check_capacity
 
-# Of the global NumPy generator, which reproject draws from: a run is to be repeatable.
+# Seed of the global NumPy generator, which reproject draws from: a run is to be repeatable.
 SEED = 20260421
 
 

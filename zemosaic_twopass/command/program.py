@@ -15,7 +15,7 @@ from ..watch.hooks import SECOND_PASS
 
 _SHELL = frozenset((".bat", ".cmd", ".sh", ".ps1", ".command"))
 _FROZEN = frozenset((".exe", ".app", ".appimage", ".dmg"))
-# Of executables for Linux, Windows and macOS.
+# First bytes of executables for Linux, Windows and macOS.
 _MAGIC = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 _INSTEAD = "start the .py of the source tree with exec"
 _MAIN = ("__name__ == '__main__'", "'__main__' == __name__")

@@ -26,11 +26,11 @@ class Acceptance:
     Attributes
     ----------
     corrections : tuple of (Correction or None)
-        Of nothing for a tile that is refused; None for one that could not be compared.
+        One a tile, which takes out nothing for one that is refused; None for one that could not be compared.
     refused : dict of int to str
         Why nothing is taken out of tiles in which something was found.
     stars : StarScales
-        Of the tiles as given.
+        Scales of the tiles as given.
     """
 
     corrections: tuple[Correction | None, ...]

@@ -16,11 +16,11 @@ def makings_of(measurements, corrected_tiles, weights, shape):
     Parameters
     ----------
     measurements : sequence of TileMeasurement
-        Of the tiles as given.
+        Measurements of the tiles as given.
     corrected_tiles : Mended
-        Of these.
+        The same tiles, corrected.
     weights : sequence of float
-        Of the tiles in the coadd.
+        Weights of the tiles in the coadd.
     shape : tuple of int
         (H, W) of the mosaics.
 
@@ -46,9 +46,9 @@ def causes_of(findings, measurements, corrected_tiles):
     ----------
     findings : sequence of Finding
     measurements : sequence of TileMeasurement
-        Of the tiles as given.
+        Measurements of the tiles as given.
     corrected_tiles : Mended
-        Of these.
+        The same tiles, corrected.
 
     Returns
     -------

@@ -49,11 +49,11 @@ class Survey:
     Attributes
     ----------
     looks : tuple of TileMeasurement
-        Of a tile whose shift matters, with the shift taken out; all with the curvature taken out.
+        One a tile, with its shift taken out where that matters; all with the curvature taken out.
     shifts : tuple of (Shift or None)
-        Of the tiles as their own WCS place them; None where a tile has too few stars in common with others.
+        Shifts of the tiles as their own WCS place them; None where a tile has too few stars in common with others.
     solution : Solution
-        Of the looks.
+        Solution of the looks.
     curvature : Curvature or None
         What all tiles have in common.
     curved : tuple of TileMeasurement
@@ -263,13 +263,13 @@ def residual_findings(surveyed):
         With the size of each effect in units of a pixel's noise (of a tenth of a pixel, for a shift), tile by tile,
         largest first; what could not be tested, as notes of size 0.
     """
-    # Of a pair of tiles each sees the other: one finding is enough.
+    # Each tile of a pair sees the other: one finding is enough.
     pairs, uneven = {}, [finding for one in surveyed.uneven for finding in uneven_findings(one, surveyed.solution)]
     odd, all_odd = {one.tile for one in surveyed.uneven}, any(one.of_all for one in surveyed.uneven)
     levels = [
         (effect, finding)
         for effect, finding in level_findings(surveyed.solution, surveyed.curvature)
-        # Of a tile with light of its own it is told apart; where nearly all have some, that of single ones is not told.
+        # A tile with light of its own is told apart; where nearly all have some, no level of a single one is told.
         if finding.tile is None or not (finding.tile in odd or all_odd and finding.about.group == "residual")
     ]
     shifted = shift_findings(surveyed.shifts, [look.axes for look in surveyed.looks])

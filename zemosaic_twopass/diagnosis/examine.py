@@ -137,7 +137,7 @@ def unfit(second_pass):
     except TileError as error:
         return f"The tiles do not fit together: {error}."
     try:
-        # Of a pass that raised what it was called with may be anything.
+        # A pass that raised may have been called with anything.
         size = tuple(int(n) for n in second_pass.shape)
         np.asarray(() if tiles.weights is None else tiles.weights, dtype=float)
     except (TypeError, ValueError) as error:

@@ -13,7 +13,7 @@ from .seams import FAINT, SURE, VISIBLE
 from .seen import in_mosaic, place_of, told
 from .shares import Edges, Share, beside
 
-# Of a step, so much must be a finding's for it to be its.
+# So much of a step must be a finding's for it to be its.
 _MOST_OF_IT = 0.5
 # As far from each other two edges are the same in two mosaics.
 _SAME, _APART = 20.0, 1e3
@@ -34,7 +34,7 @@ def explained(found, seams, asked=()):
     ----------
     found : Examination
     seams : Seams
-        Of the mosaics that were seen; the last may be of any.
+        Seams of the mosaics that were seen; the last may be of any.
     asked : sequence of Finding
         One for each of `seams.made`.
 
@@ -44,7 +44,7 @@ def explained(found, seams, asked=()):
         With `Finding.seam`, what each leaves in the mosaic, findings in the order of what is seen, and a sentence that
         begins with the picture.
     last : SeamMap
-        Of the last mosaic. Of edges that are read as one the worst is that of the tile that makes it.
+        Seams of the last mosaic. Where edges are read as one, the worst is that of the tile that makes it.
     """
     edges = Edges(seams.maps[-1], seams.left[-1])
     if not edges.map.edges or edges.map.picture == "unknown":
@@ -206,7 +206,7 @@ def _order(pairs, edges):
             case "pipeline":
                 return 0, gravity.index(finding.kind)
             case "residual":
-                # Of which that is not known as of those that are seen: somebody has to look.
+                # Those whose look is not known count as visible: somebody has to look.
                 return 1, 0 if share is None else looks.index(share.look(edges))
         return 2, 0
 

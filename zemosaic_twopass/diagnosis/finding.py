@@ -28,7 +28,7 @@ class WhatIf:
         `gain_seam` with equal gains.
     unit : str
     noise : float
-        Of one pixel of the tile, in adu.
+        Noise of one pixel of the tile, in adu.
     mosaic, mosaic_taken_out : float
         The step in adu at `Finding.seam` in the last mosaic that was seen, and with what the fault makes there taken
         out; NaN where that is not known.

@@ -18,7 +18,7 @@ def foreseen(looks, corrected_tiles, stays, shape):
     looks : sequence of TileMeasurement
         One a tile, as given.
     corrected_tiles : Mended
-        Of these.
+        The same tiles, corrected.
     stays : container of int
         Tiles that nothing is taken out of.
     shape : tuple of int

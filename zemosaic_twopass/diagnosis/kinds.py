@@ -31,7 +31,7 @@ class Kind:
     advice : str
         What to look at or to do; empty where the sentence says it.
     unit : str
-        Of the value of a finding.
+        Unit of the value of a finding.
     test : {"merge", "passes", "contract", "gains", "closure", "mosaic", "residual", "seam", "map"}
         What usually finds it.
     evidence : {"", "gains", "pixels", "coadd stars", "level", "bow", "stars", "step"}

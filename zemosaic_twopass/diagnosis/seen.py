@@ -45,7 +45,7 @@ def told(found, edges, shares, stage):
     found : Examination
         Findings in order.
     edges : Edges
-        Of the last mosaic.
+        Edges of the last mosaic.
     shares : sequence of (Share or None)
         One a finding.
     stage : str
@@ -172,7 +172,7 @@ def in_mosaic(finding, share, edges, worst):
     share : Share
     edges : Edges
     worst : int or None
-        Of its seams the worst.
+        Index of the worst of its seams.
 
     Returns
     -------

@@ -78,7 +78,7 @@ class Share:
     Attributes
     ----------
     made : ndarray, shape (n,)
-        Of the largest step of each edge, in adu; NaN where that is not known.
+        Its part of the largest step of each edge, in adu; NaN where that is not known.
     accounts : ndarray, shape (n,), bool
         Seams that are seen, and are its.
     guessed : bool

@@ -11,7 +11,7 @@ _OFFSET, _GAIN, _SLOPES = 0, 1, slice(2, 4)
 
 @dataclass(frozen=True, eq=False)
 class TileTerms:
-    """Of a sky S a tile shows offset + (1 + gain) S + slope_x u + slope_y v, and shows it beside its place.
+    """A tile shows offset + (1 + gain) S + slope_x u + slope_y v of a sky S, and shows it beside its place.
 
     The offset is that at a sky of 0: beside a gain it is not what is seen. What is seen is the offset at a level m of
     the sky, offset + gain m, and terms are solved for, and reported by `TileFit`, in that form; `at_level` leads there
@@ -51,7 +51,7 @@ class TileTerms:
 
     @property
     def factor(self):
-        """Of everything, the sky's own level too; shape (C,)."""
+        """Factor of everything, the sky's own level too; shape (C,)."""
         return 1 + self.value[:, _GAIN]
 
     @property

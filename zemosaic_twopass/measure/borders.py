@@ -64,7 +64,7 @@ def inward(view, first, depths, most=None):
         Lines for which it is negative are left out.
     depths : ndarray of int, shape (D,)
     most : int, optional
-        Of more lines every so many are taken.
+        Every so many lines are taken where there are more.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def fills_of(planes, known, firsts, noise):
     firsts : sequence of ndarray
         From `first_known`.
     noise : ndarray, shape (C,)
-        Of a pixel, in adu.
+        Noise of a pixel, in adu.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def fills_of(planes, known, firsts, noise):
         flat_there = _in_runs(alike)
         for channel, own in enumerate(flat):
             own.append((edge[flat_there[:, channel], channel], len(edge)))
-    # Of sound tiles there are none.
+    # Sound tiles have none.
     if not any(len(own) for sides in flat for own, _ in sides):
         return [[] for _ in noise]
     return [
@@ -123,14 +123,14 @@ def zones_of(view, first, noise, levels):
     first : ndarray of int, shape (H,)
         Where each line begins, -1 for one to be passed over.
     noise : ndarray, shape (C,)
-        Of a pixel, in adu.
+        Noise of a pixel, in adu.
     levels : sequence of (float or None)
-        Of what is filled in each channel, in adu; None where nothing is.
+        Level of what is filled in each channel, in adu; None where nothing is.
 
     Returns
     -------
     list of Zone
-        Of every channel that has one.
+        The zone of every channel that has one.
     """
     room = view.shape[1] // 2
     lines = inward(view, first, _DEPTHS[room > _DEPTHS], _LINES)
@@ -222,12 +222,13 @@ def _find_filled(plane, known, firsts, level, noise):
     fill, step = Fill(region, value, float(np.median(values))), _step(plane)
     coarse, noise = step > _COARSE * noise, max(noise, step)
     if abs(fill.sky - value) > FAR * noise:
-        # Of whole numbers and little noise the contours of a nebula are flat too, and so is what is saturated; but
-        # then there is much that is nearly the same.
+        # A nebula in whole numbers with little noise has flat contours too, and what is saturated is flat; but then
+        # there is much that is nearly the same.
         nearly = np.count_nonzero(np.abs(values - value) < FAR / 2 * noise)
         alike = nearly > _NEARLY * min(np.count_nonzero(region), values.size)
         return None if alike and (coarse or value > fill.sky) else fill
-    # Of a sky from which its level was taken, and all that was negative cut off, much is at that value, and none below.
+    # A sky from which its level was taken, and all that was negative cut off, is at that value in many pixels, and
+    # below it in none.
     above = values - value
     cut = not np.any(above < 0) and np.count_nonzero(above < noise) > _NEARLY * values.size
     elsewhere = np.count_nonzero(above == 0) >= _ELSEWHERE * values.size

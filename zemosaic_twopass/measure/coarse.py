@@ -96,7 +96,7 @@ def project_blocks(tile, place, flat=None):
     tile : Tile
         Pixels where its coverage is not positive are left out.
     place : Place or None
-        Of the tile in the mosaic.
+        Place of the tile in the mosaic.
     flat : list of ndarray, optional
         `flat_planes` of the tile, where they were made before.
 
@@ -268,7 +268,7 @@ def _average_ragged(windows):
     # One mask for all, so that a derivative belongs to the very pixels that are averaged.
     known = ~np.isnan(curvature)
     count = np.count_nonzero(known, axis=(1, 2))
-    # Of the pixels themselves: a footprint ends where they do, not where their neighbours are missing.
+    # The share counts the pixels themselves: a footprint ends where they do, not where their neighbours are missing.
     means[4, touched] = np.count_nonzero(~np.isnan(centre), axis=(1, 2)) / FACTOR**2
     enough = np.flatnonzero(count >= _MIN_BLOCK_SHARE * FACTOR**2)
     known, count = known[enough], count[enough]

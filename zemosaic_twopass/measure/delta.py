@@ -171,7 +171,7 @@ def project_layers(layers, tile, place, grid):
     tile : Tile
         Whose images they are. Pixels where its coverage is not positive are left out.
     place : Place or None
-        Of the tile in the mosaic.
+        Place of the tile in the mosaic.
     grid : CoarseGrid
 
     Returns

@@ -13,7 +13,7 @@ FAR = 10.0
 # From so many times the noise on a level is no nebula's.
 _BEGINS, _ARRIVED, _PEDESTAL = 0.7, 0.97, 50.0
 _MARGIN, _LEAST_MARGIN = 0.15, 2
-# Of noise that fades: what it begins with, where it has arrived, and the share of neighbours that may be equal.
+# Noise that fades: what it begins with, where it has arrived, and the share of neighbours that may be equal.
 _DIM, _DIM_BEGINS, _DIM_ARRIVED, _EQUAL = 0.5, 0.45, 0.85, 0.02
 _DIM_SMOOTH = 5
 _LEAST_DIM_MARGIN = 4
@@ -49,9 +49,9 @@ def faded(values, profile, noise, level):
     profile : ndarray, shape (D,)
         Medians of these, as deep as they are known.
     noise : float
-        Of a pixel, in adu.
+        Noise of a pixel, in adu.
     level : float or None
-        Of what is filled at this edge.
+        Level of what is filled at this edge.
     """
     filled, level = level is not None, level or 0.0
     above = profile - level
@@ -89,7 +89,7 @@ def dimmed(values, profile, noise):
     profile : ndarray, shape (D,)
         Medians of these, as deep as they are known.
     noise : float
-        Of a pixel, in adu.
+        Noise of a pixel, in adu.
     """
     # Along the side: across it a feather itself is a slope. Where all was cut off at a level many are the same.
     steps, thirds = (np.abs(np.diff(values[:, : len(profile)], order, axis=0)) for order in (1, 3))

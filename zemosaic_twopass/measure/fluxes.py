@@ -18,7 +18,7 @@ from ..tiles.grid import pixels_between
 from .coarse import flat_planes
 from .median import median_of_known
 
-# Of the surest stars so many are measured, and the width of all is that of so many.
+# So many of the surest stars are measured; so many of them give the width of all.
 _MOST = 60
 _FOR_WIDTH = 30
 _FEWEST = 3
@@ -64,9 +64,9 @@ class Fluxes:
     step : int
         Which of the standard apertures; −1 where nothing is measured.
     flux, error : ndarray, shape (n, C)
-        Of each of its `Stars`, in adu times the area of a pixel of the mosaic, and the standard error from the noise
-        of pixels that are independent, both of what lies in the apertures; NaN for one that is saturated, blended,
-        too faint or not measured.
+        Flux of each of its `Stars`, in adu times the area of a pixel of the mosaic, and the standard error from the
+        noise of pixels that are independent, both of what lies in the apertures; NaN for one that is saturated,
+        blended, too faint or not measured.
     growth, growth_error : ndarray, shape (C,)
         All of a star over what lies in the aperture, the same for all of them, and its standard error.
     """
@@ -79,7 +79,7 @@ class Fluxes:
 
     @classmethod
     def none(cls, channels, stars=0):
-        """Of so many stars of which none is measured."""
+        """Fluxes of so many stars of which none is measured."""
         return cls(-1, *np.full((2, stars, channels), np.nan), *np.full((2, channels), np.nan))
 
 
@@ -91,9 +91,9 @@ def measure_fluxes(tile, wcs, stars, flat=None):
     tile : Tile
         Pixels where its coverage is not positive are not used.
     wcs : astropy.wcs.WCS
-        Of the mosaic, to which the places of the stars refer.
+        WCS of the mosaic, to which the places of the stars refer.
     stars : Stars
-        Of the tile. The surest 60 are measured, the others NaN.
+        Stars of the tile. The surest 60 are measured, the others NaN.
     flat : list of ndarray, optional
         `coarse.flat_planes` of the tile, where they were made before.
 
@@ -134,7 +134,7 @@ def in_common(tiles):
         One a tile; none measured for one whose stars are far smaller than the usual ones, or wider.
     """
     often = Counter(one.step for own, _, _ in tiles for one in own)
-    # Of two that as many have, the smaller: in the wider is more of neighbours and of the sky.
+    # The smaller of two that as many have: the wider holds more of neighbours and of the sky.
     step = max(often, key=lambda step: (often[step], -step), default=-1)
     return [
         next((one for one in own if one.step == step), Fluxes.none(channels, stars)) for own, channels, stars in tiles
@@ -165,13 +165,13 @@ class _Stamps:
     Attributes
     ----------
     value : ndarray, shape (C, n, P)
-        Of all that are near enough for an aperture; NaN where not known.
+        Values of all pixels that are near enough for an aperture; NaN where not known.
     away : ndarray, shape (n, P)
         How far from the star, in pixels.
     middle : ndarray, shape (P,)
         Which of them may lie where a star is brightest.
     around : ndarray, shape (C, n, R)
-        Of the background; NaN where not known.
+        Values of the background; NaN where not known.
     """
 
     value: np.ndarray
@@ -253,7 +253,7 @@ def _values(images, rows, columns):
 
 def _half_light(stamps):
     """Radius within which the stars of a tile have half of their light, in pixels; NaN where it cannot be told."""
-    # Of the sum of the channels of which anything is known.
+    # The width is that of the sum of the channels of which anything is known.
     value = stamps.value[np.isfinite(stamps.around).any(axis=(1, 2))].sum(axis=0, keepdims=True)
     stamps = replace(stamps, value=value)
     growth = np.stack([stamps.sums(stamps.parts(radius))[0] for radius in _TRIAL])

@@ -28,12 +28,12 @@ class TileMeasurement:
     ----------
     blocks : CoarseTile or None
     noise : ndarray, shape (C,)
-        Of one pixel in adu, at least what float32 resolves.
+        Noise of one pixel in adu, at least what float32 resolves.
     stars : Stars
     fluxes : tuple of Fluxes
-        Of these, as `measure_fluxes` gives them.
+        Fluxes of these stars, as `measure_fluxes` gives them.
     middle : ndarray, shape (2,)
-        Of the image, (x, y) in pixels of the mosaic; NaN for one that misses it.
+        Middle of the image, (x, y) in pixels of the mosaic; NaN for one that misses it.
     reach : float
         From there to a corner of the image, in the same pixels.
     axes : ndarray, shape (2, 2)
@@ -45,8 +45,8 @@ class TileMeasurement:
     gain : float
         NaN where none is known.
     pre, post : TileStats or None
-        Of the tile as given and after its gain, the latter NaN throughout where no gain is known; None where they were
-        not asked for.
+        Statistics of the tile as given and after its gain, the latter NaN throughout where no gain is known; None where
+        they were not asked for.
     source : {"observed", "derived"}
         Whether what is after the gain is what went into the coadd, or gain × tile.
     layers : tuple of ((tuple of slice, ndarray) or None)
@@ -55,7 +55,7 @@ class TileMeasurement:
     outline : ndarray, shape (32, 2), or None
         As `grid.tile_outline` gives it; None where it was not asked for.
     fingerprint : int or None
-        Of the tile as given, from `bits.fingerprint`; None where it was not asked for.
+        Fingerprint of the tile as given, from `bits.fingerprint`; None where it was not asked for.
     exact : bool
         Whether what went into the coadd was seen and is float32(tile) × gain in every bit.
     border : Border or None
@@ -140,9 +140,9 @@ def measure_all(placed, gain, corrected, grid, given=None):
     corrected : ndarray, shape as the tile's, or None
         The tile after its gain; None where that is not known.
     grid : CoarseGrid or None
-        Of the layers; None for none, and no outline.
+        Grid of the layers; None for none, and no outline.
     given : TileScan, optional
-        Of the tile as given, where that was taken before.
+        Scan of the tile as given, where that was taken before.
 
     Returns
     -------

@@ -66,7 +66,7 @@ def colours_beside(planes, x, y):
         return np.zeros(2), 0.0
     middle = np.median(apart, axis=1)
     scatter = _GAUSSIAN_MAD * np.sqrt(np.mean(np.median(np.abs(apart - middle[:, np.newaxis]), axis=1) ** 2))
-    # Of a median of Gaussian values.
+    # The error is that of a median of Gaussian values.
     return middle, float(scatter * np.sqrt(np.pi / 2 / apart.shape[1]))
 
 

@@ -26,7 +26,7 @@ class Border:
     how : {"filled", "feathered", "rim"}
         The first of these that it is somewhere, in the order feathered, filled, rim.
     share : float
-        Of the area of the tile, what lies in it, is finite and good by the tile's own coverage: used as sky.
+        Part of the area of the tile that is such, finite and good by the tile's own coverage: used as sky.
     level, sky : float
         In adu: what is there, and what lies behind.
     """
@@ -87,12 +87,12 @@ def not_sky(tile, noise):
     tile : Tile
         Where its coverage is not positive nothing is looked for.
     noise : ndarray, shape (C,)
-        Of a pixel, as `coarse.pixel_noise` gives it.
+        Noise of a pixel, as `coarse.pixel_noise` gives it.
 
     Returns
     -------
     NotSky
-        Of a tile that is sound but for a look along its edges nothing is read.
+        A sound tile is read along its edges alone.
     """
     planes = channels_last(tile.pixels)
     good = None if tile.coverage is None else np.asarray(tile.coverage) > 0

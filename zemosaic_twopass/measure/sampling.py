@@ -57,7 +57,7 @@ def draw_points(coverage, count, rng):
     if covered == 0:
         return np.empty((2, 0), dtype=int)
     draws = int(1.1 * count * coverage.size / covered) + 100
-    # Of a large mosaic that is all but empty there are far fewer pixels to list than to draw.
+    # A large mosaic that is all but empty has far fewer pixels to list than to draw.
     drawn = np.flatnonzero(coverage > 0) if covered < draws else np.unique(rng.integers(0, coverage.size, draws))
     rows, columns = np.unravel_index(drawn, coverage.shape)
     keep = np.flatnonzero(coverage[rows, columns] > 0)
@@ -73,7 +73,7 @@ def sample_tile(tile, place, places):
     ----------
     tile : Tile
     place : Place or None
-        Of the tile in the mosaic.
+        Place of the tile in the mosaic.
     places : (ndarray of int, ndarray of int), shape (n,)
         Rows and columns of the points, as `draw_points` gives them.
 

@@ -140,7 +140,7 @@ class _Channel:
         self._within += within
         if self._within > self._most:
             self._inside.clear()
-        # Of one value there is nothing to keep, of two that were foretold seldom anything in a piece.
+        # One value leaves nothing to keep, two that were foretold seldom anything in a piece.
         elif within and self._low < self._high:
             # Quicker than the mask as index where few are true.
             self._inside.append(values.take(np.flatnonzero(np.greater(up_to, below, out=below))))
@@ -188,7 +188,7 @@ class _Channel:
         first, last = self._ranks()
         low = self._low - width if first < self._below else self._low
         high = self._high + width if last >= self._below + self._within else self._high
-        # Of integers a bound can leave their range: those are held against float64.
+        # A bound can leave the range of integers: those are held against float64.
         dtype = self._low.dtype if self._low.dtype.kind == "f" else np.dtype(np.float64)
         self._low, self._high = dtype.type(low), dtype.type(high)
         self._below = self._within = 0

@@ -16,7 +16,7 @@ from .median import median_of_known
 from .moments import WINDOW, colours_beside, steps
 
 _GAUSSIAN_MAD = 1.4826
-# Of a Gaussian of 1.2 px, cut off beyond three of these: in the middle, and so many pixels from it.
+# Weights of a Gaussian of 1.2 px, cut off beyond three of these: in the middle, and so many pixels from it.
 _TAPS = np.exp(-0.5 * (np.arange(5) / 1.2) ** 2).astype(np.float32)
 _TAPS /= _TAPS[0] + 2 * _TAPS[1:].sum()
 _BACKGROUND = 13
@@ -68,7 +68,7 @@ class Stars:
 
     @classmethod
     def none(cls):
-        """Of a tile without any."""
+        """The stars of a tile without any."""
         return cls(np.empty((0, 2)), np.empty(0))
 
     def __len__(self):
@@ -183,7 +183,7 @@ def _peaks(image, good):
     values = flat[places]
     for beside in (-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1):
         others = flat[places + beside]
-        # Of two equal neighbours the first counts.
+        # The first of two equal neighbours counts.
         higher = values >= others if beside > 0 else values > others
         places, values = places[higher], values[higher]
     rows, columns = np.divmod(places[np.argsort(-values, kind="stable")[:_MOST]], width)
@@ -254,7 +254,7 @@ def _centroids(image, good, rows, columns):
         x, y = x + step_x, y + step_y
         if not np.any(np.hypot(step_x, step_y) > _SETTLED):
             break
-    # Of Σ w I (x − x0) / Σ w I with white noise; the sums over the window are those of its integrals.
+    # Errors of Σ w I (x − x0) / Σ w I with white noise; the sums over the window are those of its integrals.
     errors = hidden * noise * np.sqrt(np.pi / 2) * WINDOW**2 / flux
     settled = (np.hypot(x, y) < _STRAYED) & (np.hypot(step_x, step_y) < 10 * _SETTLED)
     settled &= errors < _SURE

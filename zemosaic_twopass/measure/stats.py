@@ -99,7 +99,7 @@ def statistics_after_gain(array, given, gain):
     array : array_like, shape (H, W) or (H, W, C)
         As for `tile_statistics`; quicker if its values are float32.
     given : TileScan
-        Of the tile before its gain.
+        Scan of the tile before its gain.
     gain : float
         NaN where it is not known.
 

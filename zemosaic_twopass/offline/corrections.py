@@ -31,7 +31,7 @@ _DESCRIPTIONS = {
     "lowest": "lowest pixel of the copy that is below 0 where the tile is not, in adu; 0 for none",
     "stars": "number of stars shared with other tiles that tell its scale, in the channel that has most",
 }
-# Of each term: its unit, and what it is.
+# Each term's unit, and what it is.
 _TERMS = {
     "gain": (None, "factor of the pixels: copy = pixel x gain + offset; slopes, curvature and shift left aside"),
     "offset": ("adu", "added to pixel x gain"),

@@ -284,7 +284,7 @@ def _of_copies(found, files):
 
 
 def _rms_of_steps(before, after):
-    # Of the same pairs: where a tile was moved a pair may have gained or lost its last blocks.
+    # Both are taken over the same pairs: where a tile was moved a pair may have gained or lost its last blocks.
     pairs = before.keys() & after.keys()
     if not pairs:
         return np.nan, np.nan

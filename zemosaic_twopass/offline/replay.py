@@ -57,8 +57,8 @@ def replay(mosaic, paths, gains=None, coverage=None, *, downsample=8, run=map, t
     gains : sequence of float, optional
         One a tile. Without them nothing is known of the tiles after their gain.
     coverage : path-like, optional
-        Of the mosaic. Where the tiles do not add up to it, its seams are measured by that alone, and `seams_by` in the
-        settings says why.
+        Coverage of the mosaic. Where the tiles do not add up to it, its seams are measured by that alone, and
+        `seams_by` in the settings says why.
     downsample : int, optional
         Reduction factor of the delta map, at least 1.
     run : callable, optional

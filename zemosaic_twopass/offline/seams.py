@@ -21,7 +21,7 @@ from .target import Target
 
 # A coverage that is 0 on more of what the mosaic holds counts from 0 what is covered once.
 _UNCOVERED = 0.01
-# Of the blocks that tiles cover, so many may be covered otherwise than the coverage has it.
+# This share of the blocks that tiles cover may be covered otherwise than the coverage has it.
 _OTHERWISE = 0.02
 # In units of what one tile adds.
 _ALIKE = 0.3
@@ -128,7 +128,7 @@ def seams_by_tiles(mosaics, tiles, coverage=None, stage=silent):
     tiles : sequence of path-like
         Master tiles; read one at a time.
     coverage : path-like, optional
-        Of the mosaics, to hold the tiles against.
+        Coverage of the mosaics, to hold the tiles against.
     stage : callable, optional
         As `console.stage`: is told what is being done.
 

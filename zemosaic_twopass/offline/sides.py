@@ -36,13 +36,13 @@ class Side:
     mosaic : pathlib.Path or None
         The picture, where one is there.
     seams : SeamMap or None
-        Of its last mosaic; None where a report has none.
+        Seams of its last mosaic; None where a report has none.
     backdrop : Backdrop or None
-        Of the picture.
+        Backdrop of the picture.
     tiles : tuple of (str or None)
         Names of its tiles; empty where edges have none.
     wcs : WCS or None
-        Of its blocks of `step` × `step` pixels; None where its place on the sky is not known.
+        WCS of its blocks of `step` × `step` pixels; None where its place on the sky is not known.
     step : int
     in_tiles : bool
         Whether its steps are in adu of the tiles, not in its own.
@@ -92,8 +92,8 @@ def report_sides(directories):
     Returns
     -------
     list of Side
-        Of the last mosaic that both have, else of the last of each; with the picture where `run` has written it beside
-        the report.
+        Sides of the last mosaic that both have, else of the last of each; with the picture where `run` has written it
+        beside the report.
 
     Raises
     ------

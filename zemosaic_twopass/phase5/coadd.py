@@ -125,7 +125,7 @@ class SharedReprojection(Sequence):
         array, wcs = input_data
         place = self.place(array)
         if place is None:
-            # Of somebody else, or of a reproject that hands on copies of the planes: slower, not wrong.
+            # The array is somebody else's, or reproject handed on a copy of a plane: slower, not wrong.
             return reproject_interp(input_data, output_projection, return_footprint=return_footprint, **kwargs)
         self.prepare(place[0], wcs, output_projection, kwargs["shape_out"])
         plane = self.read_plane(*place)

@@ -31,7 +31,7 @@ class _Positions(BaseLowLevelWCS):
         return self._place(x, y)
 
     def world_to_pixel_values(self, x, y):
-        # Of the image itself; reproject asks no grid for the way back.
+        # Sky coordinates are pixels of the image itself; reproject asks no grid for the way back.
         return x, y
 
 

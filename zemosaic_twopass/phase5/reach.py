@@ -11,7 +11,7 @@ from .positions import find_projective_map, round_trips
 
 # Pixels that are looked at at a time, to bound the memory.
 _BAND_PIXELS = 1 << 16
-# Of the pixels around a position some are good, or all are; else none.
+# Some of the pixels around a position are good, or all are; else none.
 _SOME, _ALL = 1, 2
 # Around a tile: of what lies further out no pixel of the tile is a neighbour.
 _MARGIN = 2

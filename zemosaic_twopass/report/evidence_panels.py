@@ -16,7 +16,7 @@ _COLOURS = {"share": "Greys"}
 _DIFFERENCE = "RdBu_r"
 _STYLES = (("o", AFTER), ("s", FLAGGED), ("^", INK))
 _LINES = (("0.35", "-"), (AFTER, (0, (4, 2))))
-# Of what is drawn, the largest 1 % may run into the ends of the colours: stars.
+# The largest 1 % of what is drawn may run into the ends of the colours: stars.
 _PERCENTILE = 99.0
 
 

@@ -257,7 +257,7 @@ def label_places(edges, points):
     layered = np.concatenate((seen, planes), axis=2)
     if known.sum() > 1:
         room = np.minimum(room, cKDTree(layered.reshape(-1, 3)).query(layered, k=[2])[0][..., 0] / 2)
-    # Of spots that are about as good the one nearest to the centre.
+    # The spot nearest to the centre wins among those about as good.
     room = np.percentile(room, 20, axis=1) * (1 - 0.2 * np.hypot(u - 0.5, v - 0.5))
     return spots[np.argmax(room)]
 

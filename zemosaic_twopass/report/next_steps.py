@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-# Of these `repair` makes copies without them.
+# `repair` makes copies without these.
 _REPAIRED = "offset", "gain_residual", "gradient", "uneven_background", "vignetting", "astrometry"
 # So many tiles are named by number in a sentence.
 _FEW = 4

@@ -22,7 +22,7 @@ from .style import (
 )
 from .tables import find_flagged
 
-# Of the fitted terms: their label, and what they are drawn in units of.
+# Labels of the fitted terms, and what they are drawn in units of.
 _FITS = {"offset": ("offset to the\nothers (adu)", 1.0), "gain": ("scale to the\nothers (%)", 100.0)}
 _MARKERS = ("o", FLAGGED), ("s", "#009E73"), ("^", AFTER), ("D", INK)
 _LEGEND = {"labelcolor": INK, "borderpad": 0, "frameon": False, "prop": {"family": FONT, "size": SMALL}}

@@ -22,17 +22,17 @@ _PROFILE = 1.05
 _COLOURS = "RdBu_r"
 COLOURS_UP_TO = 2.0
 _WIDTHS = {"visible": 2.8, "faint": 1.8, "noise": 0.9, "none": 0.7, "unknown": 0.6}
-# Of that, where there are so many edges.
+# Where there are so many edges, lines are this part as wide.
 _MANY, _THINNER = 150, 0.6
-# Of edges that nobody sees: light on a dark sky, and dotted where only the noise changes.
-# Of a thin line, which is no step.
+# Dashes of a thin line, which is no step.
 _THIN = (0, (1.4, 0.7))
+# Edges that nobody sees are light on a dark sky, and dotted where only the noise changes.
 _QUIET = "#d8d8d8"
 _STAGES = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 _SKY = 0.25
-# Of profiles, in pixels: across an edge, and across a thin line.
+# Half widths of profiles, in pixels: across an edge, and across a thin line.
 _REACH, _NEAR = 68, 8
-# Of a stage's name below the profiles: letters at most, and the width of one in inches.
+# Size of a stage's name below the profiles: letters at most, and the width of one in inches.
 _NAMED, _LETTER = 22, 0.068
 _NAMES = {"first_pass": "first pass", "second_pass": "second pass", "merged": "merged", "final": "final"}
 _LOOKS = {

@@ -22,7 +22,7 @@ from .seams import PICTURE_SENTENCES, tells_of_picture
 from .tables import short_table
 
 _READABLE = 1, 2
-# Of a table: its head is YAML, which is slow to read, and every cell of a column takes the room of its longest.
+# Bounds of a table: its head is YAML, which is slow to read, and every cell of a column takes the room of its longest.
 _MAX_HEAD_BYTES = 256 * 1024
 _MAX_CHARACTERS = 1 << 28
 

@@ -26,7 +26,7 @@ _DESCRIPTIONS = {
     "finding_sigma": "how many standard errors it is from none",
     "runner_up": "the next best explanation; - for none",
 }
-# Of each term: its unit, and what it is.
+# Each term's unit, and what it is.
 _FIT = {
     "offset": ("adu", "what the tile is too bright by at the median level of its overlaps"),
     "gain": (None, "factor of the tile's structure less 1"),

@@ -16,7 +16,7 @@ from .mosaics import homography
 from .night_sky import STAR_AREA, NightSky, SeenSky
 from .sky import tangent_wcs
 
-# Of a pixel of a stack of ten frames, in adu: 5.0 in red and blue, 4.7 in green where all frames reach.
+# Noise of a pixel of a stack of ten frames, in adu: 5.0 in red and blue, 4.7 in green where all frames reach.
 NOISE = 5.0
 SHAPE = (560, 760)
 
@@ -91,18 +91,18 @@ def night_tiles(seed, *, grid=(3, 3), shape=SHAPE, frames=10, noise=True, faults
     Parameters
     ----------
     seed : int
-        Of private generators. Neither noise nor faults change what else is drawn.
+        Seed of private generators. Neither noise nor faults change what else is drawn.
     grid : tuple of int
         Rows and columns, at least 2 each, so that every tile meets two others.
     shape : tuple of int
         (H, W) of a tile and of a frame.
     frames : int
-        Of a tile.
+        Number of frames of a tile.
     noise : bool
     faults : dict, optional
         From the index of a tile, row by row, to its `TileFault`.
     star_area : float
-        Of the sky, in pixels, for each star.
+        Area of the sky, in pixels, for each star.
 
     Returns
     -------

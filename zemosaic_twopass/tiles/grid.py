@@ -126,7 +126,7 @@ def pixels_between(wcs, wcs_out, x, y):
         if sky is not None:
             x, y = wcs_out.world_to_pixel_values(*sky)
             return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    # Of two frames it takes arrays alone.
+    # `pixel_to_pixel` takes arrays alone where the frames differ.
     x, y = pixel_to_pixel(wcs, wcs_out, np.asarray(x), np.asarray(y))
     return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
 

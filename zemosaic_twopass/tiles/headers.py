@@ -170,7 +170,7 @@ def _check(cards):
         if _NUMBERS.fullmatch(keyword):
             value = _value(card)
             number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-            # Of an equinox there are words, which do no harm.
+            # An equinox may be a word, which does no harm.
             if not number and (keyword != "EQUINOX" or str(value).strip("+- ").lower() in ("nan", "inf", "infinity")):
                 raise TileError(f"{keyword} is no number: {'nothing' if value is None else repr(value)}")
 

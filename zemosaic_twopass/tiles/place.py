@@ -94,7 +94,7 @@ class Place:
         weights = _weights(down, rows).toarray()
 
         def positions(part):
-            # Of a few rows all but a handful of weights are 0: so small a product BLAS makes in the thread that asks.
+            # A few rows have all but a handful of weights 0: BLAS makes so small a product in the thread that asks.
             known = np.flatnonzero(weights[part].any(axis=0))
             near = slice(known[0], known[-1] + 1)
             return weights[part, near] @ lines[:, near]

@@ -15,8 +15,8 @@ finishing = contextvars.ContextVar("zemosaic_finish", default=None)
 class Caller:
     """A call of the caller.
 
-    Passes that have ended wait here until it returns: only then is it known what became of them. Of their arrays both
-    mosaics with their coverages are held until then, and nothing else but means of blocks.
+    Passes that have ended wait here until it returns: only then is it known what became of them. Both
+    mosaics with their coverages are held until then, and nothing else of their arrays but means of blocks.
 
     Parameters
     ----------

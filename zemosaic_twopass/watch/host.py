@@ -1,7 +1,7 @@
 """What the application around a second pass knows: names of the tiles, by identity and never by position; its run.
 
-The observers have the signature of a wrapt wrapper, as those of `hooks`. Of a call only the last parts of paths are
-kept, with weak references to WCS objects.
+The observers have the signature of a wrapt wrapper, as those of `hooks`. They keep only the last parts of
+the paths of a call, with weak references to WCS objects.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ _MOST = 0.9
 _SOME = 0.01
 _LINE_TOLERANCE = 0.005
 _LINES = 100
-# Of the tolerance of a line: what the tile must span at points where the mosaic holds a constant.
+# The tile must span so many tolerances of a line at points where the mosaic holds a constant.
 _VARIED = 100
 _SEED = 20260421
 
@@ -35,8 +35,8 @@ class FaultyTile:
     places : ndarray of int, shape (n, 2)
         Columns and rows of the mosaic at which the tile was looked at; none for a shift.
     left : ndarray, shape (n,)
-        Of a mask at each place: −1 where the coadd left the tile out, 1 where it used what it should not, 0 where
-        all is well. Else what the best gain and offset leave, in adu.
+        For a mask, at each place: −1 where the coadd left the tile out, 1 where it used what it should not, 0 where all
+        is well. Else what the best gain and offset leave, in adu.
     """
 
     kind: str
@@ -56,7 +56,7 @@ def describe(system, closure, suspect, tiles, scatter):
     system : System
         From `zemosaic_twopass.diagnosis.closure.solve`.
     closure : Closure
-        Of the points that close.
+        Closure of the points that close.
     suspect : int or None
         Tile without which the mosaic closes; None where every tile closes and only the coverage is odd.
     tiles : TileList

@@ -82,12 +82,12 @@ class System:
     values : ndarray, shape (n, C)
         The mosaic in adu; NaN where it has no value.
     coverage : ndarray, shape (n,)
-        Of the mosaic.
+        Coverage of the mosaic.
     predicted : ndarray, shape (n,)
         Sum of the weights of the tiles that are there.
     weights : ndarray, shape (N,)
     noise : float
-        Of one pixel of a tile, in adu.
+        Noise of one pixel of a tile, in adu.
     usable : ndarray of bool, shape (n,)
         Away from every edge, with at least one tile, coverage as predicted.
     odd : ndarray of bool, shape (n,)
@@ -121,7 +121,7 @@ def close_mosaic(second_pass, noise, twins=None):
         well as without another, that one is to blame that leaves fewer of the other gains off, then less that
         does not close, then fewer of its own points that cannot be accounted for.
     noise : float
-        Of one pixel of a tile in adu: what is left counts as nothing up to a hundredth of it.
+        Noise of one pixel of a tile in adu: what is left counts as nothing up to a hundredth of it.
     twins : dict of int to int, optional
         Tiles that have the very pixels of another, and which that is. Their gains are told in the mean, and are taken
         to differ as recorded.
@@ -254,7 +254,7 @@ def _columns(system, inside, places, channel, count):
         values, weight = sample.values[keep, channel], share[keep]
         centre = float(np.median(values)) if values.size else 0.0
         spread = float(mad_std(values)) if values.size else 0.0
-        # Of a tile that holds one value nobody can tell what is gain and what offset.
+        # A tile that holds one value does not tell gain from offset.
         is_flat = not values.size or np.ptp(values) <= _ROUNDING * abs(centre)
         spread = np.inf if is_flat else spread or 1.0
         centres.append(centre)

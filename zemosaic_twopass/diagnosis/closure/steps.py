@@ -15,10 +15,10 @@ from ..gains import GAIN_TOLERANCE
 
 MIN_BLOCKS = 20
 _CLOSE = 1e-9
-# Of what matching would take, so much must be gone for it to have been there.
+# So much of what matching would take must be gone for it to have been there.
 _MATCHED = 0.5
 
-# Of a pixel's noise, by which the gains must make a step grow.
+# The gains must make a step grow by so much of a pixel's noise.
 _SEAM_FLOOR = 0.5
 
 
@@ -37,7 +37,7 @@ class Step:
     after : float
         What is left of both once background matching took its part.
     noise : float
-        Of one pixel.
+        Noise of one pixel.
     left : float
         What of `added` background matching would leave if there were nothing else.
     """
@@ -74,7 +74,7 @@ def gain_steps(coarse, gains, offsets, noise):
     offsets : ndarray, shape (N, C)
         What background matching took from each tile, in adu.
     noise : sequence of ndarray, shape (C,)
-        Of one pixel of each tile, in adu.
+        Noise of one pixel of each tile, in adu.
 
     Returns
     -------

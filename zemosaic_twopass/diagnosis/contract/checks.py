@@ -132,13 +132,13 @@ def check_corrected(index, tile, corrected, gains):
     Parameters
     ----------
     index : int
-        Of the tile.
+        Index of the tile.
     tile : array_like, shape (H, W) or (H, W, C)
         As given.
     corrected : array_like
         As the coadd was given it; the same shape, but for a channel axis of length 1.
     gains : sequence of float
-        Of all tiles, finite.
+        Gains of all tiles, finite.
 
     Returns
     -------

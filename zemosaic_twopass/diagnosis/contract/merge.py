@@ -9,7 +9,7 @@ import numpy as np
 from ...tiles.planes import channels_last
 from ..finding import Finding
 
-# Of the difference of both passes, what is as good as the one of them.
+# A pixel is the first pass's where it is nearer to that than this part of its distance to the second.
 _AS_GOOD = 0.1
 # Rows that are compared at a time.
 _ROWS = 256
@@ -22,7 +22,7 @@ class Merge:
     Attributes
     ----------
     share : float
-        Of the pixels that both passes cover and in which they differ, the part in which the caller returned the second;
+        Part of the pixels that both passes cover, and in which they differ, in which the caller returned the second;
         NaN where there is no such pixel.
     pixels : int
         How many these are.
@@ -54,8 +54,8 @@ def merge_of(first, second, returned, trouble=""):
     Parameters
     ----------
     first, second : (mosaic, coverage)
-        Of each pass: ndarray, shape (H, W) or (H, W, C), and ndarray, shape (H, W); None for what is not known. A
-        second pass without a mosaic gave none.
+        Mosaic and coverage of each pass: ndarray, shape (H, W) or (H, W, C), and ndarray, shape (H, W); None for what
+        is not known. A second pass without a mosaic gave none.
     returned : ndarray, shape as `first` or `second`, or None
         The mosaic that the caller returned.
     trouble : str, optional

@@ -66,7 +66,7 @@ def _evidence(finding, examination, sample, second_pass):
             return level_evidence(finding, corrected_tiles, corrected_tiles.corrections[tile])
         case "bow":
             return curvature_evidence(finding, corrected_tiles)
-        # Of stars that are nobody's there is nothing to be drawn against.
+        # Stars that are nobody's have nothing to be drawn against.
         case "stars" if corrected_tiles.surveyed.shifts[tile] is not None:
             return star_evidence(finding, corrected_tiles, sample)
         case "step":

@@ -160,7 +160,7 @@ def find_implied_by(second_pass, closure, finding, sample):
     ----------
     second_pass : SecondPass
     closure : Closure
-        Of the mosaic without the tile.
+        Closure of the mosaic without the tile.
     finding : Finding
         Kind `misregistration`.
     sample : callable

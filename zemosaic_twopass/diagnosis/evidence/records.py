@@ -73,7 +73,7 @@ class Evidence:
     layers : tuple of Layer
         As it is and as it would be, of the same shape; empty where a picture tells nothing.
     unit : str
-        Of the layers.
+        Unit of the layers.
     chart : Chart or None
     arrow : (float, float) or None
         Unit vector along columns and rows of the layers, where the finding has a direction.

@@ -13,7 +13,7 @@ from .records import Chart, Evidence, Layer, Series, median_and_error
 _REACH = 8
 _SIDE = 2 * _REACH + 1
 _MOST = 25
-# Of a profile: how far from its line a pixel may lie.
+# A pixel of a profile may lie so far from its line.
 _BESIDE = 1.5
 
 
@@ -62,7 +62,7 @@ def coadd_evidence(finding, corrected_tiles, shift, implied):
         Kind `misregistration`.
     corrected_tiles : Mended
     shift : (float, float)
-        Of the tile in the coadd, along columns and rows of the mosaic in pixels.
+        Shift of the tile in the coadd, along columns and rows of the mosaic in pixels.
     implied : callable
         From places, (rows, columns) of the mosaic, and moves of them in pixels to what the mosaic says that the tile
         holds there, and to what it holds by its WCS there, moved by each: arrays of shape (n,), NaN where not known.

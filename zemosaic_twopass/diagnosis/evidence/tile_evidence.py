@@ -9,7 +9,7 @@ from ...tiles.grid import common_part
 from .records import Chart, Evidence, Layer, Series, bin_values, crop_layer
 
 _ENDS = np.array([0.0, 1.0])
-# Of the brightness of the sky those blocks that hold no bright star: in percent.
+# Percentiles of the brightness of the sky between which lie the blocks without a bright star.
 _USUAL_SKY = 1.0, 98.0
 
 
@@ -133,7 +133,7 @@ def _kind_of_term(finding, correction, places):
         slope = correction.slope[channel]
         size = float(np.hypot(*slope))
         return (u * slope[0] + v * slope[1]) / size, lambda at: size * at, "along the slope, as part of the tile"
-    # Of two tiles that only meet each other the finding has the size alone.
+    # A finding on two tiles that only meet each other has the size alone.
     size = correction.offset[channel] if finding.tile is None else finding.value
     return u, lambda at: np.full(np.shape(at), size), "along columns, as part of the tile"
 

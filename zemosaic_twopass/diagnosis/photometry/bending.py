@@ -30,7 +30,7 @@ def bent_alike(looks, solution, flat, curvature):
     ----------
     looks : sequence of TileMeasurement
     solution : Solution
-        Of these.
+        Solution of these looks.
     flat : Solution
         With a round bow taken out, which explains part of it or none.
     curvature : Curvature or None

@@ -14,7 +14,7 @@ from .zero_points import FEWEST_STARS
 # Effects smaller than these are of no consequence, however sure: in units of a pixel's noise.
 OFFSET_FLOOR = 0.05
 GRADIENT_FLOOR = 0.1
-# Of two faults in one tile the lesser is only told where it is not a leftover of the greater.
+# The lesser of two faults in one tile is only told where it is not a leftover of the greater.
 _LESSER = 0.1
 _ROUNDING = 1e-12
 _OFFSET, _GAIN, _GRADIENT = range(len(KINDS))
@@ -73,7 +73,7 @@ def _finding(solution, index, kind):
     if not np.isfinite(error).any():
         return None
     fall, channel = find_deviance_drop(solution, index, kind), int(np.nanargmax(np.abs(value) / error))
-    # Of a tile in units of its own the deviance is so large that its last digits are no evidence.
+    # A tile in units of its own has so large a deviance that its last digits are no evidence.
     least = max(solution.threshold[index, kind], _ROUNDING * np.max(solution.deviance_drop[index]))
     if not (fall >= least and effect[channel] > _FLOORS[kind]):
         return None

@@ -22,8 +22,8 @@ _FEWEST_TILES = 4
 # Knots of the map from a tile's middle to its corner; how stiff it is, and how near to 0, as parts of what steps say.
 _KNOTS = 10
 _STIFF, _SMALL = 0.03, 3e-5
-# Of what the usual tile differs from its neighbours by, noise apart, so much is foretold. Of 20 mosaics with the same
-# light in all tiles 0.58 are and more, of 52 with another in each, or in one alone, 0.15 at the most.
+# So much of what the usual tile differs from its neighbours by, noise apart, is foretold. In 20 mosaics with the same
+# light in all tiles it is 0.58 and more, in 52 with another in each, or in one alone, 0.15 at the most.
 _FORETOLD = 0.5
 _GAUSSIAN_MAD, _MEDIAN_COST = 1.4826, 1.2533
 

@@ -22,7 +22,7 @@ class Correction(TileTerms):
     curvature : Curvature or None
         What it has in common with all tiles.
     middle : ndarray, shape (2,)
-        Of its image, (x, y) in mosaic pixels.
+        Middle of its image, (x, y) in mosaic pixels.
     bend, bend_error : ndarray, shape (C, 3)
         What light that is no plane adds, u², uv and v² times these, in adu; 0 and NaN where there is none.
     """
@@ -97,9 +97,9 @@ def correction_of(solution, index, look, curvature):
     ----------
     solution : Solution
     index : int
-        Of the tile; nothing is found in one that is not in the solution.
+        Index of the tile; nothing is found in one that is not in the solution.
     look : TileMeasurement
-        Of the tile, which has blocks.
+        Measurement of the tile, which has blocks.
     curvature : Curvature or None
 
     Returns
@@ -116,9 +116,9 @@ def correction_of_light(uneven, look, curvature):
     Parameters
     ----------
     uneven : Unevenness
-        Of one tile.
+        Unevenness of one tile.
     look : TileMeasurement
-        Of that tile.
+        Measurement of that tile.
     curvature : Curvature or None
 
     Returns

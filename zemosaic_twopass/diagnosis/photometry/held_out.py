@@ -24,8 +24,8 @@ class Helps:
     Attributes
     ----------
     fall, error : ndarray, shape (N, 4)
-        Of the sum of the squared steps, in units of their variance, all channels together, and its standard error; of
-        `KINDS` and, last, of all that the tile has. 0 where the tile has not got the kind, or no half of the blocks
+        Fall of the sum of the squared steps, in units of their variance, all channels together, and its standard error;
+        of `KINDS` and, last, of all that the tile has. 0 where the tile has not got the kind, or no half of the blocks
         tells it to the other.
     """
 
@@ -108,7 +108,7 @@ def helps(halves, active, independent):
         _enter(halves, other)
         falls = [own.fall(own.changes(), before) for own, before in zip(halves, having, strict=True)]
         fall[tile, kind], variance = np.sum(falls, axis=0)
-        # Of channels that say the same the deviances scatter together.
+        # Deviances of channels that say the same scatter together.
         error[tile, kind] = np.sqrt(variance * len(halves) / independent)
         _enter(halves, active)
     return Helps(fall, error)

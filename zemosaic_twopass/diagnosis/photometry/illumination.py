@@ -18,10 +18,10 @@ _FEWEST_TILES = 4
 FEWEST_GRADIENTS = 3
 # The slopes of most tiles must be within so much of what the curvature makes of them.
 MISS = 0.3
-# Of the usual side of a tile: middles must be further apart than that both ways, for in a row of tiles that brighten
+# Middles must be further apart than so much of the usual side of a tile, both ways, for in a row of tiles that brighten
 # one after the other, as under a rising moon, it would be the same.
 _APART = 0.2
-# Of the level, what a factor may take away or add.
+# A factor may take away or add so much of the level.
 _MOST = 0.9
 # Errors larger by so much than the slopes scatter are those of equations that do not tell.
 _TOLD = 10.0
@@ -35,7 +35,7 @@ class Curvature:
     Attributes
     ----------
     height, error : ndarray, shape (C,)
-        Of a corner above the middle in adu, negative where corners are darker, and its standard error.
+        Height of a corner above the middle in adu, negative where corners are darker, and its standard error.
     level : ndarray, shape (C,), or None
         Where it is taken for a factor of everything, as one of a flat field is, the sky in adu at which it has that
         height; None where it is taken as added, as stray light is, or where both explain the same.
@@ -79,7 +79,7 @@ def flattened(looks, solution, solve_again):
     ----------
     looks : list of TileMeasurement
     solution : Solution
-        Of these.
+        Solution of these looks.
     solve_again : callable
         From looks to their `Solution`.
 
@@ -132,7 +132,7 @@ class Layout:
     middles : ndarray, shape (N, 2)
         (x, y) of their images, about a common origin; 0 for a tile that knows nothing.
     centres, sides : ndarray, shape (N, 2)
-        Of what they know, about the same origin, and how wide and high that is.
+        Centres of what they know, about the same origin, and how wide and high that is.
     reach : float
         From a middle to a corner.
     """
@@ -206,7 +206,7 @@ def by_slopes(layout, solution):
     expected = layout.pattern()[tested, 2:] / sides
     # What all slope by in common is not known.
     expected -= expected.mean(axis=0)
-    # Of a channel that holds nothing nothing is known.
+    # A channel that holds nothing tells nothing.
     heights, misses = np.zeros(len(solution.level)), np.full(len(solution.level), np.inf)
     for channel, slopes in enumerate(solution.terms[:, tested, 2:] / sides):
         usual = float(np.median(np.hypot(*slopes.T)))

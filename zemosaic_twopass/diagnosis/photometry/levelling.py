@@ -32,12 +32,13 @@ class Levels:
     looks : tuple of TileMeasurement
         All with the curvature taken out.
     solution : Solution
-        Of these.
+        Solution of these looks.
     curvature : Curvature or None
         What all tiles have in common.
     uneven : tuple of Unevenness
-        Of tiles whose light no term explains: they are not in the solution; of two, where they meet each other alone:
-        they are in it, but not there; or one of no tile, where more are such than can be told apart, and all are in it.
+        Unevenness of tiles whose light no term explains: they are not in the solution; of two, where they meet each
+        other alone: they are in it, but not there; or one of no tile, where more are such than can be told apart, and
+        all are in it.
     """
 
     looks: tuple

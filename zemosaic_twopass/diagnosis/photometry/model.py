@@ -30,13 +30,13 @@ _TINY = np.finfo(float).tiny
 # The blocks from which it is read how wrong structure makes a block: share of all, and number.
 _STRONGEST = 0.01
 _FEWEST_STRONG = 30
-# Of the structure in a block, however little of it is seen to go wrong.
+# So much of the structure in a block goes wrong at the least, however little of it is seen to.
 _LEAST_CUT = 0.01
-# Of what the pixels let expect: tiles may be equal to the bit.
+# Least part of the noise that the pixels let expect: tiles may be equal to the bit.
 _LEAST_NOISE = 1e-3
 # From a median, n values tell as much of their standard deviation as so many fewer from a mean square.
 _MEDIAN_COST = 2.7
-# Of what a blur changes in a gain, were it not in the model, so much is left where it is: a block is cut out of a star.
+# So much of what a blur, were it not in the model, changes in a gain is left where it is: a block is cut out of a star.
 _BLUR_UNTOLD = 0.7
 # In units of the range of all values.
 _FAR = 3.0
@@ -53,7 +53,7 @@ class Channel:
     ----------
     shared : SharedBlocks
     noise : sequence of float
-        Of one pixel of each tile in adu.
+        Noise of one pixel of each tile in adu.
     witness : Witness
         What stars say of the gains: those to begin with, and the unit of each tile's structure.
 
@@ -61,7 +61,7 @@ class Channel:
     ----------
     layout : Layout
     noise : ndarray, shape (N,)
-        Of a block in adu, were its pixels independent.
+        Noise of a block in adu, were its pixels independent.
     terms : ndarray, shape (N, 7)
         o in adu, γ, pu and pv in adu from end to end, δx, δy in pixels, κ in pixels².
     level : ndarray, shape (N,)
@@ -76,7 +76,7 @@ class Channel:
         Which tile shares its pixels with which, as crops of one stack do, [i, j] for i below j.
     witness : Witness
     variance : float
-        Of a term, in units of that from the inverse of `normal`; 1 until it is known.
+        Variance of a term, in units of that from the inverse of `normal`; 1 until it is known.
     doubted : ndarray of bool, shape (N,)
         Tiles whose gain the sky does not tell, for the stars contradict it.
     """
@@ -95,7 +95,7 @@ class Channel:
         number = min(max(int(_STRONGEST * len(strength)), _FEWEST_STRONG), len(strength))
         self._strongest = np.argpartition(strength, -number)[-number:] if number else np.zeros(0, dtype=int)
         self._strength = strength
-        # Of a block of independent pixels.
+        # This is the noise of a block of independent pixels.
         self.noise = np.array(noise, dtype=float) / FACTOR
         self._scale = self.noise.copy()
         self._doubt, self._huber = np.ones((2, len(shared.value)))
@@ -248,7 +248,7 @@ class Channel:
         return Residuals(self.layout, left, weight, self._share, self._huber >= 1, self._errors())
 
     def _errors(self):
-        """Of each block by itself."""
+        """Error of each block by itself."""
         return self.layout.each(self._scale) * self._common * self._doubt
 
     def _sum(self, values):
@@ -277,7 +277,7 @@ class Channel:
         self._scale[tiles] *= np.exp((seen - usual) * own / (own + doubt))
         self.freedom = np.zeros(self.count)
         self.freedom[tiles] = (own + doubt) / (2 * own * doubt)
-        # Of tiles that share all that they meet others in nothing is known but what is usual.
+        # Nothing but what is usual is known of tiles that share all that they meet others in.
         only = np.bincount(self._tile, self._common < 1, minlength=self.count) == np.diff(self.layout.starts)
         self.freedom[only & (np.diff(self.layout.starts) > 0)] = np.median(self.freedom[tiles])
 

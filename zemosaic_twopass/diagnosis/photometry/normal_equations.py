@@ -30,7 +30,7 @@ class Equations:
     Parameters
     ----------
     matrix : ndarray, shape (N, 7, N, 7)
-        Of offset, gain, slopes, and three terms that are always free.
+        Normal matrix of offset, gain, slopes, and three terms that are always free.
     score : ndarray, shape (N, 7)
         `matrix` times the change that all terms free would ask for.
     terms : ndarray, shape (N, 7)

@@ -21,7 +21,7 @@ class Layout:
     Attributes
     ----------
     shape : tuple of int
-        Of the coarse grid.
+        Shape of the coarse grid.
     starts : ndarray of int, shape (N + 1,)
         Where the entries of each tile begin, and where the last end.
     place : ndarray of int, shape (E,)
@@ -141,7 +141,7 @@ class Meetings:
     starts : ndarray of int, shape (P + 1,)
         Where the entries of each two begin.
     first, second : ndarray of int
-        Of every shared block the entry in the one tile and in the other.
+        Entry of every shared block in the one tile and in the other.
     """
 
     tiles: np.ndarray

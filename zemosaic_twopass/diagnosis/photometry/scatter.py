@@ -35,11 +35,11 @@ class Residuals:
     weight : ndarray, shape (E,)
         In 1 / adu²; 0 for what says nothing of the scatter.
     share : ndarray, shape (E,)
-        Of the tile in the sky that it is held against.
+        Share of the tile in the sky that it is held against.
     inner : ndarray of bool, shape (E,)
         Which are no outliers.
     error : ndarray, shape (E,)
-        Of a block by itself, in adu, outlier or not.
+        Error of a block by itself, in adu, outlier or not.
     """
 
     layout: Layout
@@ -73,7 +73,7 @@ def spread(residuals, free):
     Returns
     -------
     variance : float
-        Of a term, in units of that from the inverse of the normal equations: neighbours are correlated, by
+        Variance of a term, in units of that from the inverse of the normal equations: neighbours are correlated, by
         interpolation and by all that the model does not know. The variance of sums over squares of sky, each tile by
         itself, over that of independent blocks; squares as large as it goes on growing with them. With Huber's factor
         for the slope of the score (Huber 1981, Robust Statistics, 7.6).

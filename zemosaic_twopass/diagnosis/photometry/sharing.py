@@ -22,7 +22,7 @@ def noise_in_common(layout, value, noise):
     value : ndarray, shape (E,)
         In adu.
     noise : ndarray, shape (N,)
-        Of a block of each tile in adu, were its pixels independent.
+        Noise of a block of each tile in adu, were its pixels independent.
 
     Returns
     -------

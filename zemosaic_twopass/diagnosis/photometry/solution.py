@@ -48,11 +48,11 @@ class Solution:
     active : ndarray of bool, shape (N, 3)
         Which tile has which kind of fault, `KINDS` in order.
     terms, covariance : ndarray, shapes (C, N, 4) and (C, N, 4, 4)
-        Of each tile as `TileTerms` has them, with only what is `active`; 0 and NaN for what is not.
+        Terms of each tile as `TileTerms` has them, with only what is `active`; 0 and NaN for what is not.
     level : ndarray, shape (C, N)
         Median of the sky in adu where each tile meets others.
     noise : ndarray, shape (N, C)
-        Of one pixel in adu.
+        Noise of one pixel in adu.
     deviance_drop : ndarray, shape (N, 8)
         Fall of the deviance by each set of kinds, as `selection.subset_number` counts them.
     threshold : ndarray, shape (N, 3)
@@ -131,7 +131,7 @@ def solve(looks, shape_out, stars=None):
         active, states = _converge(channels, nothing, groups, lambda *of: search(*of, groups), run)
         equations, threshold = [state.equations for state in states], find_thresholds(channels, states, active)
         settled, crowded = fix_gauge(equations, active, threshold, groups)
-        # Of a kind that all have, the tile that has none stays the one that the others are measured from.
+        # Where all have a kind, the tile that has none stays the one that the others are measured from.
         known, refuted = np.where(settled, 0.0, np.inf), np.zeros_like(active)
 
         def chosen(own, kinds, threshold):

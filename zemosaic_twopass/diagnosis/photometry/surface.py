@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Of the tile, at each side; of that so much must be held, at so many sides.
+# So much of the tile is a side; so much of a side must be held, at so many sides.
 _BAND = 0.25
 _HELD = 0.5
 _SIDES = 3
@@ -30,7 +30,7 @@ class Squares:
     value : ndarray, shape (n,)
         Medians in adu.
     error : float
-        Of each, as far as it is noise.
+        Error of each, as far as it is noise.
     places : ndarray, shape (2, n)
         (u, v) in what the tile knows, from −½ to ½.
     """

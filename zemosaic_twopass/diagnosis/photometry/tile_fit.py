@@ -85,7 +85,7 @@ def tile_fits(channels, states, tested, neighbours):
     ----------
     channels : sequence of Channel
     states : sequence
-        Of each channel, with the `equations` at the solution, the part of the gains' diagonal that is `flat`, and
+        State of each channel, with the `equations` at the solution, the part of the gains' diagonal that is `flat`, and
         whose gains are `told`.
     tested : ndarray of bool, shape (N,)
     neighbours : sequence of tuple of int

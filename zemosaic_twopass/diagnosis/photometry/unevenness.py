@@ -52,7 +52,7 @@ class Unevenness:
         Level of the field in adu, and its rise from end to end of what the tile knows along columns and rows, with
         standard errors that allow for the rest of it.
     factor : ndarray, shape (C,), or None
-        Of the tile's scale, that it was seen beyond the others with.
+        Factor of the tile's scale, that it was seen beyond the others with.
     surface : (ndarray, ndarray) or None
         What takes all of it out, as `surface_of` has it; None where nothing is known to.
     shared : bool
@@ -92,11 +92,11 @@ def light_beyond(tiles, look, others, factor):
     tiles : tuple of int
         The tile, or two that meet.
     look : CoarseTile
-        Of the first of them.
+        Blocks of the first of them.
     others : ndarray, shape (C, h, w)
         Mean of the others where the tile's blocks are, their faults taken out; NaN where there is none.
     factor : ndarray, shape (C,)
-        Of the tile's scale over theirs, as its stars have it; 1 where they say nothing.
+        Factor of the tile's scale over theirs, as its stars have it; 1 where they say nothing.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def _fit_surface(squares):
     left = squares.value - design @ plane
     covariance = np.linalg.pinv(design.T @ design) * np.mean(left**2) * min(_TOGETHER, len(left) / 4)
     low, high = np.percentile(left, _PERCENTILES)
-    # Of medians that are noise and no more these percentiles are about four standard deviations apart.
+    # Medians that are noise and no more have these percentiles about four standard deviations apart.
     return high - low, 4 * squares.error, plane, np.sqrt(np.diag(covariance))
 
 
@@ -157,7 +157,7 @@ def uneven_findings(found, solution):
     ----------
     found : Unevenness
     solution : Solution
-        Of all tiles, this one among them: for its noise and its stars.
+        Solution of all tiles, this one among them: for its noise and its stars.
 
     Returns
     -------

@@ -43,8 +43,8 @@ class Witness:
     error : ndarray, shape (N,)
         Standard error of a tile's against the others.
     information : ndarray, shape (N, N)
-        Of the logarithms: inverse of their covariance, with a scale that joined tiles have in common left free. 0 where
-        the stars are silent.
+        Information on the logarithms: inverse of their covariance, with a scale that joined tiles have in common left
+        free. 0 where the stars are silent.
     groups : tuple of ndarray of int
         Tiles that stars join.
     """
@@ -79,7 +79,7 @@ class Witness:
 
     @property
     def told(self):
-        """Of which tiles the stars say something, shape (N,)."""
+        """Whether the stars say something of each tile, shape (N,)."""
         return np.isfinite(self.logarithm)
 
     def gains(self):
@@ -127,13 +127,13 @@ class Witness:
 def own_units(tiles, noise):
     """Logarithms of the units of tiles, NaN for one that is in those of the others; shape (C, N).
 
-    Of a tile whose level and noise are both more than twenty times too large or too small, by about as much.
+    Such a tile has a level and a noise that are both more than twenty times too large or too small, by about as much.
 
     Parameters
     ----------
     tiles : sequence of (CoarseTile or None)
     noise : ndarray, shape (N, C)
-        Of a pixel, in what the tile is in.
+        Noise of a pixel, in what the tile is in.
     """
     level = np.full(noise.shape, np.nan)
     for index, tile in enumerate(tiles):

@@ -22,7 +22,7 @@ _ITERATIONS = 30
 _SETTLED = 1e-6
 # Relative: what pixels do to a star, however bright.
 _SYSTEMATIC = 0.01
-# Of what lies outside the apertures, as part of a star, by so much at least tiles may differ.
+# Tiles may differ by so much at least in what lies outside the apertures, as part of a star.
 _SHAPES = 0.01
 # Beyond the curve of growth lies so much of what it shows, as little as nothing and as much as twice that: from a
 # Gaussian to a Moffat profile of β = 2.5.
@@ -41,10 +41,10 @@ class StarScales:
     Attributes
     ----------
     logarithm : ndarray, shape (N, C)
-        Of the scale, natural, with mean 0 over tiles that are joined by stars; NaN for a tile that shares fewer than
-        three measured stars.
+        Logarithm of the scale, natural, with mean 0 over tiles that are joined by stars; NaN for a tile that shares
+        fewer than three measured stars.
     covariance : ndarray, shape (C, N, N)
-        Of the logarithms; of a sum of them that adds up to 0 over tiles that are joined.
+        Covariance of the logarithms; of a sum of them that adds up to 0 over tiles that are joined.
     groups : ndarray of int, shape (N, C)
         Tiles with the same number are joined by stars.
     counts : ndarray of int, shape (N, C)
@@ -61,7 +61,7 @@ class StarScales:
 
     @classmethod
     def none(cls, count, channels):
-        """Of tiles that have no star in common."""
+        """Scales of tiles that have no star in common."""
         return cls(
             np.full((count, channels), np.nan),
             np.zeros((channels, count, count)),
@@ -158,7 +158,7 @@ def _telling(known, tiles, stars, count):
             kept = enough if np.all(often) else often
             known, stars = known[kept], stars[kept]
             continue
-        # Of tiles that are not joined nothing is held against one another, so there it is another star.
+        # Tiles that are not joined are not held against one another, so there it is another star.
         apart = stars * count + _joined(tiles[known], stars, count)
         if len(np.unique(apart)) == stars.max() + 1:
             break

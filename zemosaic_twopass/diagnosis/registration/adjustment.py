@@ -20,8 +20,8 @@ _HUBER = 2.0
 _RAYLEIGH_MEDIAN = 1.1774
 _ITERATIONS = 30
 _SETTLED = 1e-5
-# Of one coordinate of a star in pixels: what pixels do to a sharp star, however bright; and the most that is looked
-# for where bright stars lie no better than faint ones, as those that were debayered, and cut by a filter, do.
+# Errors of one coordinate of a star in pixels: what pixels do to a sharp star, however bright; and the most that is
+# looked for where bright stars lie no better than faint ones, as those that were debayered, and cut by a filter, do.
 _SYSTEMATIC = 0.005
 _MOST_SYSTEMATIC = 0.5
 _HALVINGS = 8
@@ -47,7 +47,7 @@ class Adjustment:
     excess : float
         By how much the variance of the stars' places is more than the noise of the pixels makes it.
     scores : tuple of csr_array, shape (S, N)
-        Of x and of y: what each star pulls at each tile where the others have put it.
+        Scores of x and of y: what each star pulls at each tile where the others have put it.
     slope : ndarray, shape (m,)
         Weight of each entry in the normal matrix.
     pulls : ndarray, shape (m, 2)
@@ -99,9 +99,9 @@ def adjust(places, errors, tiles, numbers, count):
     Parameters
     ----------
     places : ndarray, shape (m, 2)
-        Of every star in every tile that has it, in mosaic pixels.
+        Places of every star in every tile that has it, in mosaic pixels.
     errors : ndarray, shape (m,)
-        Of one coordinate, by the noise of the pixels.
+        Error of one coordinate, by the noise of the pixels.
     tiles, numbers : ndarray of int, shape (m,)
         Which tile, and which star from 0 up, sorted by star; each star is in at least two tiles.
     count : int

@@ -56,7 +56,7 @@ def take_out_crops(shifts, axes):
     shifts : sequence of (Shift or None)
         From `register`.
     axes : sequence of ndarray, shape (2, 2)
-        Of each tile, what a pixel to the right (first column) and one up (second) is in pixels of the mosaic.
+        What a pixel to the right (first column) and one up (second) of each tile is in pixels of the mosaic.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def take_out_crops(shifts, axes):
     crops, left = [], list(shifts)
     for group in {shift.group for shift in shifts if shift is not None}:
         seen = [shifts[index].matters for index in group]
-        # Of a tile that misses the mosaic its axes there are not known.
+        # A tile that misses the mosaic has no known axes there.
         known = all(np.isfinite(axes[index]).all() for index in group)
         if not known or len(group) < _FEWEST or np.count_nonzero(seen) < _FEWEST_SEEN:
             continue

@@ -21,7 +21,7 @@ def shift_findings(shifts, axes):
     shifts : sequence of (Shift or None)
         From `register`.
     axes : sequence of ndarray, shape (2, 2)
-        Of each tile, as `TileMeasurement` has them.
+        Axes of each tile, as `TileMeasurement` has them.
 
     Returns
     -------

@@ -87,7 +87,7 @@ def same_stars(places, tiles):
     Returns
     -------
     use : ndarray of int, shape (m,)
-        Of the n those that are in more than one tile, and in none twice.
+        Those of the n that are in more than one tile, and in none twice.
     numbers : ndarray of int, shape (m,)
         From 0 up without a gap, in order.
     """

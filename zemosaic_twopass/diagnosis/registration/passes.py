@@ -29,7 +29,7 @@ _MOST_CELLS = 9
 # second, which is the reach of `common_offset` and some more.
 _MARGINS = 12, 56
 _FEWEST_STARS = 6
-# Of the brighter half of a cell's stars, the share that has to be where the fit says.
+# This share of the brighter half of a cell's stars has to be where the fit says.
 _AGREE = 0.5
 # With so many of the stars where a plain shift has them no turn is looked for.
 _PLAIN = 0.8
@@ -37,7 +37,7 @@ _PLAIN = 0.8
 _ALIKE = 3.0
 _ROUNDS = 12
 _GAUSSIAN_MAD = 1.4826
-# Of a centroid of a star that lies on another grid; what is more exact than this is rounding.
+# Error in pixels of a centroid of a star that lies on another grid; what is more exact than this is rounding.
 _CENTROID_ERROR = 1e-3
 
 
@@ -141,9 +141,9 @@ def register_passes(first, second, first_coverage=None, second_coverage=None):
 
     Notes
     -----
-    Cells of the first mosaic give offsets of their own. Of these, and of the similarities of all pairs of cells, the
-    one that most stars agree with is refined on all stars, by least squares with what is further off than four times
-    the scatter left out.
+    Cells of the first mosaic give offsets of their own. Most stars agree with one of these, or of the similarities
+    of all pairs of cells: that is refined on all stars, by least squares with what is further off than four times the
+    scatter left out.
     """
     images = [
         (channels_last(first), _fitting(first, first_coverage)),

@@ -25,7 +25,7 @@ class Places:
     Parameters
     ----------
     places : ndarray, shape (m, 2)
-        Of every star in every tile that has it, in mosaic pixels.
+        Places of every star in every tile that has it, in mosaic pixels.
     tiles, numbers : ndarray of int, shape (m,)
         Which tile, and which star from 0 up, sorted by star.
     weight : ndarray, shape (m,)
@@ -86,7 +86,7 @@ def _component(size, by_noise, by_place):
     Less what the median is high by in one case of six, as what is too low is none: else where there is none some would
     be seen.
     """
-    # Of the mean of two squares of Gaussian values; of two tiles that meet the places tell the same.
+    # It is that of the mean of two squares of Gaussian values; the places of two tiles that meet tell the same.
     expected = np.log(2) + 1 / np.sqrt(len(size) / 2)
 
     def more(factor):

@@ -35,7 +35,7 @@ class Shift:
     freedom : float
         Degrees of freedom of the covariance.
     group : tuple of int
-        All tiles that are joined by stars, this one among them. Of two nobody can say which is wrong.
+        All tiles that are joined by stars, this one among them. Nobody can say which of two is wrong.
     tested : int
         How many tiles of the mosaic were tested.
     """
@@ -128,7 +128,7 @@ def moved(tile, wcs, pixels):
     tile : Tile
         Not changed.
     wcs : astropy.wcs.WCS
-        Of the mosaic.
+        WCS of the mosaic.
     pixels : ndarray, shape (2,)
         How far what is seen lies to the right of, and above, its place, in mosaic pixels.
 

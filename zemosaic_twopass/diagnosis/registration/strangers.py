@@ -15,7 +15,7 @@ from .matching import RADIUS, common_offset, find_known_blocks, meet, within
 
 # Stars whose places are known so well, in mosaic pixels, in the tile and by its noise in the other, are seen in both.
 _BRIGHT = 0.12
-# Of such stars a sound tile lacks so many at the most: variable ones, asteroids, blends, cores that were left out.
+# A sound tile lacks this share of such stars at the most: variable ones, asteroids, blends, cores that were left out.
 _LACKING = 0.2
 # Within so many pixels of a brighter one a star is not listed.
 _BESIDE = 7.5
@@ -56,15 +56,15 @@ def find_strangers(stars, coarse, noise, shifts):
     stars : sequence of Stars
     coarse : sequence of (CoarseTile or None)
     noise : sequence of float
-        Of a pixel of each tile.
+        Noise of a pixel of each tile.
     shifts : sequence of (Shift or None)
-        Of the same tiles, from `register`. One that has a shift shares stars with others, and is none.
+        Shifts of the same tiles, from `register`. One that has a shift shares stars with others, and is none.
 
     Returns
     -------
     tuple of Stranger
-        In order of their tiles. Of a tile with fewer than six bright stars where it meets others, its own and theirs
-        together, nothing can be told: it is none.
+        In order of their tiles. A tile with fewer than six bright stars where it meets others, its own and theirs
+        together, tells nothing: it is none.
     """
     own = zip(stars, coarse, noise, strict=True)
     seen = [None if tile is None else _Seen.of(*one) for tile, one in zip(coarse, own, strict=True)]
@@ -100,7 +100,7 @@ class _Held:
 
     @classmethod
     def together(cls, parts):
-        """Of several: each star once, however many tiles have it or lack it."""
+        """Join several: each star once, however many tiles have it or lack it."""
         places = np.concatenate([np.empty((0, 2)), *(own.places for own in parts)])
         there = np.concatenate([np.empty(0), *(own.there for own in parts)])
         pairs = cKDTree(places).query_pairs(RADIUS, output_type="ndarray") if len(places) else np.empty((0, 2), int)

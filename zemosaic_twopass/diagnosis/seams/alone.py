@@ -68,7 +68,7 @@ def _steps(strips):
         count, square = np.isfinite(nothing).sum(axis=0), np.nansum(nothing**2, axis=0)
         usual = np.nan_to_num(np.nanmedian(nothing**2) / _MEDIAN_SQUARE)
         steps.append(step)
-        # Of so few places less than is usual is chance.
+        # Less than is usual at so few places is chance.
         beside = np.maximum((square + _PRIOR * usual) / (count + _PRIOR), usual)
         # An error that is known by few of them has to be larger for as many of it to be as rare.
         errors.append(np.sqrt(np.maximum(error**2, beside)) * (1 + _FEW / (count + _PRIOR)))

@@ -10,15 +10,15 @@ from scipy.special import ndtri
 
 from .records import Edge, SeamMap
 
-# Of so many comparisons of two mosaics that differ in nothing but their errors, Gaussian ones, one has an edge that is
+# One in so many comparisons of two mosaics that differ in nothing but their errors, Gaussian ones, has an edge that is
 # said to have changed.
 _ONE_IN = 100
-# Of the noise of a pixel: so far beside each other the steps of two equal runs may be, for matching draws at random.
+# Part of a pixel's noise: the steps of two equal runs may be so far beside each other, for matching draws at random.
 _REPEATS = 0.01
-# Of one side: directions within this angle, and edges no further apart across, in pixels; along, they must overlap.
+# Edges of one side have directions within this angle, and are no further apart across, in pixels; along, they overlap.
 _TURN = np.cos(np.deg2rad(25))
 _ACROSS = 24.0
-# Of no tile that both know, an edge is told by its place alone.
+# An edge of no tile that both know is told by its place alone.
 _ACROSS_ALONE = 12.0
 
 
@@ -42,7 +42,7 @@ class Size:
 
     @classmethod
     def of(cls, first, second, repeats):
-        """Of (values, errors) a channel in both, and what two equal runs differ by."""
+        """Size from (values, errors) a channel in both, and from what two equal runs differ by."""
         pairs = list(zip(first[0], second[0], first[1], second[1], strict=False))
         known = [channel for channel, pair in enumerate(pairs) if np.isfinite(pair).all()]
         if not known:
@@ -66,7 +66,7 @@ class Change:
     first, second : Edge
         Each in the pixels of its own mosaic.
     step, line : Size
-        Of the step, inside − outside, and of the line along it.
+        Sizes of the step, inside − outside, and of the line along it.
     beyond : float
         So many errors one of them must change by for a change.
     """
@@ -79,8 +79,8 @@ class Change:
 
     @classmethod
     def of(cls, first, second, beyond):
-        """Of an edge in both mosaics."""
-        # Of an edge whose noise is not known nothing is added.
+        """Change of an edge that is in both mosaics."""
+        # An edge whose noise is not known has nothing added.
         repeats = (_REPEATS * np.nan_to_num(np.mean([first.noise, second.noise], axis=1))).tolist()
         step = Size.of((first.step, first.error), (second.step, second.error), repeats)
         line = Size.of((first.line, first.line_error), (second.line, second.line_error), repeats)
@@ -111,7 +111,7 @@ class Comparison:
     ----------
     maps : (SeamMap, SeamMap)
     changes : tuple of Change
-        Of every edge that is in both.
+        Changes of every edge that is in both.
     rms, error : (float, float)
         Root mean square of the steps at the edges that are known in both, in adu, the errors taken out, all channels
         together, by length; and its standard error. NaN where there are none.

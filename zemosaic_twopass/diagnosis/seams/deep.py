@@ -17,7 +17,7 @@ _WHOLE_CELLS = np.concatenate([np.arange(-18, -5, 2), np.arange(6, 19, 2)])
 # Places beside the edge that are looked at in its place.
 _EVERY = 5
 _ALONG = 8
-# Of profiles: this far off others they are left out.
+# Profiles this far off others are left out.
 _ROUNDS, _CLIP, _MAD = 3, 5.0, 1.4826
 # Stretches at a time, so that their pixels lie in the cache.
 _AT_A_TIME = 8
@@ -30,9 +30,9 @@ class DeepStrips:
     Attributes
     ----------
     near : Strips
-        Of the cells at the edge.
+        Strips of the cells at the edge.
     whole : Strips
-        Of some that lie so far from it that the edge is in no block of theirs.
+        Strips of some cells that lie so far from it that the edge is in no block of theirs.
     values : ndarray, shape (n, C, columns, m)
         In adu, means of the middle half of each cell, which stars do not draw along; NaN where less than half of it
         is known, or it belongs to another region.
@@ -107,7 +107,7 @@ def likeness(profiles):
         spread = _MAD * middle(np.abs(profiles).T)
         profiles = profiles[(np.abs(profiles) <= _CLIP * spread).all(axis=1)]
     cells = profiles.shape[1]
-    # Of few, what neighbours differ by stands in.
+    # What neighbours differ by stands in where there are few.
     usual = np.mean(np.diff(profiles, axis=1) ** 2) / 2 if len(profiles) else 1.0
     found = profiles.T @ profiles + cells * usual * np.eye(cells)
     return found / (len(profiles) + cells)

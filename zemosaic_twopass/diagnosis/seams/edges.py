@@ -11,7 +11,7 @@ from .records import Edge, SeamMap
 from .thin import ThinLines
 
 _MAD = 1.4826
-# Of the columns of a strip, for what need not be known to a few per cent.
+# Every so many columns of a strip are enough for what need not be known to a few per cent.
 ENOUGH = 3
 
 
@@ -42,7 +42,7 @@ class Measured:
     across : (ndarray of shape (n, m), and two of shape (n, C, m))
         What lies across each of its edges: distances, levels, and their errors.
     channel : ndarray, shape (n,)
-        Of the largest contrast.
+        Channel of the largest contrast.
     thin : ThinLines or None
         In adu of the map.
     line_channel : ndarray, shape (n,)
@@ -59,7 +59,7 @@ class Measured:
 
     @classmethod
     def without_edges(cls, picture):
-        """Of a picture in which no footprint ends."""
+        """The edges of a picture in which no footprint ends: none."""
         return cls(SeamMap.of(picture.name, (), len(picture.value)), (), np.zeros(0))
 
     def profile(self, index, channel, thin):

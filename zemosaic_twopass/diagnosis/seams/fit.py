@@ -176,7 +176,7 @@ def ramps_of(level, error, strips):
     distance = np.nan_to_num(distance)
     # One unit for all cells of an edge, for of few columns the scatter is itself uncertain.
     unit = middle(np.where(np.isfinite(level), error, np.nan))
-    # Of a mean of the very tiles no noise is left.
+    # A mean of the very tiles leaves no noise.
     exact = _EXACT * np.max(np.abs(np.nan_to_num(level)), axis=-1, initial=0.0)
     unit = np.maximum(unit, exact + np.finfo(np.float32).tiny)
     level = np.where(known[:, np.newaxis], level / unit[..., np.newaxis], 0.0)

@@ -40,7 +40,7 @@ class Layout:
 
     def __init__(self, footprints):
         self.footprints = tuple(footprints)
-        # Of each part of a second pass, held so that no other has its identity, and of none.
+        # Grounds of each part of a second pass, held so that no other has its identity, and of no part.
         self._grounds = {}
 
     def under(self, picture):

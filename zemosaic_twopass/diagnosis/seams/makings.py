@@ -16,13 +16,13 @@ _MAD = 1.4826
 _HUBER = 1.345
 _ROUNDS = 5
 _RIDGE = 1e-9
-# Of a block: less is nothing of it.
+# Less of a block than this is nothing of it.
 _NOTHING = 0.02
 # Blocks from which what matching took is read: enough for some hundred tiles.
 _MOST = 5_000
-# Of the noise of a pixel, by which blocks may scatter beside what is predicted: else it was made otherwise.
+# Blocks may scatter by so much of the noise of a pixel beside what is predicted: else it was made otherwise.
 _CLOSES = 0.1
-# Of what matching would take, so much must be gone for it to have been there.
+# So much of what matching would take must be gone for it to have been there.
 _MATCHED = 0.5
 
 
@@ -33,9 +33,9 @@ class Predicted:
     Attributes
     ----------
     value : ndarray, shape (C, h, w)
-        Of each block, in adu of the tiles; NaN where it is not known.
+        Value of each block, in adu of the tiles; NaN where it is not known.
     scale : ndarray, shape (C,)
-        Of the mosaic: its adu over those of `value`.
+        Scale of the mosaic: its adu over those of `value`.
     gains : ndarray, shape (N,)
         Those in it.
     taken : ndarray, shape (N, C), or None
@@ -88,7 +88,7 @@ class Makings:
         ----------
         picture : Picture
         before : dict of str to (Predicted or None)
-            Of the mosaics before it.
+            Predictions of the mosaics before it.
 
         Returns
         -------
@@ -121,7 +121,7 @@ class Makings:
         fields : dict of int to ndarray, shape (C, h, w)
             By tile, in its box; before the gain.
         predicted : Predicted
-            Of the mosaic.
+            Prediction of the mosaic.
 
         Returns
         -------
@@ -238,7 +238,7 @@ class Makings:
 
 
 def _scatter(left):
-    """Of what is left of blocks, about its median of each channel."""
+    """Scatter of what is left of blocks, about its median of each channel."""
     known = left[:, np.isfinite(left).all(axis=0)]
     if not known.size:
         return np.inf

@@ -15,7 +15,7 @@ from .sky import excess, matched, sky_of
 from .stretches import Stretches
 from .strips import Strips
 
-# Of the level: where a mosaic is a mean of the very tiles nothing but the rounding of its pixels is left of it.
+# Part of the level: where a mosaic is a mean of the very tiles nothing but the rounding of its pixels is left of it.
 _ROUNDING = np.finfo(np.float32).eps
 
 
@@ -54,7 +54,7 @@ def seams_with_tiles(pictures, footprints, corrected, makings=None, faults=()):
         Block means of each tile, in its box, with what was found wrong with it taken out; NaN where not known. None
         for a tile that is to be no part of the sky.
     makings : Makings, optional
-        Of mosaics that a pass made; without it nothing is expected.
+        Makings of mosaics that a pass made; without it nothing is expected.
     faults : sequence of (dict of int to ndarray, shape (C, h, w)), optional
         What each adds to tiles, in adu before the gain, by tile in its box; None for one of which that is not known.
 

@@ -87,6 +87,6 @@ def _noise(plane):
         band = band.reshape(-1, BLOCK // _EVERY, across, BLOCK)
         with np.errstate(invalid="ignore"):
             apart = np.abs(band[..., _LAG:] - band[..., :_LAG])
-        # Of Gaussian noise the mean difference is 2 / sqrt(pi) of it.
+        # The mean difference of Gaussian noise is 2 / sqrt(pi) of it.
         found[top // BLOCK :][: len(apart)] = apart.mean(axis=(1, 3)) * (np.sqrt(np.pi) / 2)
     return found

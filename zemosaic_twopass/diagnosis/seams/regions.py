@@ -9,7 +9,7 @@ from scipy.ndimage import distance_transform_edt, label, maximum_filter, minimum
 
 from ...tiles.grid import block_mean
 
-# Of a cell: less or more is not taken for none or all of it.
+# A share this near to none or all of a cell is taken for none or all of it.
 _WHOLE = 0.02
 _SEED = 28
 # Coverage that changes by less than this share of its median from cell to cell does not change.
@@ -78,7 +78,7 @@ class Regions:
             covers = share > 0.5
             labels[box] ^= np.where(covers, key, np.uint32(0))
             pure[box] &= (share <= _WHOLE) | (share >= 1 - _WHOLE)
-            # Of two that as many tiles cover the second pass's part is the inside.
+            # The second pass's part is the inside of two that as many tiles cover.
             level[box] += covers * np.float32(1 if index < tiles else 0.5)
         labels[level < 1] = 0
         return cls(labels, pure, level, step, footprints, tiles)

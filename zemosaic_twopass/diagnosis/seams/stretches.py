@@ -64,7 +64,7 @@ def stretches_of(regions):
     Returns
     -------
     Stretches
-        Of 48 to 160 pixels; along the border of what is covered there is no edge.
+        Stretches of 48 to 160 pixels; along the border of what is covered there is no edge.
     """
     points = _points(*_crossings(regions))
     run = _runs(points)

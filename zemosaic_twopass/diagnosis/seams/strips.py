@@ -24,11 +24,11 @@ class Strips:
     Attributes
     ----------
     distance : ndarray, shape (n, columns, m)
-        Of each cell from the edge in pixels, negative inside.
+        Distance of each cell from the edge in pixels, negative inside.
     known : ndarray, shape (n, columns, m), bool
         Whether it lies in the region that it belongs to.
     rows, columns : ndarray, shape (n, columns, m)
-        Of the block of `BLOCK` pixels that it is, or lies in.
+        Row and column of the block of `BLOCK` pixels that it is, or lies in.
     """
 
     distance: np.ndarray

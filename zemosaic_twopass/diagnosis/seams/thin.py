@@ -32,7 +32,7 @@ class ThinLines:
     ----------
     depth, error : ndarray, shape (n, C)
         How far the pixels at the edge lie beyond both sides, in adu, negative where they are darker; 0 where they lie
-        between them. Of six places within 3 px of the edge that which has most errors. NaN where not known.
+        between them. The one of six places within 3 px of the edge counts that has most errors. NaN where not known.
     distance : ndarray, shape (m,)
         From the edge in pixels, of what follows.
     level, spread : ndarray, shape (n, C, m)
@@ -79,7 +79,7 @@ class ThinLines:
 
     @classmethod
     def _of_columns(cls, columns):
-        """Of values of shape (n, C, columns, m), both sides first and last."""
+        """Lines from values of shape (n, C, columns, m), both sides first and last."""
         level, spread = profiles(columns - (columns[..., :1] + columns[..., -1:]) / 2)
         half = np.abs(level[..., :1] - level[..., -1:]) / 2
         beyond = np.abs(level) - half
@@ -92,7 +92,7 @@ class ThinLines:
             np.take_along_axis(columns, index[:, :, np.newaxis, np.newaxis], -1)[..., 0] for index in (place, side)
         )
         depth, error = along(own - beside, np.ones((len(columns), columns.shape[2])))
-        # Of few columns the one or the other is small by chance, and both must be larger to be as rare.
+        # With few columns the one or the other is small by chance, and both must be larger to be as rare.
         error = np.maximum(error, np.take_along_axis(spread, place[..., np.newaxis], -1)[..., 0])
         error *= 1 + _FEW / np.isfinite(own).sum(axis=-1)
         depth = np.where(np.isfinite(depth), np.where(bright, np.maximum(depth, 0), np.minimum(depth, 0)), np.nan)
@@ -103,7 +103,7 @@ class ThinLines:
 def _columns(values):
     """Columns across edges, both sides first and last: (n, columns, m, C) of pixels (n, columns, along, depth, C).
 
-    Of every four along an edge the mean of the two in the middle, which stars do not draw along.
+    Each is the mean of the two in the middle of every four along an edge, which stars do not draw along.
     """
     count, fours = len(_BESIDE), []
     for first in range(0, values.shape[2], 4):
