@@ -37,11 +37,11 @@ def steps(stamps, x, y):
     flux = across.sum(axis=1)
     flux = np.where(flux > 0, flux, np.nan)
     wide = ((across * dx**2).sum(axis=1) + (down * dy**2).sum(axis=1)) / (2 * flux * WINDOW**2)
-    hidden = _hidden(wide)
+    hidden = _find_hidden(wide)
     return *(hidden * (part * d).sum(axis=1) / flux for part, d in ((across, dx), (down, dy))), flux, hidden, wide
 
 
-def _hidden(spread):
+def _find_hidden(spread):
     """How much of a step the window hides, from how wide the stars look in it; 2 for stars as wide as the window."""
     known = spread[np.isfinite(spread)]
     return 1 / (1 - np.clip(np.median(known), *_SPREADS)) if known.size else 2.0
@@ -78,5 +78,5 @@ def _moments(stamps, dx, dy):
     flux = np.where(flux > 0, flux, np.nan)
     parts = ((across, wx, dx), (down, wy, dy))
     spread = sum(np.einsum("njc,nj->nc", part, w * d**2) for part, w, d in parts) / (2 * flux * WINDOW**2)
-    hidden = _hidden(spread)
+    hidden = _find_hidden(spread)
     return np.array([hidden * np.einsum("njc,nj->nc", part, w * d) / flux for part, w, d in parts])

@@ -91,7 +91,7 @@ def find_stars(tile, wcs):
         At most 3000; without those within 5 px of the edge or of a bad pixel, or 6 px of a brighter one. Empty where
         nothing stands out of the noise.
     """
-    x, y, errors, wide = _located(tile.pixels, tile.coverage)
+    x, y, errors, wide = _locate(tile.pixels, tile.coverage)
     if not len(x):
         return Stars.none()
     beyond = np.stack([x, x + 1, x]), np.stack([y, y, y + 1])
@@ -123,10 +123,10 @@ def locate_stars(pixels, coverage=None):
     errors : ndarray, shape (n,)
         Standard error of each coordinate from the noise of the pixels.
     """
-    return _located(pixels, coverage)[:3]
+    return _locate(pixels, coverage)[:3]
 
 
-def _located(pixels, coverage):
+def _locate(pixels, coverage):
     image, good = _mean_image(channels_last(pixels), coverage)
     return _centroids(image, good, *_peaks(image, good))
 

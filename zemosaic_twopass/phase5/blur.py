@@ -46,7 +46,7 @@ def _blur_lines(lines, out, sigma_px):
         band = lines[top : top + _LINES]
         blurred = out[top : top + _LINES]
         still = 0
-        for start, stop in (*_moving_parts(band, radius), (length, length)):
+        for start, stop in (*_find_moving_parts(band, radius), (length, length)):
             if still < start:
                 blurred[:, still:start] = _blur_part(band[:, still : still + 1], sigma_px)
             if start < stop:
@@ -59,7 +59,7 @@ def _blur_part(part, sigma_px):
     return gaussian_filter1d(part, sigma_px, axis=1, truncate=_TRUNCATE, output=np.float32)
 
 
-def _moving_parts(band, radius):
+def _find_moving_parts(band, radius):
     """(start, stop) of all parts of lines with a change of any line within a radius, ascending."""
     changes = np.flatnonzero((band[:, 1:] != band[:, :-1]).any(axis=0))
     if not len(changes):

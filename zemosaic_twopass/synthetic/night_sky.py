@@ -69,7 +69,7 @@ class SeenSky:
         self._width = seeing / (2 * np.sqrt(2 ** (1 / 3) - 1))
         self._sky = sky
         # A margin: the transform takes the nebulosity for periodic.
-        rows, columns = (_widened(part, n) for part, n in zip(box, sky.nebula.shape, strict=True))
+        rows, columns = (_widen(part, n) for part, n in zip(box, sky.nebula.shape, strict=True))
         self._corner = columns.start, rows.start
         self._nebula = self._spread(sky.nebula[rows, columns])
 
@@ -195,7 +195,7 @@ def _translation(x, y):
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
 
 
-def _widened(part, size):
+def _widen(part, size):
     """A part with an edge on both sides, of a length that the transform likes, inside of a plane of a size."""
     length = min(size, fft.next_fast_len(part.stop - part.start + 2 * _EDGE, real=True))
     start = min(max(0, part.start - _EDGE), size - length)

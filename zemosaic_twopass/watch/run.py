@@ -183,7 +183,7 @@ class Run:
                 if error is not None:
                     self.trouble = f"it ended with {text_of(error)}"
             with self.guard():
-                draft_of, _ = apart(_publishing)
+                draft_of, _ = apart(_import_publish)
                 for probe in self.probes:
                     with self.guard():
                         drafts.append(draft_of(self, probe))
@@ -197,7 +197,7 @@ class Run:
     def publish(self, drafts, merge):
         """Publish drafts, with what the caller made of the pass; as `close`."""
         with self.guard():
-            _, publish = apart(_publishing)
+            _, publish = apart(_import_publish)
             for draft in drafts:
                 with self.guard():
                     publish(self, draft, merge)
@@ -239,7 +239,7 @@ class Run:
             raise TileError(f"gain list: {len(gains)} values != {len(tiles)} tiles")
 
 
-def _publishing():
+def _import_publish():
     # Only now: it brings the numerics, of which a process whose second pass never runs needs nothing.
     from .publish import draft_of, publish
 

@@ -76,7 +76,7 @@ def describe(system, closure, suspect, tiles, scatter):
     if len(points) >= MIN_POINTS:
         for wrong, state in ((absent, -1.0), (_fill(system, suspect, points, implied), 1.0)):
             share = float(np.mean(wrong))
-            if share >= _SOME and _closing(system, suspect, points, implied, wrong) >= _MOST:
+            if share >= _SOME and _find_closing_share(system, suspect, points, implied, wrong) >= _MOST:
                 return FaultyTile("mask_bug", suspect, share, places=places, left=state * wrong)
         sample = system.samples[suspect]
         pixels = channels_last(tiles[suspect].pixels)
@@ -194,7 +194,7 @@ def _fill(system, suspect, points, implied):
     return filled & (np.ptp(values) > _VARIED * tolerance)
 
 
-def _closing(system, suspect, points, implied, wrong):
+def _find_closing_share(system, suspect, points, implied, wrong):
     """Share of the points that are explained by one gain and offset, or by pixels that are wrong."""
     values = system.samples[suspect].values[points]
     explained = wrong.copy()

@@ -46,7 +46,7 @@ def bent_alike(looks, solution, flat, curvature):
     if len(tested) < _FEWEST_OF_ANY_FORM or not sloping(solution) or in_a_row(layout, tested):
         return None
     if not sloping(flat):
-        return (np.abs(curvature.height), curvature.error) if curvature and _sloping_alike(layout, flat) else None
+        return (np.abs(curvature.height), curvature.error) if curvature and _slope_alike(layout, flat) else None
     middles, sides = layout.middles[tested], layout.sides[tested]
     corner = np.median(sides, axis=0) / 2
     found = [_bend(middles, own, corner) for own in solution.terms[:, tested, 2:] / sides]
@@ -56,7 +56,7 @@ def bent_alike(looks, solution, flat, curvature):
     return (height, error) if closer and missed[largest] < _MISS_OF_ANY_FORM else None
 
 
-def _sloping_alike(layout, solution):
+def _slope_alike(layout, solution):
     """Whether the offsets of half of the tiles and more are those of one slope that all have."""
     tested = find_tested_tiles(solution)
     if np.count_nonzero(solution.active[:, 0]) < max(FEWEST_GRADIENTS, len(tested) / 2):

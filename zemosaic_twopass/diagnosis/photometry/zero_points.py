@@ -121,7 +121,7 @@ def star_scales(fluxes, entries, tiles, numbers):
     found = StarScales.none(count, channels)
     for channel in range(channels):
         known = _bright(flux[:, channel], error[:, channel], numbers)
-        known, stars = _telling(known, tiles, numbers[known], count)
+        known, stars = _choose_telling(known, tiles, numbers[known], count)
         if not len(known):
             continue
         relative = error[known, channel] / flux[known, channel]
@@ -145,7 +145,7 @@ def _bright(flux, error, numbers):
     return known[signal[numbers[known]] > _LEAST_SIGNAL]
 
 
-def _telling(known, tiles, stars, count):
+def _choose_telling(known, tiles, stars, count):
     """Choose of known entries those that tell something of a scale, and number their stars from 0 up, without a gap.
 
     A star that only one tile has measured says nothing, nor does a tile with too few of them.
@@ -159,14 +159,14 @@ def _telling(known, tiles, stars, count):
             known, stars = known[kept], stars[kept]
             continue
         # Tiles that are not joined are not held against one another, so there it is another star.
-        apart = stars * count + _joined(tiles[known], stars, count)
+        apart = stars * count + _number_groups(tiles[known], stars, count)
         if len(np.unique(apart)) == stars.max() + 1:
             break
         stars = apart
     return known, stars
 
 
-def _joined(tiles, numbers, count):
+def _number_groups(tiles, numbers, count):
     """Number the groups of tiles that enough stars join, directly or through others; one an entry."""
     group, before, ones = np.arange(count), count + 1, np.ones(len(tiles))
     while (number := int(group.max()) + 1) < before:

@@ -215,7 +215,7 @@ def meet(one, other):
 def _take_in(stars, coarse, shifts, groups, pair):
     """Join the second of two groups to the first where their stars let it; whether they did."""
     inside, own = (np.flatnonzero(groups == group) for group in pair)
-    facing = _facing(stars, coarse, shifts, own, inside), _facing(stars, coarse, shifts, inside, own)
+    facing = _find_facing(stars, coarse, shifts, own, inside), _find_facing(stars, coarse, shifts, inside, own)
     found = common_offset(*facing)
     if found is not None:
         shifts[own] += found[0]
@@ -223,7 +223,7 @@ def _take_in(stars, coarse, shifts, groups, pair):
     return found is not None
 
 
-def _facing(stars, coarse, shifts, tiles, others):
+def _find_facing(stars, coarse, shifts, tiles, others):
     """Places of the stars of tiles that lie in one of others, each star once, the surest first, shifts taken out."""
     places, errors = [np.empty((0, 2))], [np.empty(0)]
     for tile in tiles:

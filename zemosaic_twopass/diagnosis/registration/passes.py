@@ -146,8 +146,8 @@ def register_passes(first, second, first_coverage=None, second_coverage=None):
     scatter left out.
     """
     images = [
-        (channels_last(first), _fitting(first, first_coverage)),
-        (channels_last(second), _fitting(second, second_coverage)),
+        (channels_last(first), _keep_fitting(first, first_coverage)),
+        (channels_last(second), _keep_fitting(second, second_coverage)),
     ]
     cells = _cells(*images[0], images[1][0].shape)
     for margin in _MARGINS:
@@ -160,7 +160,7 @@ def register_passes(first, second, first_coverage=None, second_coverage=None):
     return None
 
 
-def _fitting(image, coverage):
+def _keep_fitting(image, coverage):
     return coverage if coverage is not None and np.shape(coverage) == np.shape(image)[:2] else None
 
 

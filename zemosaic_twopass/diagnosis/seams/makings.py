@@ -162,7 +162,7 @@ class Makings:
             if all(own is None for own in shares):
                 return None
             plain = self._sum(fields, np.zeros((len(gains), len(picture.value))), shares)
-            taken = _taken(picture.value - plain, shares)
+            taken = _fit_matching(picture.value - plain, shares)
             value = self._sum(fields, taken, shares)
             if _scatter(picture.value - value) <= _CLOSES * noise:
                 return Predicted(value, np.ones(len(value)), gains, taken)
@@ -245,7 +245,7 @@ def _scatter(left):
     return _MAD * float(np.median(np.abs(known - np.median(known, axis=1, keepdims=True))))
 
 
-def _taken(left, shares):
+def _fit_matching(left, shares):
     """What matching took of each tile, shape (N, C), of what a mosaic holds less than its tiles, −Σ f_i c_i.
 
     A Huber fit: what is wrong with part of a mosaic is not to be taken for it.
