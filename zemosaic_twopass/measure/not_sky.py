@@ -26,7 +26,7 @@ class Border:
     how : {"filled", "feathered", "rim"}
         The first of these that it is somewhere, in the order feathered, filled, rim.
     share : float
-        Part of the area of the tile that is such, finite and good by the tile's own coverage: used as sky.
+        Part of the area of the tile that lies in it, finite and good by the tile's own coverage: used as sky.
     level, sky : float
         In adu: what is there, and what lies behind.
     """

@@ -15,7 +15,7 @@ from ..files import read_text_within_bounds
 from ..report.next_steps import MASTER_TILES
 from ..tiles.images import TileError
 
-# The mosaic that is measured has this in its name, where there is one beside it to be looked at.
+# This follows the name of the mosaic that is measured, where there is one beside it to be looked at.
 SCIENCE = "_science"
 _COVERAGE = "_coverage"
 # Copies of it to be looked at: stretched, filled or cut to whole numbers.

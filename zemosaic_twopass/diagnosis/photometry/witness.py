@@ -127,7 +127,8 @@ class Witness:
 def own_units(tiles, noise):
     """Logarithms of the units of tiles, NaN for one that is in those of the others; shape (C, N).
 
-    Such a tile has a level and a noise that are both more than twenty times too large or too small, by about as much.
+    A tile has units of its own where its level and noise are both more than twenty times too large or too small, by
+    about as much.
 
     Parameters
     ----------
