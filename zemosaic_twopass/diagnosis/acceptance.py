@@ -100,9 +100,9 @@ def _by_stars(found, stars):
     # As it was, among neighbours as they will be.
     before = left + np.log(usable)
     size, limit = np.abs(left), np.maximum(np.abs(before), _DOUBTED * error)
-    find_contradicted = (factor != 1) & (factor > 0) & ((size > _CONTRADICTED * error) | (size > limit))
-    for index in np.flatnonzero(find_contradicted.any(axis=1)):
-        channel = int(np.argmax(np.where(find_contradicted[index], size[index], -np.inf)))
+    contradicted = (factor != 1) & (factor > 0) & ((size > _CONTRADICTED * error) | (size > limit))
+    for index in np.flatnonzero(contradicted.any(axis=1)):
+        channel = int(np.argmax(np.where(contradicted[index], size[index], -np.inf)))
         said, doubt = np.exp(before[index, channel]), error[index, channel] * np.exp(before[index, channel])
         reason = (
             f"its factor{in_channel(channel, factor.shape[1])}, {factor[index, channel]:.4g}, is contradicted by "
