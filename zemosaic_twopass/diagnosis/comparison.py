@@ -203,8 +203,7 @@ def compare(looks, tiles):
     wrong = [index for index, shift in enumerate(shifts) if shift is not None and shift.matters]
     again = tiles.each(_measure_moved, [shifts[index].pixels for index in wrong], indices=wrong)
     for index, look in zip(wrong, again, strict=True):
-        if not isinstance(look, TileError):
-            looks[index] = look
+        looks[index] = looks[index] if isinstance(look, TileError) else look
     return replace(_level(looks, shifts, tiles.shape), twins=twins, strangers=strange)
 
 

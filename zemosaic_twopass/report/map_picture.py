@@ -10,9 +10,8 @@ from .maps import UNIT, blank_uncompared, reference_text
 from .style import DPI, FLAGGED, FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finding_list, finish_ticks, headline, new_figure
 from .tables import find_flagged
 
-# In inches: the panels' width, and what lies left of, above, between and below them.
-_PANEL, _LEFT, _TOP, _GAP, _BOTTOM = 4.05, 0.8, 0.85, 0.9, 0.55
-_LINE = 0.15
+# In inches: the panels' width, what lies left of, above, between and below them, and a line of the heading.
+_PANEL, _LEFT, _TOP, _GAP, _BOTTOM, _LINE = 4.05, 0.8, 0.85, 0.9, 0.55, 0.15
 # Shares of a tile's sides at which its number may stand.
 _INSIDE = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.6, 0.7, 0.75, 0.8, 0.85)
 # Light for little, so that outlines show and paper stays paper; told apart with any colour vision.

@@ -1,7 +1,4 @@
-"""Pixel grids: block averages, the WCS that goes with them, and the box a tile fills.
-
-Everything here is geometry on arrays and `astropy.wcs.WCS`; nothing knows what a second pass is.
-"""
+"""Pixel grids: block averages, the WCS that goes with them, and the box a tile fills."""
 
 from __future__ import annotations
 
