@@ -7,12 +7,16 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from helpers.flat_skies import NOISE, SHAPE, SIZE, flat_tiles, found, surveyed
+from helpers.scenes import survey as survey_of
 from zemosaic_twopass.diagnosis.acceptance import accept
 from zemosaic_twopass.diagnosis.comparison import CorrectedTiles, corrections, residual_findings
 from zemosaic_twopass.diagnosis.evidence import gather
 from zemosaic_twopass.diagnosis.examination import Examination, put_in_order
 from zemosaic_twopass.diagnosis.gains import Gains
 from zemosaic_twopass.diagnosis.photometry.common_light import foretold
+from zemosaic_twopass.synthetic.sky import synthetic_tiles
+from zemosaic_twopass.tiles.mosaic import MosaicGrid
+from zemosaic_twopass.tiles.records import SecondPass, TileList
 
 ODD = 4
 ROWS, COLUMNS = np.indices(SHAPE)
@@ -78,6 +82,16 @@ def test_a_scale_that_the_stars_tell_beside_it():
     said = found(surveyed(with_light(tiles, clouds(60))))
     assert said["gain_residual", ODD].value == pytest.approx(-0.3, abs=0.05)
     assert ("uneven_background", ODD) in said
+
+
+def test_the_tile_is_named_where_too_few_are_left_to_judge_each_without_it():
+    """Without a sound one the rest share too little to be judged one by one, which says nothing against that."""
+    tiles = synthetic_tiles(rows=2, columns=3, shape=(220, 240), overlap=0.39, noise=6.0, seed=404621865)
+    bands = 9.6 * np.sin(2 * np.pi * np.arange(220) / 47)
+    tiles[0] = replace(tiles[0], pixels=tiles[0].pixels + bands[:, np.newaxis, np.newaxis].astype(np.float32))
+    grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+    survey = survey_of(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
+    assert {tile for _, tile in found(survey)} == {0}
 
 
 def test_in_all_tiles_it_is_one_finding_of_no_tile():

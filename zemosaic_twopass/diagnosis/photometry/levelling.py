@@ -72,7 +72,7 @@ def levelled(looks, scales, shape_out):
     if first.solution.misfit.max(initial=0.0) > 1 and same_in_all(first.looks):
         return _all_uneven(first, shared=True)
     odd = _Odd(tuple(looks), scales, shape_out)
-    while not _fits(found):
+    while found.solution.misfit.any() and not _fits(found):
         chosen = _oddest(odd, found)
         if len(chosen.tiles) > max(_FEWEST_UNEVEN, _MOST_UNEVEN * tested):
             return _all_uneven(first, shared=False)
@@ -155,7 +155,13 @@ def _flat(look, curvature):
 
 def _fits(found):
     """Whether no tile has much that is smooth left."""
-    return found.solution.misfit.max(initial=0.0) <= _usual(found.solution.misfit)
+    return _left(found) <= _usual(found.solution.misfit)
+
+
+def _left(found):
+    """The largest misfit of a tile, or of all together where there are too few to judge each by itself."""
+    own = found.solution.misfit
+    return float(own.max()) if own.any() else found.solution.misfit_together
 
 
 def _oddest(odd, found):
@@ -171,7 +177,7 @@ def _oddest(odd, found):
         without = odd.with_tiles(np.flatnonzero(sharing == sharing[index]).tolist())
         rest = without.solved()
         faults = np.count_nonzero(rest.solution.active)
-        tried.append(((not _fits(rest), faults, float(rest.solution.misfit.max(initial=0.0))), index, without))
+        tried.append(((not _fits(rest), faults, _left(rest)), index, without))
     tried.sort(key=lambda one: one[0])
     if len(tried) > 1 and not tried[0][0][0] and tried[0][0][:2] == tried[1][0][:2]:
         pair = tuple(sorted(one[1] for one in tried[:2]))

@@ -104,7 +104,7 @@ def _parts(variance, weight):
 
 
 def misfit(channels):
-    """How much that is smooth over many blocks the terms leave of each tile.
+    """How much that is smooth over many blocks the terms leave of each tile, and of all together.
 
     Parameters
     ----------
@@ -112,13 +112,16 @@ def misfit(channels):
 
     Returns
     -------
-    ndarray, shape (N,)
+    own : ndarray, shape (N,)
         Mean square of sums over squares of sky over that of independent blocks, the mean of the channels, over a limit:
         over 1, and over that of the usual tile, no term explains the tile. 0 for one that shares too little to be
         judged, and for all where fewer than four do not.
+    together : float
+        The same of all tiles as if they were one; 0 where they share nothing.
     """
     count = channels[0].layout.count
     ratios, pieces = np.zeros((2, len(channels), count))
+    together = np.zeros(len(channels))
     for channel, own in enumerate(channels):
         square, tile = own.layout.square(_SMOOTH_SIDE), own.layout.tile
         # Weighed as outliers, blocks under strong light would not count; a star is in few of a square.
@@ -128,8 +131,10 @@ def misfit(channels):
         layers = np.minimum(sums**2, _MOST_OF_ONE * variance), variance, _parts(variance, weight)
         seen, expected, pieces[channel] = (np.bincount(whose, layer, minlength=count) for layer in layers)
         np.divide(seen, expected, out=ratios[channel], where=expected > 0)
+        together[channel] = seen.sum() / expected.sum() if expected.any() else 0.0
+    together = float(together.mean()) / _MUCH
     ratio, enough = ratios.mean(axis=0), pieces.min(axis=0)
     judged = enough > _FEWEST_PIECES
     if np.count_nonzero(judged) < _FEWEST_TILES:
-        return np.zeros(count)
-    return np.where(judged, ratio / _MUCH, 0.0)
+        return np.zeros(count), together
+    return np.where(judged, ratio / _MUCH, 0.0), together

@@ -25,8 +25,7 @@ from .zero_points import StarScales
 
 # A step changes a gain by this part of itself at most.
 _FURTHEST = 0.5
-_STEPS = 12
-_LEAST_GAIN = 1e-3
+_STEPS, _LEAST_GAIN = 12, 1e-3
 _ROUNDS = 30
 # Times that what does not help is dropped and all solved again.
 _DOUBTS = 4
@@ -70,8 +69,8 @@ class Solution:
     astray : tuple of (int or None, int)
         Tile and channel whose terms grew beyond all values there are, None for those of all tiles; empty where there is
         a solution.
-    misfit : ndarray, shape (N,)
-        How much that is smooth is left of each tile, as `scatter.misfit` has it.
+    misfit, misfit_together : ndarray, shape (N,); float
+        How much that is smooth is left of each tile, and of all together, as `scatter.misfit` has it.
     helps : Helps
         What each kind that is inside brings where it was not fitted.
     sharing : ndarray of int, shape (N,)
@@ -93,6 +92,7 @@ class Solution:
     stars: StarScales
     astray: tuple[int | None, ...]
     misfit: np.ndarray
+    misfit_together: float
     helps: Helps
     sharing: np.ndarray
 
@@ -294,7 +294,7 @@ def _solution(channels, states, active, stars, neighbours):
         np.array([channel.signal() for channel in channels]),
         stars,
         astray,
-        misfit([state.residuals for state in states]),
+        *misfit([state.residuals for state in states]),
         _helps(channels, states, active),
         connected_components(csr_array(np.all([channel.sharing for channel in channels], axis=0)), directed=False)[1],
     )
