@@ -14,7 +14,6 @@ from .feathers import FAR, Zone, dimmed, faded, may_be_dimmed, medians
 
 # Views of an image in which each of its sides is on the left.
 TURNS = (lambda a: a, lambda a: a[:, ::-1], lambda a: a.swapaxes(0, 1), lambda a: a[::-1].swapaxes(0, 1))
-_GAUSSIAN_MAD = 1.4826
 # A fill varies by so much of the noise at most, as packing with a dither leaves it, over so many pixels of an edge.
 _FLAT, _RUN = 0.3, 4
 # Where values differ by so much of the noise, or not at all, equal ones say little. Share of pixels elsewhere that may
