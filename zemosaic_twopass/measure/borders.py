@@ -100,7 +100,8 @@ def fills_of(planes, known, firsts, noise):
     for turn, first in zip(TURNS, firsts, strict=True):
         edge, behind = np.moveaxis(inward(turn(planes), first, np.arange(2)), 1, 0)
         alike = (np.abs(edge[1:] - edge[:-1]) <= tolerance) & (np.abs(edge - behind)[:-1] <= tolerance)
-        flat_there = _in_runs(alike)
+        # No pixel has all channels where no line has a first one.
+        flat_there = _in_runs(alike)[: len(edge)]
         for channel, own in enumerate(flat):
             own.append((edge[flat_there[:, channel], channel], len(edge)))
     # Sound tiles have none.
