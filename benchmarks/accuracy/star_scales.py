@@ -33,7 +33,6 @@ SEEING = 2.2, 3.4
 REACH = 24
 # By how many stars the tile shares as they were measured.
 CLASSES = {"none": (0, 0), "1 or 2": (1, 2), "3 to 8": (3, 8), "9 to 30": (9, 30), "more": (31, 10**6)}
-LEAST_SIGMA = 5.0
 
 
 @dataclass(frozen=True)

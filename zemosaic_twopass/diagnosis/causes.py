@@ -17,7 +17,7 @@ def makings_of(measurements, corrected_tiles, weights, shape):
     ----------
     measurements : sequence of TileMeasurement
         Measurements of the tiles as given.
-    corrected_tiles : Mended
+    corrected_tiles : CorrectedTiles
         The same tiles, corrected.
     weights : sequence of float
         Weights of the tiles in the coadd.
@@ -47,7 +47,7 @@ def causes_of(findings, measurements, corrected_tiles):
     findings : sequence of Finding
     measurements : sequence of TileMeasurement
         Measurements of the tiles as given.
-    corrected_tiles : Mended
+    corrected_tiles : CorrectedTiles
         The same tiles, corrected.
 
     Returns

@@ -26,7 +26,7 @@ class Examination:
         Worst first, notes last.
     fits : tuple of (TileFit or None)
         Every tile as given against the others, findings or not; empty where nothing could be compared.
-    corrected_tiles : Mended or None
+    corrected_tiles : CorrectedTiles or None
         The tiles as they are and with what was found taken out; None where nothing could be compared.
     closure : Closure or None
     of_pass : bool

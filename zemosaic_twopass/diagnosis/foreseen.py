@@ -17,7 +17,7 @@ def foreseen(looks, corrected_tiles, stays, shape):
     ----------
     looks : sequence of TileMeasurement
         One a tile, as given.
-    corrected_tiles : Mended
+    corrected_tiles : CorrectedTiles
         The same tiles, corrected.
     stays : container of int
         Tiles that nothing is taken out of.

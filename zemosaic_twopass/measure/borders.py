@@ -14,7 +14,6 @@ from .feathers import FAR, Zone, dimmed, faded, may_be_dimmed, medians
 
 # Views of an image in which each of its sides is on the left.
 TURNS = (lambda a: a, lambda a: a[:, ::-1], lambda a: a.swapaxes(0, 1), lambda a: a[::-1].swapaxes(0, 1))
-_GAUSSIAN_MAD = 1.4826
 # A fill varies by so much of the noise at most, as packing with a dither leaves it, over so many pixels of an edge.
 _FLAT, _RUN = 0.3, 4
 # Where values differ by so much of the noise, or not at all, equal ones say little. Share of pixels elsewhere that may
@@ -101,7 +100,8 @@ def fills_of(planes, known, firsts, noise):
     for turn, first in zip(TURNS, firsts, strict=True):
         edge, behind = np.moveaxis(inward(turn(planes), first, np.arange(2)), 1, 0)
         alike = (np.abs(edge[1:] - edge[:-1]) <= tolerance) & (np.abs(edge - behind)[:-1] <= tolerance)
-        flat_there = _in_runs(alike)
+        # No pixel has all channels where no line has a first one.
+        flat_there = _in_runs(alike)[: len(edge)]
         for channel, own in enumerate(flat):
             own.append((edge[flat_there[:, channel], channel], len(edge)))
     # Sound tiles have none.

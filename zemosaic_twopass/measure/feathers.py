@@ -115,12 +115,12 @@ def dimmed(values, profile, noise):
 def medians(values):
     """Median along the first axis of what is finite; NaN where nothing is."""
     # As `nanmedian`, without its warnings, which only a filter of all threads would stop.
-    put_in_order = np.sort(np.where(np.isfinite(values), values, np.nan), axis=0)
-    if not len(put_in_order):
+    ordered = np.sort(np.where(np.isfinite(values), values, np.nan), axis=0)
+    if not len(ordered):
         return np.full(values.shape[1:], np.nan)
-    count = np.count_nonzero(np.isfinite(put_in_order), axis=0)[np.newaxis]
+    count = np.count_nonzero(np.isfinite(ordered), axis=0)[np.newaxis]
     low, high = (
-        np.take_along_axis(put_in_order, np.minimum(rank, len(put_in_order) - 1), axis=0)[0]
+        np.take_along_axis(ordered, np.minimum(rank, len(ordered) - 1), axis=0)[0]
         for rank in (np.maximum(count - 1, 0) // 2, count // 2)
     )
     return (low + high) / 2

@@ -24,11 +24,11 @@ def median_of_known(values):
     size, missing = values.shape[-1], np.isnan(values)
     if not missing.any():
         half = size // 2
-        put_in_order = np.partition(values, half, axis=-1)
-        low = put_in_order[..., half] if size % 2 else put_in_order[..., :half].max(axis=-1)
-        return (low + put_in_order[..., half]) / 2
+        ordered = np.partition(values, half, axis=-1)
+        low = ordered[..., half] if size % 2 else ordered[..., :half].max(axis=-1)
+        return (low + ordered[..., half]) / 2
     count = size - np.count_nonzero(missing, axis=-1, keepdims=True)
-    put_in_order = np.sort(values, axis=-1)
+    ordered = np.sort(values, axis=-1)
     middle = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, size - 1)
-    low, high = (np.take_along_axis(put_in_order, place, axis=-1)[..., 0] for place in middle)
+    low, high = (np.take_along_axis(ordered, place, axis=-1)[..., 0] for place in middle)
     return (low + high) / 2

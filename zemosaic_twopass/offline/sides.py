@@ -115,6 +115,8 @@ def _report_side(directory, report, mosaics):
     try:
         seams = last_seams(report, mosaics)
         tiles = tuple(tile["name"] for tile in report.get("tiles") or ())
+        if not all(isinstance(name, str | None) for name in tiles):
+            raise ValueError("a tile whose name is no text")
         step = (report.get("settings") or {}).get("downsample", 1)
         if type(step) is not int or not 1 <= step <= _MOST_STEP:
             raise ValueError(f"downsample {step!r:.40}")

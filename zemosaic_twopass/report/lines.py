@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from .artefacts import MAP_NAME, PAGE_NAME
 from .grouping import group_findings
 from .seams import seam_line
+from .tables import label
 
 # Lines of findings in a log: what is worst is among them, and a log of hundreds of tiles stays readable.
 _MOST_LINES = 6
@@ -79,13 +79,6 @@ def log_lines(report, paths):
         lines.append((logging.INFO, line))
     urgent = report.verdict == "pipeline_bug" or report.picture == "visible"
     return [*lines, (logging.WARNING if urgent else logging.INFO, report.verdict_line())]
-
-
-def label(name):
-    """A name as one token of a key=value line."""
-    if not name:
-        return "-"
-    return json.dumps(name, ensure_ascii=False) if any(c.isspace() or c in '"\\' for c in name) else name
 
 
 def _stats_text(stats):

@@ -9,6 +9,8 @@ _REPAIRED = "offset", "gain_residual", "gradient", "uneven_background", "vignett
 # So many tiles are named by number in a sentence.
 _FEW = 4
 _PROGRAM = "zemosaic-twopass"
+# What shells read between double quotes too; PowerShell takes curly ones for such quotes.
+_READ_BY_SHELLS = frozenset('"$`\\!\u201c\u201d\u201e')
 _WATCH = f"{_PROGRAM} exec --out look -- run_zemosaic.py"
 # Where a ZeMosaic run keeps its master tiles, in its output folder.
 MASTER_TILES = "zemosaic_temp_master_tiles"
@@ -37,7 +39,8 @@ def next_steps(report):
     Returns
     -------
     tuple of Step
-        Three at most. Commands have the names of folders as far as the run told them, else TILES and OUT.
+        Three at most. Commands have the names of folders as far as the run told them, and no shell reads more in them
+        than a name; else TILES and OUT.
     """
     found = [finding for finding in report.findings if finding.about.group != "note"]
     seen, kinds = report.picture in ("faint", "visible"), {finding.kind for finding in found}
@@ -85,18 +88,20 @@ def _at_fault(report, found):
 
 def _compare(report, text):
     if "output" in report.run or "mosaic" not in report.settings:
-        return Step(text, f"{_PROGRAM} compare {_quote(report.run.get('output', 'OUT'))} NEW")
-    mosaic = _quote(report.settings["mosaic"])
+        return Step(text, f"{_PROGRAM} compare {_quote(report.run.get('output', ''), 'OUT')} NEW")
+    mosaic = _quote(report.settings["mosaic"], "MOSAIC.fits")
     return Step(text, f"{_PROGRAM} compare {mosaic} NEW.fits --tiles {_tiles(report)}")
 
 
 def _tiles(report):
     """The folder of the tiles."""
     if "tiles" in report.run:
-        return _quote(report.run["tiles"])
-    return _quote(f"{report.run['output']}/{MASTER_TILES}") if "output" in report.run else "TILES"
+        return _quote(report.run["tiles"], "TILES")
+    return _quote(f"{report.run['output']}/{MASTER_TILES}", "TILES") if "output" in report.run else "TILES"
 
 
-def _quote(name):
-    """A name as one word of a shell, PowerShell too."""
+def _quote(name, otherwise):
+    """A name as one word of a shell, PowerShell too; what stands in for one in which they would read a command."""
+    if not name or name.startswith("-") or not name.isprintable() or _READ_BY_SHELLS.intersection(name):
+        return otherwise
     return f'"{name}"' if any(not (letter.isalnum() or letter in "._-/+") for letter in name) else name

@@ -10,8 +10,9 @@ from astropy.table import Table
 
 from ..diagnosis.seams import Edge, SeamMap
 from ..files import whole_file
+from ..settings import in_ascii
 from .seams import largest_step
-from .tables import MISSING
+from .tables import MISSING, label
 
 CHANGES_TABLE = "twopass_compare.ecsv"
 # Edges that have a line of their own.
@@ -128,17 +129,13 @@ def change_lines(found):
         worst = None if seams.worst is None else seams.edges[seams.worst]
         step, contrast = (math.nan, math.nan) if worst is None else (largest_step(worst)[0], worst.contrast)
         yield (
-            f"[TwoPassCompare] {name} mosaic={_ascii(seams.mosaic)} picture={seams.picture} rms={rms:.6g} "
+            f"[TwoPassCompare] {name} mosaic={in_ascii(label(seams.mosaic))} picture={seams.picture} rms={rms:.6g} "
             f"error={error:.6g} worst={step:.6g} unit=adu contrast={contrast:.6g} visible={seams.visible:.6g} "
             f"edges={len(seams.edges)} only_here={len(seams.edges) - len(found.changes)} "
             f"lines={lines:.6g}"
         )
     counts = " ".join(f"{verdict}={found.count(verdict)}" for verdict in _VERDICTS)
     yield (f"[TwoPassCompare] seams rms {found.rms[0]:.6g} -> {found.rms[1]:.6g} adu {counts} result={found.result}")
-
-
-def _ascii(text):
-    return text.encode("ascii", "backslashreplace").decode()
 
 
 def change_rows(found):

@@ -72,7 +72,7 @@ class Backdrop:
     def moved(self, right, up):
         """The same in the pixels of a mosaic that begins so far to the left and below, to a block; white beyond it."""
         grey, (height, width) = np.full_like(self.grey, 255), self.grey.shape
-        right, up = round(right / self.step), round(up / self.step)
+        right, up = (int(np.clip(round(by / self.step), -n, n)) for by, n in ((right, width), (up, height)))
         seen = self.grey[max(-up, 0) : height - max(up, 0), max(-right, 0) : width - max(right, 0)]
         grey[max(up, 0) :, max(right, 0) :][: len(seen), : seen.shape[1]] = seen
         return replace(self, grey=grey)

@@ -9,8 +9,9 @@ import numpy as np
 from astropy.table import Table
 
 from ..files import whole_file
+from ..settings import in_ascii
 from ..tiles.planes import channel_names
-from .tables import MISSING
+from .tables import MISSING, label
 
 SEAMS_TABLE = "twopass_seams.ecsv"
 _DESCRIPTIONS = {
@@ -58,7 +59,7 @@ def seam_line(seams):
     str
         One line, ASCII; numbers NaN where there is nothing.
     """
-    name = seams.mosaic.encode("ascii", "backslashreplace").decode()
+    name = in_ascii(label(seams.mosaic))
     known = [value for value in seams.rms if np.isfinite(value)]
     rms = np.sqrt(np.mean(np.square(known))) if known else np.nan
     text = f"[TwoPassSeam] mosaic={name} edges={len(seams.edges)} rms={rms:.6g}"

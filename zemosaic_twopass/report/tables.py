@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 from astropy.table import Table
@@ -38,6 +39,13 @@ _FIT = {
     "overlaps": (None, "number of tiles that the fit rests on, 0 for a tile that was not compared"),
 }
 _WHEN = {"pre": "tile as given", "post": "tile after its gain"}
+
+
+def label(name):
+    """A name as one token of a key=value line."""
+    if not name:
+        return MISSING
+    return json.dumps(name, ensure_ascii=False) if any(c.isspace() or c in '"\\' for c in name) else name
 
 
 def tile_table(report):

@@ -238,6 +238,19 @@ def test_scores():
     assert SeamMap.of("m", [edge(0.6, 0.9, 0.6)], 1).picture == "unknown", "a step of the noise would not be told"
 
 
+@pytest.mark.parametrize("shape", [(60, 60), (400, 60)])
+@pytest.mark.parametrize("pixels", ["noise", "one value", "nothing", "a dead channel"])
+def test_a_small_picture_and_one_without_noise_are_no_failure(shape, pixels):
+    """Nothing is known beside the edge there, or all that is known is the same."""
+    image = np.random.default_rng(5).normal(500, NOISE, (*shape, 2)).astype(np.float32)
+    if pixels != "noise":
+        image[..., slice(0, 1) if pixels == "a dead channel" else slice(None)] = np.nan if pixels == "nothing" else 7.0
+    coverage = np.where(np.arange(shape[1]) < shape[1] / 2, 2.0, 1.0) * np.ones(shape)
+    (found,) = seams_alone([(Picture.of("a", image), image)], Regions.of_coverage(coverage)).maps
+    assert len(found.edges) > 0
+    assert found.picture in ("no_seam", "unknown")
+
+
 @pytest.mark.parametrize("shape", [(16, 2), (2, 16), (3, 3)])
 def test_a_mosaic_narrower_than_a_block_has_none(shape):
     assert Picture.of("merged", np.ones(shape)).value.size == 0

@@ -1,5 +1,6 @@
 """Light on one tile that no term explains: that tile is named with its size, its neighbours are not."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -119,6 +120,17 @@ def test_light_of_its_own_on_each_tile_is_not_said_to_be_in_common():
     (said,) = found(survey).values()
     assert (said.kind, said.tile) == ("uneven_background", None)
     assert said.message.startswith("More tiles than can be told apart have, each its own or not, light")
+
+
+def test_what_many_tiles_have_in_common_takes_little_memory():
+    """It is asked in the pipeline's process: 3 MB a pair of tiles were gigabytes for a large mosaic."""
+    looks = surveyed(with_light(flat_tiles(34, channels=3), banding(30), range(6))).looks
+    tracemalloc.start()
+    try:
+        foretold(looks)
+        assert tracemalloc.get_traced_memory()[1] < 30e6
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("light", LIGHTS, ids=NAMES)

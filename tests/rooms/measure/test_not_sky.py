@@ -202,6 +202,14 @@ def test_whatever_is_asked_of_tiles_that_are_hardly_any():
     assert found.border is None
 
 
+@pytest.mark.parametrize("shape", [(8, 8), SHAPE])
+def test_channels_that_have_no_pixel_in_common(shape):
+    """As where each has a mask of its own: each holds a sky, and no pixel is known in all."""
+    pixels = np.random.default_rng(2).normal(LEVEL, NOISE, (*shape, 3))
+    pixels[np.arange(3) != (np.indices(shape).sum(axis=0) % 3)[..., np.newaxis]] = np.nan
+    assert found_in(pixels).border is None
+
+
 @pytest.mark.parametrize("seed", [8, 12, 44])
 def test_a_nebula_without_noise_whose_level_was_subtracted_does_not_fade(seed):
     """What varies less near a side is its structure: there is no noise that could be less."""

@@ -84,6 +84,17 @@ def test_the_tiles_at_fault_are_named(tiles, names, words):
     assert words in next_steps(report)[0].text
 
 
+@pytest.mark.parametrize(
+    "name", ["$(id)", "`id`", 'a"; id; "', "a\\", "m31!", "--out", "a\nb", "a\u201d; id; \u201cb", "\u202eb"]
+)
+def test_a_name_that_a_shell_would_run_is_in_no_command(name):
+    """Reports are sent to others, and commands are copied."""
+    run = report_of((OFFSET,), "residual", "visible", run={"output": name})
+    assert commands(run) == [REPAIR, "zemosaic-twopass compare OUT NEW"]
+    tiles = replace(report_of((OFFSET,), "residual", "visible", False, run={"tiles": name}), settings={"mosaic": name})
+    assert commands(tiles) == [REPAIR, "zemosaic-twopass compare MOSAIC.fits NEW.fits --tiles TILES"]
+
+
 def test_no_repair_for_a_picture_without_a_seam_unless_levels_count():
     (first, *_) = next_steps(report_of((OFFSET,), "residual", "no_seam"))
     assert first.text.startswith("For this picture nothing has to be done")

@@ -8,9 +8,10 @@ import pytest
 from astropy.table import Table
 
 from helpers.reports import OFFSET, make_report, make_seams, names
-from zemosaic_twopass.diagnosis.seams import SeamMap
+from zemosaic_twopass.diagnosis.seams import SeamMap, compare_seams
 from zemosaic_twopass.report import seam_picture
 from zemosaic_twopass.report.artefacts import PAGE_NAME
+from zemosaic_twopass.report.seam_changes import change_lines
 from zemosaic_twopass.report.seam_picture import SEAMS_PICTURE, Backdrop, stretched, write_seam_picture
 from zemosaic_twopass.report.seams import SEAMS_TABLE, seam_line, seam_sentence, seam_table, write_seam_table
 from zemosaic_twopass.report.show import read_report, report_lines
@@ -29,6 +30,14 @@ def test_the_line_of_a_mosaic(maps):
     assert seam_line(SeamMap.of("mosa\u00efque.fits", [], 1)).isascii()
     assert seam_sentence(maps[1]).startswith("A seam is visible in the picture. The largest step, +4 ± 0.1 adu")
     assert "no known tile" in seam_sentence(SeamMap.of("a", maps[1].edges[1:], 2))
+
+
+def test_the_name_of_a_mosaic_is_one_token_of_its_lines():
+    seams = SeamMap.of('m 31"\n[TwoPassVerdict] clean', [], 1)
+    lines = seam_line(seams), *change_lines(compare_seams(seams, seams))
+    token = r'mosaic="m 31\"\n[TwoPassVerdict] clean" '
+    assert [token in line for line in lines] == [True, True, True, False]
+    assert "\n" not in "".join(lines)
 
 
 def test_the_table_has_a_row_an_edge_and_stage(maps, tmp_path):
@@ -131,3 +140,10 @@ def test_an_image_is_stretched_as_people_do():
     assert shown.max() == 1
     np.testing.assert_allclose(np.median(shown), 0.25, atol=0.01)
     assert shown[0, 0] == 1
+
+
+def test_a_backdrop_moved_out_of_itself_is_white():
+    own = Backdrop.of(np.random.default_rng(1).normal(100, 3, (30, 20)))
+    for away in ((20, 0), (21, 0), (-21, 0), (0, 31), (0, -31), (1000, -1000)):
+        assert (own.moved(*away).grey == 255).all()
+    assert (own.moved(2, -3).grey[:27, 2:] == own.grey[3:, :18]).all()

@@ -73,6 +73,15 @@ def copied(report, tmp_path):
 FINDING = {"kind": "offset", "message": "m", "unit": "adu", "tile": 1, "value": 1.0, "sigma": 1.0}
 
 
+@pytest.mark.parametrize("name", [["a"], {"a": 1}])
+def test_names_of_tiles_beside_seams(copied, capsys, name):
+    edges = [{"tile": 0, "neighbours": [1], "x": 5, "y": 5, "normal": [1, 0], "length": 100, "noise": [1, 1]}]
+    edges[0] |= {"step": [3, 3, 3], "error": [1, 1, 1], "contrast": 3}
+    tiles = [{"name": name}, {"name": "b"}]
+    edited(copied, seams=[{"mosaic": "merged", "edges": edges}], tiles=tiles)
+    refused(capsys, ["compare", copied, copied], JSON_NAME, "a tile whose name is no text")
+
+
 @pytest.mark.parametrize("argv", [["show"], ["show", "--json"]])
 def test_numbers_in_json(copied, capsys, argv):
     edited(copied, findings=[{**FINDING, "value": 10**400}])

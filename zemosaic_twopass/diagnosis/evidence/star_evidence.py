@@ -24,7 +24,7 @@ def star_evidence(finding, corrected_tiles, sample):
     ----------
     finding : Finding
         Kind `astrometry`.
-    corrected_tiles : Mended
+    corrected_tiles : CorrectedTiles
     sample : callable
         From a list of tiles' indices and one of places, (rows, columns) of the mosaic each, to what these tiles hold
         there, as `TileSamples`; a `TileError` for a tile that cannot be read any more.
@@ -60,7 +60,7 @@ def coadd_evidence(finding, corrected_tiles, shift, implied):
     ----------
     finding : Finding
         Kind `misregistration`.
-    corrected_tiles : Mended
+    corrected_tiles : CorrectedTiles
     shift : (float, float)
         Shift of the tile in the coadd, along columns and rows of the mosaic in pixels.
     implied : callable

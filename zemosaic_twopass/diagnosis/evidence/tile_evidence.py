@@ -20,7 +20,7 @@ def level_evidence(finding, corrected_tiles, correction):
     ----------
     finding : Finding
         Kind `offset`, `gain_residual` or `gradient`.
-    corrected_tiles : Mended
+    corrected_tiles : CorrectedTiles
     correction : Correction
         What is to be taken out of the tile.
 
@@ -67,7 +67,7 @@ def curvature_evidence(finding, corrected_tiles):
     ----------
     finding : Finding
         Kind `vignetting`.
-    corrected_tiles : Mended
+    corrected_tiles : CorrectedTiles
 
     Returns
     -------
@@ -150,7 +150,7 @@ def seam_evidence(finding, corrected_tiles, offsets):
     ----------
     finding : Finding
         Kind `gain_seam`.
-    corrected_tiles : Mended
+    corrected_tiles : CorrectedTiles
     offsets : ndarray, shape (N, C)
         What background matching took from each tile in adu.
 

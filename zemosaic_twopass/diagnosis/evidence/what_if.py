@@ -19,7 +19,7 @@ def with_what_if(findings, corrected_tiles):
     Parameters
     ----------
     findings : sequence of Finding
-    corrected_tiles : Mended
+    corrected_tiles : CorrectedTiles
 
     Returns
     -------

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from ...tiles.grid import common_part
 
@@ -58,7 +59,7 @@ def foretold(looks):
         1 where it is all of it, 0 and below where it is nothing; NaN of a tile that shares too little, or differs by no
         more than noise.
     """
-    channels = [_pairs(looks, channel) for channel in range(len(looks[0].noise))]
+    channels = (_pairs(looks, channel) for channel in range(len(looks[0].noise)))
     pairs = max(channels, key=lambda own: np.sum([one.excess(0.0) for one in own]))
     found, side = np.full(len(looks), np.nan), 2 * _KNOTS + 1
     normal, right = sum(one.normal for one in pairs), sum(one.right for one in pairs)
@@ -81,25 +82,38 @@ def foretold(looks):
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """Where two tiles meet, planes taken out: steps in errors, and what the knots of a map have to do with them."""
+    """Where two tiles meet: steps in errors, planes taken out, and what the knots of a map have to do with them.
+
+    Of many tiles there are many pairs: what is large is made when it is asked for, and the few knots at each place are
+    all that is kept of the design.
+    """
 
     tiles: tuple[int, int]
     steps: np.ndarray
-    design: np.ndarray
-    normal: np.ndarray
-    right: np.ndarray
+    plane: np.ndarray
+    knots: csr_array
+    in_plane: np.ndarray
 
     @classmethod
-    def of(cls, tiles, steps, design, places):
+    def of(cls, tiles, steps, knots, places):
         """With the plane over places, shape (2, n), taken out of both."""
         plane = np.column_stack([np.ones(len(steps)), *(places - places.mean(axis=1, keepdims=True))])
         plane = np.linalg.qr(plane)[0]
-        steps, design = (own - plane @ (plane.T @ own) for own in (steps, design))
-        return cls(tiles, steps, design, design.T @ design, design.T @ steps)
+        return cls(tiles, steps - plane @ (plane.T @ steps), plane, csr_array(knots), plane.T @ knots)
+
+    @property
+    def normal(self):
+        return (self.knots.T @ self.knots).toarray() - self.in_plane.T @ self.in_plane
+
+    @property
+    def right(self):
+        return self.knots.T @ self.steps
 
     def excess(self, light):
         """Sum of the squared steps, less a light that all have, beyond what noise makes of it."""
-        left = self.steps - self.design @ light if np.ndim(light) else self.steps
+        left = self.steps
+        if np.ndim(light):
+            left = left - (self.knots @ light - self.plane @ (self.in_plane @ light))
         return float(left @ left) - (len(left) - 3)
 
 

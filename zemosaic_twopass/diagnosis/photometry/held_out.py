@@ -124,7 +124,7 @@ def without_the_refuted(halves, active, independent, spared):
 
     Parameters
     ----------
-    halves, inside, independent
+    halves, active, independent
         As for `helps`.
     spared : ndarray of bool, shape (N, 3)
         What is not dropped.

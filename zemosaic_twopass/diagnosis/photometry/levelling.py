@@ -249,9 +249,9 @@ def _others(found, index, others):
         parts = None if other == index or fit is None else common_part(look.box, own.blocks.box)
         if parts is not None:
             here, there = ((slice(None), *part) for part in parts)
-            corrected_tiles = correction_of(solution, other, own, found.curvature).of_blocks(own.blocks)[there]
-            known = np.isfinite(corrected_tiles)
-            total[here] += np.where(known, corrected_tiles, 0.0)
+            mended = correction_of(solution, other, own, found.curvature).of_blocks(own.blocks)[there]
+            known = np.isfinite(mended)
+            total[here] += np.where(known, mended, 0.0)
             weight[here] += known
     mean = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
     left, error = (layer[index] for layer in solution.stars.against_others(1.0))

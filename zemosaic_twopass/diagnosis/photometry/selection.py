@@ -90,7 +90,7 @@ def fix_gauge(equations, active, threshold, groups):
 
     Parameters
     ----------
-    equations, inside, price, groups
+    equations, active, threshold, groups
         As for `choose`.
 
     Returns

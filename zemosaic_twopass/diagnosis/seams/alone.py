@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from .deep import DeepStrips, likeness
 from .edges import Measured, measured, noise_beside, structure_along
-from .fit import Filters, along, profiles
+from .fit import Filters, along, middle, profiles
 from .measured import together
 from .stretches import LONGEST, stretches_of
 from .thin import ThinLines
@@ -66,7 +66,7 @@ def _steps(strips):
         step, error = _read(edge[:, own], scatter, strips.near.distance)
         nothing = np.stack([_read(values[:, own], scatter, strips.near.distance)[0] for values in places])
         count, square = np.isfinite(nothing).sum(axis=0), np.nansum(nothing**2, axis=0)
-        usual = np.nan_to_num(np.nanmedian(nothing**2) / _MEDIAN_SQUARE)
+        usual = np.nan_to_num(middle(np.ravel(nothing**2)) / _MEDIAN_SQUARE)
         steps.append(step)
         # Less than is usual at so few places is chance.
         beside = np.maximum((square + _PRIOR * usual) / (count + _PRIOR), usual)

@@ -107,7 +107,7 @@ def likeness(profiles):
         spread = _MAD * middle(np.abs(profiles).T)
         profiles = profiles[(np.abs(profiles) <= _CLIP * spread).all(axis=1)]
     cells = profiles.shape[1]
-    # What neighbours differ by stands in where there are few.
-    usual = np.mean(np.diff(profiles, axis=1) ** 2) / 2 if len(profiles) else 1.0
+    # What neighbours differ by stands in where there are few; all cells are alike where there is none, or one value.
+    usual = (np.mean(np.diff(profiles, axis=1) ** 2) / 2 if len(profiles) else 0.0) or 1.0
     found = profiles.T @ profiles + cells * usual * np.eye(cells)
     return found / (len(profiles) + cells)

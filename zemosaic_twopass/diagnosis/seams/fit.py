@@ -196,6 +196,8 @@ def ramps_of(level, error, strips):
 
 def middle(values):
     """Median over the last axis without the NaN, NaN where there is nothing else."""
+    if not values.shape[-1]:
+        return np.full(values.shape[:-1], np.nan)
     values = np.sort(values, axis=-1)
     count = np.isfinite(values).sum(axis=-1, keepdims=True)
     low, high = np.maximum((count - 1) // 2, 0), np.minimum(count // 2, values.shape[-1] - 1)
