@@ -56,6 +56,22 @@ def test_a_factor_that_is_right_leaves_nothing_and_a_wrong_one_itself():
     assert left[0] == pytest.approx(-np.log(2), abs=4 * error[0])
 
 
+@pytest.mark.parametrize("ratio", [1, 30, 300])
+def test_a_tile_that_knows_its_stars_far_better_than_the_other(ratio):
+    """Rounding is no scale that both have in common: that is 0, and without an error."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        part = 10 ** rng.uniform(-4, -3, 40)[:, np.newaxis]
+        bright, growth = 10 ** rng.uniform(3, 5, 40)[:, np.newaxis], (np.ones(1), np.full(1, 0.01))
+        fluxes = [
+            Fluxes(0, 1.2 * bright, part * 1.2 * bright, *growth),
+            Fluxes(0, bright, ratio * part * bright, *growth),
+        ]
+        scales = star_scales(fluxes, np.arange(80), np.repeat([0, 1], 40), np.tile(np.arange(40), 2))
+        np.testing.assert_allclose(scales.logarithm[:, 0], np.array([0.5, -0.5]) * np.log(1.2), atol=1e-8)
+        assert abs(scales.covariance[0]).max() < 0.05
+
+
 def test_two_stars_say_nothing():
     fluxes, entries, tiles, numbers = measured(4)
     few = np.flatnonzero(tiles == 3)[2:]

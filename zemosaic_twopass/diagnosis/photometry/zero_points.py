@@ -32,6 +32,8 @@ _PRIOR_FREEDOM = 3.0
 # And of how many stars is worth what those of all tiles say of the scatter of one tile's.
 _OWN_FREEDOM = 10.0
 _TINY = np.finfo(float).tiny
+# Of the largest eigenvalue: less is rounding.
+_NOTHING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,8 +250,11 @@ def _inverse(weight, tiles, numbers, count):
     """Pseudo-inverse of the normal matrix, 0 for a scale that all tiles joined by stars have, and their groups."""
     total = np.maximum(np.bincount(numbers, weight), _TINY)
     table = csr_array((weight, (numbers, tiles)), shape=(len(total), count))
-    normal = np.diag(np.bincount(tiles, weight, minlength=count))
-    normal -= (table.T @ (table / total[:, np.newaxis])).toarray()
+    # Its rows add up to 0. The weights on the diagonal, less what is eliminated, would leave more rounding than that
+    # where one tile knows the stars far better than the other.
+    normal = -(table.T @ (table / total[:, np.newaxis])).toarray()
+    np.fill_diagonal(normal, 0.0)
+    np.fill_diagonal(normal, -normal.sum(axis=1))
     links = csr_array((np.ones(len(tiles)), (numbers, tiles)), shape=(len(total), count))
     _, groups = connected_components(links.T @ links, directed=False)
-    return np.linalg.pinv(normal, hermitian=True), groups
+    return np.linalg.pinv(normal, _NOTHING, hermitian=True), groups
