@@ -145,9 +145,9 @@ def test_a_program_without_a_console_is_watched(tmp_path):
         "    open('done', 'w').close()\n"
     )
     started = (
-        "import os, sys; from zemosaic_twopass.command.execute import environment_for, execute; "
+        "import os, sys; from zemosaic_twopass.command.execute import make_environment, execute; "
         "sys.stdout = sys.stderr = None; "
-        "sys.exit(execute(['zemosaic_worker.py'], environment_for(delta_map=False)))"
+        "sys.exit(execute(['zemosaic_worker.py'], make_environment(delta_map=False)))"
     )
     done = subprocess.run([sys.executable, "-c", started], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
