@@ -20,7 +20,7 @@ from benchmarks.measure import machine
 from zemosaic_twopass.command.passes import make_first_pass
 from zemosaic_twopass.diagnosis.comparison import CorrectedTiles, compare
 from zemosaic_twopass.diagnosis.gains import Gains
-from zemosaic_twopass.diagnosis.seams import Picture, Regions, compare_seams, seams_alone, seams_with_tiles
+from zemosaic_twopass.diagnosis.seams import Layout, Picture, Regions, compare_seams, seams_alone, seams_with_tiles
 from zemosaic_twopass.measure.measurement import measure_tile
 from zemosaic_twopass.offline.workers import load_worker, run_second_pass
 from zemosaic_twopass.synthetic.faults import Fault
@@ -60,7 +60,7 @@ def ways(tiles, wcs, shape, coverage):
     footprints, regions = [look.footprint for look in looks], Regions.of_coverage(coverage)
 
     def with_tiles(mosaics):
-        return seams_with_tiles([Picture.of("m", mosaic) for mosaic in mosaics], footprints, corrected).maps
+        return seams_with_tiles([Picture.of("m", mosaic) for mosaic in mosaics], Layout(footprints), corrected).maps
 
     def by_coverage(mosaics):
         return seams_alone([(Picture.of("m", mosaic), mosaic) for mosaic in mosaics], regions).maps

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from .causes import makings_of
-from .seams import Picture, seams_with_tiles
+from .seams import Layout, Picture, seams_with_tiles
 
 
 def foreseen(looks, corrected_tiles, stays, shape):
@@ -39,11 +39,11 @@ def foreseen(looks, corrected_tiles, stays, shape):
     ]
     with np.errstate(all="ignore"):
         noise = makings.noise([look.noise for look in looks])
-        found = []
-        for name, given in (("as given", makings.given), ("repaired", after)):
-            picture = Picture(name, replace(makings, given=tuple(given)).matched(), noise)
-            found += seams_with_tiles([picture], makings.footprints, right).maps
-    return tuple(found)
+        pictures = [
+            Picture(name, replace(makings, given=tuple(given)).matched(), noise)
+            for name, given in (("as given", makings.given), ("repaired", after))
+        ]
+    return seams_with_tiles(pictures, Layout(makings.footprints), right).maps
 
 
 def say_foreseen(before, after):

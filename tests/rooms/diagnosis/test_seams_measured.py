@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from zemosaic_twopass.diagnosis.seams import Edge, Picture, Regions, SeamMap, seams_alone, seams_with_tiles
+from zemosaic_twopass.diagnosis.seams import Edge, Layout, Picture, Regions, SeamMap, seams_alone, seams_with_tiles
 from zemosaic_twopass.diagnosis.seams.alone import of_their_line
 from zemosaic_twopass.diagnosis.seams.stretches import Stretches
 from zemosaic_twopass.measure.coarse import CoarseTile
@@ -48,7 +48,7 @@ def footprints(tiles):
 
 def measured(tiles, mosaic, part=None):
     picture = Picture("merged", mosaic, np.full_like(mosaic, NOISE), part)
-    (found,) = seams_with_tiles([picture], footprints(tiles), [tile.value for tile in tiles]).maps
+    (found,) = seams_with_tiles([picture], Layout(footprints(tiles)), [tile.value for tile in tiles]).maps
     return found
 
 
@@ -128,7 +128,7 @@ def test_the_same_mosaic_under_another_name_has_the_same_edges():
     picture = Picture("second_pass", mosaic, np.full_like(mosaic, NOISE))
     pictures = [picture, replace(picture, name="merged"), replace(picture, name="c", value=mosaic + 0)]
     own = [tile.value for tile in tiles]
-    found = seams_with_tiles(pictures, footprints(tiles), own)
+    found = seams_with_tiles(pictures, Layout(footprints(tiles)), own)
     assert [seams.mosaic for seams in found.maps] == ["second_pass", "merged", "c"]
     assert found.maps[0].edges is found.maps[1].edges is not found.maps[2].edges
     assert found.maps[1].edges == found.maps[2].edges
@@ -140,7 +140,7 @@ def test_a_normalised_mosaic_is_measured_in_the_tiles_adu():
     mosaic[0][tiles[4].box] += 2 * NOISE
     scale, level = 1 / 65535, 0.1
     picture = Picture("m.fits", scale * mosaic + level, np.full_like(mosaic, scale * NOISE))
-    (found,) = seams_with_tiles([picture], footprints(tiles), [tile.value for tile in tiles]).maps
+    (found,) = seams_with_tiles([picture], Layout(footprints(tiles)), [tile.value for tile in tiles]).maps
     own = of_middle(found)
     np.testing.assert_allclose([edge.step[0] for edge in own], 2 * NOISE, rtol=0.03)
     np.testing.assert_allclose([edge.noise for edge in own], NOISE, rtol=0.03)
@@ -174,12 +174,12 @@ def test_the_end_of_the_second_pass_within_a_tile_is_an_edge_of_no_tile():
 def test_tiles_that_do_not_go_together_are_refused_and_nothing_is_no_seam():
     tiles, mosaic = made(7)
     with pytest.raises(ValueError, match="5 footprints != 4 corrected"):
-        seams_with_tiles([Picture("a", mosaic, mosaic)], footprints(tiles), [tile.value for tile in tiles[:4]])
-    assert seams_with_tiles([], [], []).maps == ()
+        seams_with_tiles([Picture("a", mosaic, mosaic)], Layout(footprints(tiles)), [tile.value for tile in tiles[:4]])
+    assert seams_with_tiles([], Layout([]), []).maps == ()
     found = measured(tiles[:1], np.where(np.arange(80) < 46, mosaic, np.nan))
     assert (found.edges, found.worst, found.picture) == ((), None, "unknown")
     nothing = Picture("a", mosaic * np.nan, mosaic * np.nan)
-    (found,) = seams_with_tiles([nothing], footprints(tiles), [tile.value for tile in tiles]).maps
+    (found,) = seams_with_tiles([nothing], Layout(footprints(tiles)), [tile.value for tile in tiles]).maps
     assert {edge.look for edge in found.edges} == {"unknown"}
     assert found.picture == "unknown"
 

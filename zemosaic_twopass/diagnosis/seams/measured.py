@@ -8,7 +8,6 @@ import numpy as np
 
 from .edges import ENOUGH, Left, Measured, measured, noise_beside, structure_along
 from .fit import RAMPS, Filters, along, middle, profiles, ramps_of
-from .layout import Layout
 from .profiled import profiled
 from .records import Profile, SeamMap
 from .sky import excess, matched, sky_of
@@ -41,15 +40,15 @@ class Seams:
     made: tuple[np.ndarray | None, ...] = ()
 
 
-def seams_with_tiles(pictures, footprints, corrected, makings=None, faults=()):
+def seams_with_tiles(pictures, layout, corrected, makings=None, faults=()):
     """The steps at all edges in mosaics of tiles, against the sky that the tiles show once their faults are out.
 
     Parameters
     ----------
     pictures : sequence of Picture
         Mosaics on one grid, in the order in which they were made.
-    footprints : Layout, or sequence of ((tuple of slice, ndarray of shape (h, w)) or None)
-        One a tile, as `Regions.of_footprints` takes them, in blocks of that grid.
+    layout : Layout
+        Footprints of the tiles, in blocks of that grid.
     corrected : sequence of (ndarray, shape (C, h, w), or None)
         Block means of each tile, in its box, with what was found wrong with it taken out; NaN where not known. None
         for a tile that is to be no part of the sky.
@@ -67,9 +66,8 @@ def seams_with_tiles(pictures, footprints, corrected, makings=None, faults=()):
     Raises
     ------
     ValueError
-        If footprints and corrected are not as many.
+        If the footprints and corrected are not as many.
     """
-    layout = footprints if isinstance(footprints, Layout) else Layout(footprints)
     if len(layout.footprints) != len(corrected):
         raise ValueError(f"{len(layout.footprints)} footprints != {len(corrected)} corrected")
     if not pictures:
