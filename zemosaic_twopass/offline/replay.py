@@ -119,6 +119,7 @@ def replay(mosaic, paths, gains=None, coverage=None, *, downsample=8, run=map, t
         seams, why = _seams(target, measured, found.corrected_tiles, coverage)
     if seams:
         found = replace(found, told=tell_of_tiles(found, seams["seams"][-1]))
+    asked = {"mosaic": Path(mosaic).name, "shape_out": grid.shape_out, "downsample": grid.downsample}
     report = TwoPassReport.of(
         found,
         records,
@@ -126,13 +127,7 @@ def replay(mosaic, paths, gains=None, coverage=None, *, downsample=8, run=map, t
         evidence=evidence,
         **seams,
         outlines=tuple(one.outline for one in measured),
-        settings={
-            "mosaic": Path(mosaic).name,
-            "shape_out": grid.shape_out,
-            "downsample": grid.downsample,
-            **settings,
-            **why,
-        },
+        settings=asked | settings | why,
         run=_folders(mosaic, used),
         after_gain=known,
     )
