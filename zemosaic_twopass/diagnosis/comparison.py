@@ -39,8 +39,6 @@ from .registration import (
     stranger_findings,
 )
 
-_CLOSEST = 3
-
 
 @dataclass(frozen=True, eq=False)
 class Survey:
@@ -289,12 +287,12 @@ def closest(surveyed):
 
     Returns
     -------
-    list of Nearly
-        The closest first, three at most, one a tile at most.
+    Nearly or None
+        None where nothing could be compared.
     """
-    found = []
-    for tile in range(len(surveyed.looks)):
-        own = [*near_levels(surveyed.solution, tile), *near_shift(surveyed.shifts[tile], tile)]
-        if own:
-            found.append(max(own, key=lambda one: one.closeness))
-    return sorted(found, key=lambda one: -one.closeness)[:_CLOSEST]
+    found = (
+        one
+        for tile in range(len(surveyed.looks))
+        for one in (*near_levels(surveyed.solution, tile), *near_shift(surveyed.shifts[tile], tile))
+    )
+    return max(found, key=lambda one: one.closeness, default=None)

@@ -56,9 +56,9 @@ def draw_comparison(found, backdrops, names):
         for side, (seams, backdrop, name) in enumerate(zip(found.maps, backdrops, names, strict=True)):
             left = _LEFT + side * (width + _GAP)
             axes = figure.add_axes((left / WIDTH, low / height, width / WIDTH, panel / height))
-            draw_mosaic(axes, seams, backdrop)
+            draw_mosaic(axes, backdrop)
             title = f"{'ab'[side]}: {name}" if row == 0 else f"{seams.picture.replace('_', ' ')}"
-            axes.set_title(_short(title), fontsize=MEDIUM, loc="left", pad=4, **TEXT)
+            axes.set_title(_short(title), fontsize=MEDIUM, loc="left", y=1.0, pad=4, **TEXT)
             if row:
                 draw_edges(axes, seams, limits, numbered[side])
     draw_bar(figure, limits, 0.36 / height, 0.1 / height)

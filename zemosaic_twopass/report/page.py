@@ -153,11 +153,14 @@ def _content(report, directory):
         "folded": findings[_UNFOLDED:],
         "notes": notes,
         "count": _count(report.findings, len(findings)),
-        "closest": [
-            {"title": evidence_title(one.finding, report.channels), "reason": one.finding.message, "row": data}
-            for one, data in rows
-            if not one.found
-        ],
+        "closest": next(
+            (
+                {"title": evidence_title(one.finding, report.channels), "reason": one.finding.message, "row": data}
+                for one, data in rows
+                if not one.found
+            ),
+            None,
+        ),
         "picture": _picture_text(report),
         "seams": _load_pictures(_SEAMS, directory),
         "pictures": _load_pictures(_PICTURES, directory),

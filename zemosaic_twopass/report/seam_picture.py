@@ -102,9 +102,11 @@ def write_seam_picture(maps, profiles, backdrops, path):
 
 
 def draw_seams(maps, profiles, backdrops):
-    """The figure of `write_seam_picture`."""
+    """The figure of `write_seam_picture`; mosaics with one backdrop are the same to the bit, and drawn once."""
     from matplotlib.colors import Normalize
 
+    name = " and ".join(_name(own) for own, shown in zip(maps, backdrops, strict=True) if shown is backdrops[-1])
+    maps, backdrops = zip(*_once(maps, backdrops), strict=True)
     # Numbers, from 1, of the edges of the last mosaic that have profiles.
     worst = {index: number for number, index in enumerate(dict.fromkeys(own.last for own in profiles), start=1)}
     rows = _rows(backdrops)
@@ -117,13 +119,28 @@ def draw_seams(maps, profiles, backdrops):
         low -= row[0][3] + _TITLE
         for place, left, width, panel in row:
             axes = figure.add_axes((left / WIDTH, low / height, width / WIDTH, panel / height))
-            draw_mosaic(axes, maps[place], backdrops[place])
-            draw_edges(axes, maps[place], limits, worst if place == len(maps) - 1 else {})
+            last = place == len(maps) - 1
+            draw_mosaic(axes, backdrops[place])
+            looks = maps[place].picture.replace("_", " ")
+            title = f"{name if last else _name(maps[place])}: {looks}"
+            axes.set_title(title, fontsize=MEDIUM, loc="left", y=1.0, pad=4, **TEXT)
+            draw_edges(axes, maps[place], limits, worst if last else {})
         low -= _GAP
     draw_bar(figure, limits, (low - 0.27) / height, 0.1 / height)
     if worst:
         _draw_profiles(figure, maps, profiles, worst, height)
     return figure
+
+
+def _once(maps, backdrops):
+    """Pairs of map and backdrop, without those whose backdrop is the last."""
+    return [pair for pair in zip(maps, backdrops, strict=True) if pair[1] is not backdrops[-1]] + [
+        (maps[-1], backdrops[-1])
+    ]
+
+
+def _name(seams):
+    return _NAMES.get(seams.mosaic, seams.mosaic)
 
 
 def _rows(backdrops):
@@ -147,13 +164,11 @@ def _heading(maps, worst):
     return textwrap.fill(f"{PICTURE_SENTENCES[maps[-1].picture]} {edges}{below}.{lines}", 78)
 
 
-def draw_mosaic(axes, seams, backdrop):
+def draw_mosaic(axes, backdrop):
     rows, columns = backdrop.grey.shape
     extent = (-0.5, columns * backdrop.step - 0.5, -0.5, rows * backdrop.step - 0.5)
     axes.imshow(backdrop.grey, cmap="gray", vmin=0, vmax=255, origin="lower", extent=extent, aspect="auto")
     axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
-    name = _NAMES.get(seams.mosaic, seams.mosaic)
-    axes.set_title(f"{name}: {seams.picture.replace('_', ' ')}", fontsize=MEDIUM, loc="left", y=1.0, pad=4, **TEXT)
 
 
 def stretched(grey):
@@ -269,7 +284,7 @@ def _draw_profiles(figure, maps, profiles, worst, height):
         axes.axvline(0, color="#909090", linewidth=0.8)
         reach = _NEAR if maps[-1].edges[index].thin else _REACH
         axes.set_xlim(-reach, reach)
-        for profile in (own for own in profiles if own.last == index):
+        for profile in (own for own in profiles if own.last == index and own.mosaic in stages):
             colour = _STAGES[stages.index(profile.mosaic) % len(_STAGES)]
             axes.plot(profile.distance, profile.value, ".-", color=colour, markersize=3, linewidth=0.9)
             # Not `errorbar`, which takes several times as long.
@@ -286,8 +301,8 @@ def _draw_profiles(figure, maps, profiles, worst, height):
     panels[0].set_ylabel("adu", fontsize=SMALL, labelpad=1, **TEXT)
     figure.text(left / WIDTH, 0.02 / height, "pixels from the edge; left of it is inside", fontsize=SMALL, **TEXT)
     at = left + 2.45
-    for place, stage in enumerate(stages if len(stages) > 1 else ()):
-        own, name = TEXT | {"color": _STAGES[place % len(_STAGES)]}, _NAMES.get(stage, stage)[:_NAMED]
+    for place, seams in enumerate(maps if len(maps) > 1 else ()):
+        own, name = TEXT | {"color": _STAGES[place % len(_STAGES)]}, _name(seams)[:_NAMED]
         figure.text(at / WIDTH, 0.02 / height, name, fontsize=SMALL, **own)
         at += _LETTER * len(name) + 0.12
 

@@ -234,15 +234,11 @@ def test_text_is_enough_for_some(clean):
 def test_a_clean_run_shows_what_comes_closest(clean):
     found, evidence = looked_at(replace(clean).coadd(), corrected=clean.planes())
     assert found.findings == ()
-    assert len(evidence) == 3
-    assert not any(one.found for one in evidence)
-    assert len({one.finding.tile for one in evidence}) == 3
-    assert all(
-        "what a finding takes" in one.finding.message or "significance" in one.finding.message for one in evidence
-    )
-    for one in evidence:
-        if one.finding.kind != "astrometry":
-            assert in_errors(series_of(one)["as given"]).max() < SIGMAS
+    (one,) = evidence
+    assert not one.found
+    assert "what a finding takes" in one.finding.message or "significance" in one.finding.message
+    if one.finding.kind != "astrometry":
+        assert in_errors(series_of(one)["as given"]).max() < SIGMAS
 
 
 def test_at_most_six_and_no_notes():

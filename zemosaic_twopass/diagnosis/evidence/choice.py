@@ -18,7 +18,7 @@ _MOST = 6
 
 
 def gather(examination, tiles, second_pass=None):
-    """Evidence for the worst six findings; in a clean run for the three closest to a finding.
+    """Evidence for the worst six findings; in a clean run for what comes closest to a finding.
 
     Parameters
     ----------
@@ -39,9 +39,8 @@ def gather(examination, tiles, second_pass=None):
             return tuple(_evidence(finding, examination, sample, second_pass) for finding in found[:_MOST])
         if examination.corrected_tiles is None:
             return ()
-        return tuple(
-            _nearly(one, examination.corrected_tiles, sample) for one in closest(examination.corrected_tiles.surveyed)
-        )
+        one = closest(examination.corrected_tiles.surveyed)
+        return () if one is None else (_nearly(one, examination.corrected_tiles, sample),)
 
 
 def _samples(tiles, indices, places):

@@ -220,7 +220,7 @@ def _converge(channels, active, groups, select, run):
         _enter(equations, active)
         moved = max(run(lambda channel, state, turn=turn: _move(channel, state, turn < _WEIGHING), channels, states))
         if moved < _CONVERGED and (active == before).all():
-            break
+            return active, states
     states = linearise()
     _enter([state.equations for state in states], active)
     return active, states
