@@ -118,11 +118,8 @@ def _show(finding, share, edges):
     """A finding with its edge, and what is left there without it."""
     if share is None:
         return finding
-    known = edges.own(finding.tile) & np.isfinite(share.made) & np.isfinite(edges.of(edges.steps))
-    own = np.where(known, np.abs(share.made), -1.0)
-    own += np.where(share.accounts & (own >= 0), np.fmax.reduce(np.abs(edges.steps), axis=None), 0.0)
-    index = int(np.argmax(own))
-    if own[index] < 0 or share.guessed and not share.accounts.any():
+    index = _edge_of(finding.tile, share, edges)
+    if index is None or share.guessed and not share.accounts.any():
         return finding
     edge, step = edges.map.edges[index], edges.of(edges.steps)[index]
     what_if = finding.what_if or WhatIf(np.nan, np.nan, np.nan, "adu", float(np.mean(edge.noise)))
@@ -131,6 +128,16 @@ def _show(finding, share, edges):
     worst = share.worst(edges)
     worst = None if worst is None else _of_tile(edges, worst, finding.tile)
     return replace(finding, message=in_mosaic(finding, share, edges, worst), seam=edge, what_if=what_if)
+
+
+def _edge_of(tile, share, edges):
+    """Index of the edge that shows a finding: of its tile, or else the worst that it accounts for; None without one."""
+    own = edges.own(tile) & np.isfinite(share.made) & np.isfinite(edges.of(edges.steps))
+    if not (own & share.accounts).any() and share.accounts.any():
+        # Beside its own, where the steps of both are read together.
+        return share.worst(edges)
+    chosen = own & share.accounts if (own & share.accounts).any() else own
+    return int(np.argmax(np.where(chosen, np.abs(share.made), -1.0))) if chosen.any() else None
 
 
 def _find_unexplained(seams, edges, shares):

@@ -81,8 +81,8 @@ class Finding:
     what_if : WhatIf or None
         None where it is about no tile, or makes no step, as a slope whose ends cancel.
     seam : Edge or None
-        In the last mosaic, that of this tile with the largest step that the finding accounts for; None where that is
-        not known.
+        In the last mosaic, that of this tile with the largest step that the finding accounts for; where it accounts for
+        none of its own that is seen, but for one beside them, that one. None where that is not known.
     """
 
     kind: str

@@ -1,0 +1,55 @@
+"""Which finding makes which seam, and at which edge it is shown, by edges made by hand."""
+
+import numpy as np
+import pytest
+
+from zemosaic_twopass.diagnosis.examination import Examination
+from zemosaic_twopass.diagnosis.explained import explained
+from zemosaic_twopass.diagnosis.finding import Finding
+from zemosaic_twopass.diagnosis.seams import Edge, Left, SeamMap, Seams
+
+NOISE = 4.0
+
+
+def edge(tile, x, step, neighbours=()):
+    """A left edge; its step in units of the noise."""
+    size = step * NOISE
+    return Edge(tile, neighbours, x, 200.0, (-1.0, 0.0), 60.0, (size,), (0.02,), (NOISE, NOISE), abs(step), (size,))
+
+
+def told(edges, *findings):
+    """What is made of findings, each with what it makes at every edge in units of the noise."""
+    found, made = zip(*findings, strict=True)
+    steps = np.array([own.step for own in edges])
+    left = Left(0 * steps, 0 * steps + 0.02, 0 * steps)
+    made = tuple(NOISE * np.array(own)[:, np.newaxis] for own in made)
+    seams = Seams((SeamMap.of("second_pass", edges, 1),), (), (left,), made)
+    return explained(Examination(found), seams, found)
+
+
+def light(tile=4):
+    return Finding("uneven_background", tile, 8.0, 20.0, f"Tile {tile} has light that is no plane.")
+
+
+@pytest.mark.parametrize("x", [192.0, 210.0])
+def test_a_finding_is_shown_at_the_seam_that_it_makes_beside_its_own_edge(x):
+    own, beside = edge(4, 184.0, 0.45, (0, 3)), edge(1, x, 0.6, (0, 3, 4))
+    found, last = told([own, beside], (light(), [0.4, 0.5]))
+    (finding,) = found.findings
+    assert finding.seam is beside
+    assert finding.what_if.mosaic_taken_out == pytest.approx(0.1 * NOISE)
+    assert "that is no plane" in found.told
+    assert last.edges[last.worst] is beside
+
+
+def test_a_finding_is_shown_at_its_own_edge_where_that_is_seen():
+    own, beside = edge(4, 184.0, 0.55, (0, 3)), edge(1, 192.0, 0.9, (0, 3, 4))
+    found, _ = told([own, beside], (light(), [0.5, 0.8]))
+    assert found.findings[0].seam is own
+
+
+def test_a_finding_that_makes_no_seam_is_given_none_of_another():
+    own, other = edge(4, 184.0, 0.3, (0, 3)), edge(8, 500.0, 0.7, (5,))
+    found, _ = told([own, other], (light(), [0.28, 0.1]))
+    assert found.findings[0].seam is own
+    assert "and none of them stands out" in found.told
