@@ -10,7 +10,7 @@ from .seams import Makings, sky_of
 _OFFSET, _GAIN = 0, 1
 
 
-def makings_of(measurements, corrected_tiles, weights, shape):
+def makings_of(measurements, corrected_tiles, weights, shape, altered=()):
     """What the mosaics of a pass are made of.
 
     Parameters
@@ -23,6 +23,8 @@ def makings_of(measurements, corrected_tiles, weights, shape):
         Weights of the tiles in the coadd.
     shape : tuple of int
         (H, W) of the mosaics.
+    altered : container of int, optional
+        Tiles whose pixels the coadd changed, as far as that is known.
 
     Returns
     -------
@@ -36,6 +38,7 @@ def makings_of(measurements, corrected_tiles, weights, shape):
         np.asarray(corrected_tiles.gains.applied, dtype=float),
         np.asarray(weights, dtype=float),
         tuple(one.border is not None for one in measurements),
+        tuple(index in altered for index in range(len(measurements))),
     )
 
 

@@ -36,7 +36,8 @@ class Stages:
         self._layout = Layout(one.footprint for one in measurements)
         self._corrected = found.corrected_tiles.in_boxes_of(measurements)
         weights = [second_pass.tiles.weight_of(index) for index in range(len(second_pass.tiles))]
-        self._makings = makings_of(measurements, found.corrected_tiles, weights, second_pass.shape)
+        altered = {finding.tile for finding in found.findings if finding.kind == "not_closed"}
+        self._makings = makings_of(measurements, found.corrected_tiles, weights, second_pass.shape, altered)
         self._findings = found.findings
         # Where the first pass begins on the grid of the tiles, which is that of the second; None: it is turned.
         self.corner = found.shift.corner if found.shift is not None and found.shift.matters else (0, 0)

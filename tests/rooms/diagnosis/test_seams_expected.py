@@ -142,14 +142,17 @@ def test_what_is_seen_comes_first(tmp_path):
 SHAPE = (20, 40)
 
 
-def makings(gains=(1.0, 1.2), weights=(1.0, 1.0), doubtful=(False, False), sky=100.0):
+NEITHER = (False, False)
+
+
+def makings(gains=(1.0, 1.2), weights=(1.0, 1.0), doubtful=NEITHER, altered=NEITHER):
     """Two tiles side by side that meet in ten columns, the second 6 adu higher."""
     boxes = (slice(0, 20), slice(0, 25)), (slice(0, 20), slice(15, 40))
     rows, columns = np.indices(SHAPE)
-    level = sky + 3.0 * np.sin(columns) + np.cos(rows * columns) + 0 * rows
+    level = 100.0 + 3.0 * np.sin(columns) + np.cos(rows * columns) + 0 * rows
     given = [level[box][np.newaxis] + add for box, add in zip(boxes, (0.0, 6.0), strict=True)]
     footprints = tuple((box, np.ones((20, 25))) for box in boxes)
-    return Makings(SHAPE, footprints, tuple(given), np.array(gains), np.array(weights), doubtful)
+    return Makings(SHAPE, footprints, tuple(given), np.array(gains), np.array(weights), doubtful, altered)
 
 
 def mean_of(own, gains, weights, taken):
@@ -214,7 +217,7 @@ def test_of_a_tile_that_gave_more_than_it_shows_the_rest_is_not_known():
     share[:, :3] = 0.0
     own = makings(doubtful=(False, True))
     footprints = own.footprints[0], (own.footprints[1][0], share)
-    own = Makings(SHAPE, footprints, own.given, own.gains, own.weights, own.doubtful)
+    own = replace(own, footprints=footprints)
     value = mean_of(own, own.gains, own.weights, (0.0, 0.0))
     found = own.predicted(Picture("second_pass", value, np.ones((1, *SHAPE))), {})
     assert np.isnan(found.value[:, :, 15:18]).all()
@@ -228,3 +231,40 @@ def test_matching_takes_its_part_of_a_field():
         picture = Picture("second_pass", mean_of(own, own.gains, own.weights, taken), np.ones((1, *SHAPE)))
         made = own.steps_of(fields, own.predicted(picture, {}))
         assert made[0, 3, 30] - made[0, 3, 3] == pytest.approx(step, abs=1e-6)
+
+
+def three_in_a_row(altered):
+    """Makings of three tiles that meet in pairs, 0, 6 and 2 adu high, and what the coadd used of them.
+
+    The coadd has added 4 adu to the lower half of one of them.
+    """
+    spans = slice(0, 16), slice(10, 30), slice(24, 40)
+    rows, columns = np.indices(SHAPE)
+    level = 100.0 + 3.0 * np.sin(columns) + np.cos(rows * columns)
+    boxes = [(slice(0, 20), own) for own in spans]
+    given = [level[box][np.newaxis] + add for box, add in zip(boxes, (0.0, 6.0, 2.0), strict=True)]
+    footprints = tuple((box, np.ones((20, box[1].stop - box[1].start))) for box in boxes)
+    odd = tuple(index == altered for index in range(3))
+    own = Makings(SHAPE, footprints, tuple(given), np.ones(3), np.ones(3), (False,) * 3, odd)
+    used = [one.copy() for one in given]
+    used[altered][:, :10] += 4.0
+    return own, replace(own, given=tuple(used))
+
+
+@pytest.mark.parametrize("taken", [(0.0, 0.0, 0.0), (0.0, 6.0, 2.0)])
+def test_what_the_coadd_changed_in_a_tile_is_not_taken_for_matching(taken):
+    own, used = three_in_a_row(altered=2)
+    value = mean_of(used, np.ones(3), np.ones(3), taken)
+    left = own.predicted(Picture("second_pass", value, np.ones((1, *SHAPE))), {}).left(value)[0]
+    assert np.allclose(left[:10, 30:], 4.0, atol=0.01)
+    assert np.allclose(left[:10, 24:30], 2.0, atol=0.01)
+    assert np.allclose(left[10:], 0.0, atol=0.01)
+    assert np.allclose(left[:, :24], 0.0, atol=0.01)
+
+
+def test_of_a_tile_that_was_changed_nothing_is_expected_where_no_others_meet():
+    own, used = three_in_a_row(altered=1)
+    value = mean_of(used, np.ones(3), np.ones(3), (0.0, 0.0, 0.0))
+    left = own.predicted(Picture("second_pass", value, np.ones((1, *SHAPE))), {}).left(value)[0]
+    assert np.isnan(left[:, 10:30]).all()
+    assert np.allclose(left[:, :10], 0.0, atol=0.01)

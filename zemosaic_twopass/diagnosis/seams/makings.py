@@ -6,24 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from ...tiles.grid import common_part
 from .fit import middle
 from .sky import matched
+from .taken import NOTHING, Matching, fit_matching
 
 _MAD = 1.4826
-_HUBER = 1.345
-_ROUNDS = 5
-_RIDGE = 1e-9
-# Less of a block than this is nothing of it.
-_NOTHING = 0.02
-# Blocks from which what matching took is read: enough for some hundred tiles.
-_MOST = 5_000
 # Blocks may scatter by so much of the noise of a pixel beside what is predicted: else it was made otherwise.
 _CLOSES = 0.1
-# So much of what matching would take must be gone for it to have been there.
-_MATCHED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +29,8 @@ class Predicted:
     gains : ndarray, shape (N,)
         Those in it.
     taken : ndarray, shape (N, C), or None
-        What background matching took from each tile in adu, but for a constant; None where several went into it.
+        What background matching took from each tile in adu, but for a constant; NaN where that is not known. None where
+        several went into it.
     """
 
     value: np.ndarray
@@ -72,6 +63,9 @@ class Makings:
     weights : ndarray, shape (N,)
     doubtful : sequence of bool
         Tiles of which the coadd may have used more than the footprint, as edges that are no sky.
+    altered : sequence of bool
+        Tiles whose pixels the coadd changed: what matching took of these cannot be read off, and is what it would have
+        taken of the tile as it was.
     """
 
     shape: tuple
@@ -80,6 +74,7 @@ class Makings:
     gains: np.ndarray
     weights: np.ndarray
     doubtful: tuple
+    altered: tuple
 
     def predicted(self, picture, before):
         """What a mosaic of a pass should hold.
@@ -110,7 +105,7 @@ class Makings:
             return None
         share = picture.part
         with np.errstate(invalid="ignore"):
-            value = np.where(share >= 1 - _NOTHING, second.value, np.where(share <= _NOTHING, first.value, np.nan))
+            value = np.where(share >= 1 - NOTHING, second.value, np.where(share <= NOTHING, first.value, np.nan))
         return Predicted(value, second.scale, second.gains)
 
     def steps_of(self, fields, predicted):
@@ -129,13 +124,13 @@ class Makings:
             NaN where it is not known.
         """
         fields = {tile: predicted.gains[tile] * field for tile, field in fields.items()}
-        taken = self._balance(fields) if self._is_matched(predicted) else 0 * self._balance({})
+        taken = self._matching.balance(fields) if self._is_matched(predicted) else 0 * self._matching.balance({})
         return self._sum(fields, taken, self._shares(self.weights))
 
     def matched(self):
         """Blocks of a mean of the tiles before any gain, backgrounds matched, shape (C, h, w)."""
         given = {i: own for i, own in enumerate(self.given) if own is not None}
-        return self._sum(given, self._balance(given), self._shares(self.weights))
+        return self._sum(given, self._matching.balance(given), self._shares(self.weights))
 
     def noise(self, tiles):
         """Noise of a pixel of that mean, by that of each tile, sequence of ndarray of shape (C,): (C, h, w)."""
@@ -162,21 +157,35 @@ class Makings:
             if all(own is None for own in shares):
                 return None
             plain = self._sum(fields, np.zeros((len(gains), len(picture.value))), shares)
-            taken = _fit_matching(picture.value - plain, shares)
+            taken = self._taken(picture.value - plain, fields, shares)
             value = self._sum(fields, taken, shares)
             if _scatter(picture.value - value) <= _CLOSES * noise:
                 return Predicted(value, np.ones(len(value)), gains, taken)
         return None
+
+    def _taken(self, left, fields, shares):
+        """What matching took of each tile, shape (N, C), of what a mosaic holds less than fields, −Σ f_i c_i."""
+        clear = np.ones(self.shape, dtype=bool)
+        for own, altered in zip(shares, self.altered, strict=True):
+            if own is not None and altered:
+                clear[own[0]] &= own[1] == 0
+        taken = fit_matching(np.where(clear, left, np.nan), shares)
+        match None if clear.all() else self._matching.would_take(fields, taken):
+            case True:
+                return self._matching.balance(fields, taken)
+            case False:
+                return np.where(np.isfinite(taken), taken, np.nanmedian(taken, axis=0))
+        return taken
 
     def _shares(self, weights):
         """f of each tile in its box; NaN where what it has in the coadd is not known."""
         total, found = np.zeros(self.shape), []
         for own, weight, doubtful in zip(self.footprints, weights, self.doubtful, strict=True):
             if own is not None:
-                share = np.where(own[1] > _NOTHING, own[1], np.nan if doubtful else 0.0)
+                share = np.where(own[1] > NOTHING, own[1], np.nan if doubtful else 0.0)
                 total[own[0]] += weight * share
         for own, weight in zip(self.footprints, weights, strict=True):
-            share = own and weight * np.where(own[1] > _NOTHING, own[1], 0.0)
+            share = own and weight * np.where(own[1] > NOTHING, own[1], 0.0)
             with np.errstate(invalid="ignore", divide="ignore"):
                 found.append(own and (own[0], np.where(total[own[0]] > 0, share / total[own[0]], np.nan)))
         return found
@@ -195,46 +204,15 @@ class Makings:
         return np.where(covered, total, np.nan)
 
     @cached_property
-    def _pairs(self):
-        """(i, j, part of i's box, part of j's box) of tiles that meet."""
-        found = []
-        for i, one in enumerate(self.footprints):
-            for j in range(i + 1, len(self.footprints)):
-                other = self.footprints[j]
-                parts = None if one is None or other is None else common_part(one[0], other[0])
-                if parts and self.given[i] is not None and self.given[j] is not None:
-                    both = (one[1][parts[0]] > 1 - _NOTHING) & (other[1][parts[1]] > 1 - _NOTHING)
-                    if both.any():
-                        found.append((i, j, parts[0], parts[1], both))
-        return found
-
-    def _balance(self, fields):
-        """What matching takes of fields, shape (N, C): the offsets that leave least of the mean steps of all pairs."""
-        count, channels = len(self.footprints), len(next(own for own in self.given if own is not None))
-        rows, steps = [], []
-        for i, j, here, there, both in self._pairs:
-            rows.append((i, j))
-            step = np.zeros(channels)
-            for sign, tile, part in ((1, i, here), (-1, j, there)):
-                if tile in fields:
-                    values = fields[tile][(slice(None), *part)][:, both]
-                    step += sign * np.nan_to_num(np.nansum(values, axis=1) / np.isfinite(values).sum(axis=1))
-            steps.append(step)
-        if not rows:
-            return np.zeros((count, channels))
-        design = np.zeros((len(rows), count))
-        design[np.arange(len(rows)), np.array(rows).T] = np.array([[1.0], [-1.0]])
-        return np.linalg.lstsq(design, np.array(steps), rcond=None)[0]
+    def _matching(self):
+        return Matching.of(self.footprints, self.given)
 
     def _is_matched(self, predicted):
-        """Whether backgrounds were matched: what was taken is what matching would have taken."""
+        """Whether backgrounds were matched."""
         if predicted.taken is None:
             return True
-        gains = predicted.gains
-        right = self._balance({i: gains[i] * own for i, own in enumerate(self.given) if own is not None})
-        i, j = np.array([pair[:2] for pair in self._pairs] or [(0, 0)]).T
-        wanted, found = right[i] - right[j], predicted.taken[i] - predicted.taken[j]
-        return np.sum(wanted * found) > _MATCHED * np.sum(wanted**2)
+        fields = {i: predicted.gains[i] * own for i, own in enumerate(self.given) if own is not None}
+        return self._matching.would_take(fields, predicted.taken)
 
 
 def _scatter(left):
@@ -243,42 +221,3 @@ def _scatter(left):
     if not known.size:
         return np.inf
     return _MAD * float(np.median(np.abs(known - np.median(known, axis=1, keepdims=True))))
-
-
-def _fit_matching(left, shares):
-    """What matching took of each tile, shape (N, C), of what a mosaic holds less than its tiles, −Σ f_i c_i.
-
-    A Huber fit: what is wrong with part of a mosaic is not to be taken for it.
-    """
-    usable = np.isfinite(left).any(axis=0)
-    step = max(1, int(np.sqrt(usable.sum() / _MOST)))
-    thin = np.zeros_like(usable)
-    thin[::step, ::step] = usable[::step, ::step]
-    number = np.where(thin, np.cumsum(thin).reshape(thin.shape) - 1, -1)
-    data, rows, columns = [], [], []
-    for index, own in enumerate(shares):
-        if own is not None:
-            place, share = number[own[0]], own[1]
-            inside = (place >= 0) & (share > 0)
-            data.append(share[inside])
-            rows.append(place[inside])
-            columns.append(np.full(inside.sum(), index))
-    shape = np.count_nonzero(thin), len(shares)
-    design = csr_array((np.concatenate(data), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
-    return np.stack([_huber(design, -plane[thin]) for plane in left], axis=1)
-
-
-def _huber(design, wanted):
-    """The terms that bring a sparse design nearest to what is wanted, where that is known; NaN for one that is not."""
-    known = np.isfinite(wanted)
-    wanted, weight = np.where(known, wanted, 0.0), known.astype(float)
-    for _ in range(_ROUNDS):
-        normal = (design.T @ design.multiply(weight[:, np.newaxis]).tocsr()).toarray()
-        told = np.diag(normal) > 0
-        # Nothing may be known at all.
-        normal += (_RIDGE * np.trace(normal) / len(normal) + np.finfo(float).tiny) * np.eye(len(normal))
-        found = np.linalg.solve(normal, design.T @ (weight * wanted))
-        off = np.abs(wanted - design @ found)
-        spread = max(_MAD * float(np.median(off[known])), np.finfo(np.float32).tiny) if known.any() else 1.0
-        weight = known * np.minimum(1.0, _HUBER * spread / np.maximum(off, spread * _HUBER))
-    return np.where(told, found, np.nan)

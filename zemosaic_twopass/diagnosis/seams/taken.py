@@ -1,0 +1,162 @@
+"""What background matching takes of tiles: what it would take of fields, and what it took, read off a mosaic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from ...tiles.grid import common_part
+
+# Less of a block than this is nothing of it.
+NOTHING = 0.02
+# So much of what matching would take must be gone for it to have been there.
+_MATCHED = 0.5
+# Blocks from which what matching took is read: enough for some hundred tiles.
+_MOST = 5_000
+_MAD = 1.4826
+_HUBER = 1.345
+_ROUNDS = 5
+_RIDGE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """The tiles that meet, and so are matched.
+
+    Attributes
+    ----------
+    pairs : sequence of (int, int, tuple of slice, tuple of slice, ndarray of bool)
+        i, j, parts of the boxes of i and j, and the blocks of these that both fill.
+    count, channels : int
+        Of all tiles.
+    """
+
+    pairs: tuple
+    count: int
+    channels: int
+
+    @classmethod
+    def of(cls, footprints, given):
+        """Of the tiles that `Makings` has."""
+        pairs = []
+        for i, one in enumerate(footprints):
+            for j in range(i + 1, len(footprints)):
+                other = footprints[j]
+                parts = None if one is None or other is None else common_part(one[0], other[0])
+                if parts and given[i] is not None and given[j] is not None:
+                    both = (one[1][parts[0]] > 1 - NOTHING) & (other[1][parts[1]] > 1 - NOTHING)
+                    if both.any():
+                        pairs.append((i, j, *parts, both))
+        return cls(tuple(pairs), len(footprints), len(next(own for own in given if own is not None)))
+
+    def balance(self, fields, known=None):
+        """What matching takes of fields: the offsets that leave least of the mean steps of all pairs.
+
+        Parameters
+        ----------
+        fields : dict of int to ndarray, shape (C, h, w)
+            By tile, in its box; of one that is missing there is none.
+        known : ndarray, shape (N, C), optional
+            Offsets that are known, NaN for the others, which are looked for beside these.
+
+        Returns
+        -------
+        ndarray, shape (N, C)
+        """
+        found = np.full((self.count, self.channels), np.nan) if known is None else known.copy()
+        free = ~np.isfinite(found).all(axis=1)
+        if not self.pairs:
+            found[free] = 0.0
+            return found
+        design = np.zeros((len(self.pairs), self.count))
+        design[np.arange(len(self.pairs)), np.array([pair[:2] for pair in self.pairs]).T] = np.array([[1.0], [-1.0]])
+        left = np.array([_step(fields, pair, self.channels) for pair in self.pairs])
+        left -= design[:, ~free] @ found[~free]
+        found[free] = np.linalg.lstsq(design[:, free], left, rcond=None)[0]
+        return found
+
+    def would_take(self, fields, taken):
+        """Whether what was taken of fields is what matching would have taken; None where nothing tells.
+
+        Parameters
+        ----------
+        fields : dict of int to ndarray, shape (C, h, w)
+            As of `balance`.
+        taken : ndarray, shape (N, C)
+            NaN where it is not known.
+
+        Returns
+        -------
+        bool or None
+        """
+        right = self.balance(fields)
+        i, j = np.array([pair[:2] for pair in self.pairs] or [(0, 0)]).T
+        wanted, found = right[i] - right[j], taken[i] - taken[j]
+        known = np.isfinite(found)
+        if not known[i != j].any():
+            return None
+        return bool(np.sum((wanted * found)[known]) > _MATCHED * np.sum(wanted[known] ** 2))
+
+
+def _step(fields, pair, channels):
+    """The mean step of a pair in fields, shape (C,)."""
+    i, j, here, there, both = pair
+    step = np.zeros(channels)
+    for sign, tile, part in ((1, i, here), (-1, j, there)):
+        if tile in fields:
+            values = fields[tile][(slice(None), *part)][:, both]
+            step += sign * np.nan_to_num(np.nansum(values, axis=1) / np.isfinite(values).sum(axis=1))
+    return step
+
+
+def fit_matching(left, shares):
+    """What matching took of each tile, of what a mosaic holds less than its tiles, −Σ f_i c_i.
+
+    A Huber fit: what is wrong with part of a mosaic is not to be taken for it.
+
+    Parameters
+    ----------
+    left : ndarray, shape (C, h, w)
+        NaN where nothing is known.
+    shares : sequence of ((tuple of slice, ndarray of shape (h, w)) or None)
+        f of each tile, in its box.
+
+    Returns
+    -------
+    ndarray, shape (N, C)
+        NaN for a tile of which nothing is told.
+    """
+    usable = np.isfinite(left).any(axis=0)
+    step = max(1, int(np.sqrt(usable.sum() / _MOST)))
+    thin = np.zeros_like(usable)
+    thin[::step, ::step] = usable[::step, ::step]
+    number = np.where(thin, np.cumsum(thin).reshape(thin.shape) - 1, -1)
+    data, rows, columns = [], [], []
+    for index, own in enumerate(shares):
+        if own is not None:
+            place, share = number[own[0]], own[1]
+            inside = (place >= 0) & (share > 0)
+            data.append(share[inside])
+            rows.append(place[inside])
+            columns.append(np.full(inside.sum(), index))
+    shape = np.count_nonzero(thin), len(shares)
+    design = csr_array((np.concatenate(data), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+    return np.stack([_huber(design, -plane[thin]) for plane in left], axis=1)
+
+
+def _huber(design, wanted):
+    """The terms that bring a sparse design nearest to what is wanted, where that is known; NaN for one that is not."""
+    known = np.isfinite(wanted)
+    wanted, weight = np.where(known, wanted, 0.0), known.astype(float)
+    for _ in range(_ROUNDS):
+        normal = (design.T @ design.multiply(weight[:, np.newaxis]).tocsr()).toarray()
+        told = np.diag(normal) > 0
+        # Nothing may be known at all.
+        normal += (_RIDGE * np.trace(normal) / len(normal) + np.finfo(float).tiny) * np.eye(len(normal))
+        found = np.linalg.solve(normal, design.T @ (weight * wanted))
+        off = np.abs(wanted - design @ found)
+        spread = max(_MAD * float(np.median(off[known])), np.finfo(np.float32).tiny) if known.any() else 1.0
+        weight = known * np.minimum(1.0, _HUBER * spread / np.maximum(off, spread * _HUBER))
+    return np.where(told, found, np.nan)
