@@ -46,7 +46,7 @@ def explained(found, seams, asked=()):
     last : SeamMap
         Seams of the last mosaic. Where edges are read as one, the worst is that of the tile that makes it.
     """
-    edges = Edges(seams.maps[-1], seams.left[-1])
+    edges = Edges(seams.maps[-1], seams.left[-1], seams.beyond)
     if not edges.map.edges or edges.map.picture == "unknown":
         return found, edges.map
     with np.errstate(all="ignore"):

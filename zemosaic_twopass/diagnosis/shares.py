@@ -21,10 +21,13 @@ class Edges:
     ----------
     map : SeamMap
     left : Left or None
+    beyond : dict of int to ndarray of bool, shape (n,)
+        As `Seams.beyond`.
     """
 
     map: SeamMap
     left: Left | None
+    beyond: dict[int, np.ndarray]
 
     @cached_property
     def steps(self):
@@ -52,8 +55,9 @@ class Edges:
         return values[np.arange(len(values)), self.channel]
 
     def touching(self, tile):
-        """Which are edges of a tile, or lie in it; all for None."""
-        return np.array([tile in (None, edge.tile, *edge.neighbours) for edge in self.map.edges], dtype=bool)
+        """Which are edges of a tile, or lie in it or in what the coadd may have used beyond it; all for None."""
+        own = np.array([tile in (None, edge.tile, *edge.neighbours) for edge in self.map.edges], dtype=bool)
+        return own | self.beyond.get(tile, False)
 
     def along(self, index, tile):
         """The tile, where an edge is its own or runs in one line with one of its own, so near that both look as one."""

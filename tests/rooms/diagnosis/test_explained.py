@@ -1,5 +1,7 @@
 """Which finding makes which seam, and at which edge it is shown, by edges made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,13 +19,14 @@ def edge(tile, x, step, neighbours=()):
     return Edge(tile, neighbours, x, 200.0, (-1.0, 0.0), 60.0, (size,), (0.02,), (NOISE, NOISE), abs(step), (size,))
 
 
-def told(edges, *findings):
-    """What is made of findings, each with what it makes at every edge in units of the noise."""
+def told(edges, *findings, beyond=()):
+    """What is made of findings, each with what it makes at every edge in units of the noise, or None."""
     found, made = zip(*findings, strict=True)
     steps = np.array([own.step for own in edges])
-    left = Left(0 * steps, 0 * steps + 0.02, 0 * steps)
-    made = tuple(NOISE * np.array(own)[:, np.newaxis] for own in made)
-    seams = Seams((SeamMap.of("second_pass", edges, 1),), (), (left,), made)
+    known = np.array([own.expected is not None for own in edges])[:, np.newaxis]
+    left = Left(np.where(known, 0.0, np.nan), 0 * steps + 0.02, np.where(known, 0.0, np.nan))
+    made = tuple(own and NOISE * np.array(own)[:, np.newaxis] for own in made)
+    seams = Seams((SeamMap.of("second_pass", edges, 1),), (), (left,), made, dict(beyond))
     return explained(Examination(found), seams, found)
 
 
@@ -53,3 +56,14 @@ def test_a_finding_that_makes_no_seam_is_given_none_of_another():
     found, _ = told([own, other], (light(), [0.28, 0.1]))
     assert found.findings[0].seam is own
     assert "and none of them stands out" in found.told
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_border_makes_the_edge_of_another_tile_where_it_reaches_it(reached):
+    # Nothing is expected there, for it is not known what of the border was used.
+    crossed = replace(edge(1, 192.0, 9.0, (0, 3)), expected=None)
+    border = Finding("unmasked_border", 4, 0.06, 20.0, "Tile 4 is filled at its edge.")
+    found, last = told([crossed], (border, None), beyond={4: np.array([reached])})
+    (finding,) = found.findings
+    assert (finding.seam is crossed) == reached
+    assert ("what makes it is not known" in found.told) != reached

@@ -222,6 +222,8 @@ def test_of_a_tile_that_gave_more_than_it_shows_the_rest_is_not_known():
     found = own.predicted(Picture("second_pass", value, np.ones((1, *SHAPE))), {})
     assert np.isnan(found.value[:, :, 15:18]).all()
     assert np.isfinite(np.delete(found.value, slice(15, 18), axis=2)).all()
+    (beyond,) = own.beyond().values()
+    assert beyond[:, 15:18].all() and not np.delete(beyond, slice(15, 18), axis=1).any()
 
 
 def test_matching_takes_its_part_of_a_field():

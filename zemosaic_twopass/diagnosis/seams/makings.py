@@ -127,6 +127,15 @@ class Makings:
         taken = self._matching.balance(fields) if self._is_matched(predicted) else 0 * self._matching.balance({})
         return self._sum(fields, taken, self._shares(self.weights))
 
+    def beyond(self):
+        """Blocks of which the coadd may have used more than a doubtful tile shows, (h, w) bool, by tile."""
+        found = {}
+        for tile, (own, doubtful) in enumerate(zip(self.footprints, self.doubtful, strict=True)):
+            if own is not None and doubtful:
+                found[tile] = np.zeros(self.shape, dtype=bool)
+                found[tile][own[0]] = own[1] <= NOTHING
+        return found
+
     def matched(self):
         """Blocks of a mean of the tiles before any gain, backgrounds matched, shape (C, h, w)."""
         given = {i: own for i, own in enumerate(self.given) if own is not None}

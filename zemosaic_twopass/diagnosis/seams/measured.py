@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,12 +32,15 @@ class Seams:
         What of the steps of each mosaic is not expected; None where nothing is known of that.
     made : tuple of (ndarray, shape (n, C), or None)
         What each of some faults makes at the edges of the last mosaic, in adu; NaN, or None, where that is not known.
+    beyond : dict of int to ndarray of bool, shape (n,)
+        Edges of the last mosaic beside which the coadd may have used more of a tile than that shows, by tile.
     """
 
     maps: tuple[SeamMap, ...]
     profiles: tuple[Profile, ...]
     left: tuple[Left | None, ...] = ()
     made: tuple[np.ndarray | None, ...] = ()
+    beyond: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 def seams_with_tiles(pictures, layout, corrected, makings=None, faults=()):
@@ -90,10 +93,12 @@ def seams_with_tiles(pictures, layout, corrected, makings=None, faults=()):
                 predicted[picture.name] = makings.predicted(picture, predicted)
             own = predicted.get(picture.name)
             found.append(edges[ground].measure(picture, own) if edges[ground] else Measured.without_edges(picture))
-        made = (None,) * len(faults)
+        made, beyond = (None,) * len(faults), {}
+        if makings is not None and edges[ground]:
+            beyond = {tile: edges[ground].reached_by(blocks) for tile, blocks in makings.beyond().items()}
         if own is not None and edges[ground]:
             made = tuple(fields and edges[ground].steps(makings.steps_of(fields, own)) for fields in faults)
-    return replace(together(found), made=made)
+    return replace(together(found), made=made, beyond=beyond)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +137,10 @@ class _ByTiles:
             left = left, np.sqrt(beside**2 + least**2)
         looks = noise, structure_along(shown), picture.thin and picture.thin.scaled(scale)
         return measured(picture.name, self.stretches, (step, error, left, None), looks, (self.strips, level, spread))
+
+    def reached_by(self, blocks):
+        """The edges that have some of the blocks beside them, shape (n,) bool; blocks of shape (h, w) bool."""
+        return np.nan_to_num(self.strips.of(blocks[np.newaxis].astype(float))).any(axis=(1, 2, 3))
 
     def steps(self, blocks):
         """The steps at all edges in blocks without noise, shape (n, C); NaN where they are not known."""
