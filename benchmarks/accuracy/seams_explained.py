@@ -112,7 +112,9 @@ def outcome(report, kind, by_gains):
     worst = report.seams[-1].edges[report.seams[-1].worst]
     whose = [finding for finding in report.findings if finding.seam is not None and finding.seam.seen]
     if by_gains and not called:
-        return "gains" if not whose or whose[0].kind == "gain_seam" else "other"
+        if whose and whose[0].kind != "gain_seam":
+            return "other"
+        return "gains" if "which multiply the pedestal" in report.summary else "nobody"
     if kind == "mask_bug" and report.findings[0].kind == kind:
         return "right"
     if called:
@@ -140,12 +142,9 @@ def main():
             found[kind, matching][what] += 1
             verdicts[matching] += same
     print(
-        "Right: to the fault and its tile, or of the merge; gains: by those of the sound scene, and given to no fault;"
+        "Right: to the fault and its tile, or of the merge; gains: by those of the sound scene, and said to be; seam:"
     )
-    print(
-        "seam: called one of the pipeline, and is none; stage: of another stage; thin: a line that nobody has; none: no"
-    )
-    print("seam in the picture.\n")
+    print("called one of the pipeline, and is none; stage: of another; thin: a line that nobody has; none: no seam.\n")
     print(f"| fault | matching | {' | '.join(_OUTCOMES)} |\n{'|---' * (len(_OUTCOMES) + 2)}|")
     for kind, matching in product(options.kinds, (True, False)):
         counts = found[kind, matching]

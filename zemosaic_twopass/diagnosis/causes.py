@@ -78,10 +78,6 @@ class _Causes:
         tile, kind = finding.tile, finding.kind
         if kind == "vignetting":
             return {i: self._beyond_terms(i) for i in range(len(self._given)) if self._is_known(i)}
-        if kind == "gain_seam":
-            gains = self._mended.gains.applied
-            usual = np.nanmedian(gains)
-            return {i: (1 - usual / gains[i]) * own.value for i, own in enumerate(self._given) if own is not None}
         if tile is None or self._given[tile] is None:
             return None
         if kind in ("gain_not_applied", "gain_swapped", "gain_mismatch"):

@@ -11,10 +11,8 @@ from .finding import Finding, WhatIf, in_digits
 from .kinds import KINDS
 from .seams import FAINT, SURE, VISIBLE
 from .seen import in_mosaic, place_of, told
-from .shares import Edges, Share, beside
+from .shares import MOST_OF_IT, Edges, Share, beside
 
-# So much of a step must be a finding's for it to be its.
-_MOST_OF_IT = 0.5
 # As far from each other two edges are the same in two mosaics.
 _SAME, _APART = 20.0, 1e3
 # What takes no part in a picture, or of which nobody can say where it would show.
@@ -46,7 +44,7 @@ def explained(found, seams, asked=()):
     last : SeamMap
         Seams of the last mosaic. Where edges are read as one, the worst is that of the tile that makes it.
     """
-    edges = Edges(seams.maps[-1], seams.left[-1], seams.beyond)
+    edges = Edges(seams.maps[-1], seams.left[-1], seams.beyond, seams.of_gains)
     if not edges.map.edges or edges.map.picture == "unknown":
         return found, edges.map
     with np.errstate(all="ignore"):
@@ -101,9 +99,10 @@ def _share(finding, made, edges):
     if finding.about.group == "note" or finding.kind in _NOWHERE or edges.left is None and made is None:
         return None
     step = edges.of(edges.steps)
+    made = edges.of_gains if finding.kind == "gain_seam" else made
     if made is not None:
         own = edges.of(made)
-        return Share(own, edges.seen & (own * step > 0) & (np.abs(own) >= _MOST_OF_IT * np.abs(step)))
+        return Share(own, edges.seen & edges.mostly(own))
     pipeline = finding.about.group == "pipeline"
     if finding.tile is None and not pipeline:
         return None
@@ -111,7 +110,7 @@ def _share(finding, made, edges):
     # coadd did to one tile on to all.
     beyond = edges.of(edges.left.step)
     own = np.where(edges.touching(None if pipeline else finding.tile), np.where(np.isfinite(beyond), beyond, step), 0.0)
-    return Share(own, edges.seen & (np.abs(own) >= _MOST_OF_IT * np.abs(step)), True, pipeline)
+    return Share(own, edges.seen & (np.abs(own) >= MOST_OF_IT * np.abs(step)), True, pipeline)
 
 
 def _show(finding, share, edges):
@@ -170,7 +169,7 @@ def _first(seams, edges):
             continue
         apart, near = cKDTree(_places(one)).query(last, distance_upper_bound=_SAME)
         there = np.isfinite(apart)
-        there[there] = left.step[near[there], channel[there]] / step[there] >= _MOST_OF_IT
+        there[there] = left.step[near[there], channel[there]] / step[there] >= MOST_OF_IT
         found[there] = one.mosaic
     return found
 

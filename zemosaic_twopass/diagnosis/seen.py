@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .finding import in_digits
+from .kinds import KINDS
 
 # So little is told as less than it.
 _SMALL = 0.01
@@ -129,6 +130,9 @@ def _of_line(edge, findings, stage):
 
 def _without_cause(edges, index):
     """What is said of a seam that no finding makes."""
+    if edges.of_gains is not None and edges.mostly(edges.of(edges.of_gains))[index]:
+        advice = KINDS["gain_seam"].advice
+        return f": the gains make it, which multiply the pedestal too. {advice}"
     left = np.nan if edges.left is None else edges.of(edges.left.step)[index]
     if not abs(left) < _SMALL_PART * abs(edges.of(edges.steps)[index]):
         return ": what makes it is not known"

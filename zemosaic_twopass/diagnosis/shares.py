@@ -9,6 +9,8 @@ import numpy as np
 
 from .seams import Left, SeamMap
 
+# So much of a step must be a finding's for it to be its.
+MOST_OF_IT = 0.5
 # So near beside each other two edges are read as one, in pixels; of their normals, so much is the same then.
 _ONE, _PARALLEL = 20.0, 0.95
 
@@ -23,11 +25,14 @@ class Edges:
     left : Left or None
     beyond : dict of int to ndarray of bool, shape (n,)
         As `Seams.beyond`.
+    of_gains : ndarray, shape (n, C), or None
+        As `Seams.of_gains`.
     """
 
     map: SeamMap
     left: Left | None
     beyond: dict[int, np.ndarray]
+    of_gains: np.ndarray | None
 
     @cached_property
     def steps(self):
@@ -49,6 +54,11 @@ class Edges:
     def seen(self):
         """Whose step anybody sees."""
         return np.array([edge.step_look in ("faint", "visible") for edge in self.map.edges], dtype=bool)
+
+    def mostly(self, made):
+        """Which edges owe most of their step to what makes so much of each, shape (n,), in adu."""
+        step = self.of(self.steps)
+        return (made * step > 0) & (np.abs(made) >= MOST_OF_IT * np.abs(step))
 
     def of(self, values):
         """Values of shape (n, C) in the channel of the largest step of each edge."""

@@ -19,14 +19,14 @@ def edge(tile, x, step, neighbours=()):
     return Edge(tile, neighbours, x, 200.0, (-1.0, 0.0), 60.0, (size,), (0.02,), (NOISE, NOISE), abs(step), (size,))
 
 
-def told(edges, *findings, beyond=()):
+def told(edges, *findings, beyond=(), of_gains=None):
     """What is made of findings, each with what it makes at every edge in units of the noise, or None."""
-    found, made = zip(*findings, strict=True)
+    found, made = zip(*findings, strict=True) if findings else ((), ())
     steps = np.array([own.step for own in edges])
     known = np.array([own.expected is not None for own in edges])[:, np.newaxis]
     left = Left(np.where(known, 0.0, np.nan), 0 * steps + 0.02, np.where(known, 0.0, np.nan))
-    made = tuple(own and NOISE * np.array(own)[:, np.newaxis] for own in made)
-    seams = Seams((SeamMap.of("second_pass", edges, 1),), (), (left,), made, dict(beyond))
+    *made, of_gains = (own and NOISE * np.array(own)[:, np.newaxis] for own in (*made, of_gains))
+    seams = Seams((SeamMap.of("second_pass", edges, 1),), (), (left,), tuple(made), of_gains, dict(beyond))
     return explained(Examination(found), seams, found)
 
 
@@ -67,3 +67,10 @@ def test_a_border_makes_the_edge_of_another_tile_where_it_reaches_it(reached):
     (finding,) = found.findings
     assert (finding.seam is crossed) == reached
     assert ("what makes it is not known" in found.told) != reached
+
+
+@pytest.mark.parametrize(("made", "said"), [([0.6], "the gains make it"), ([0.2], "none of them stands out")])
+def test_a_seam_of_no_finding_may_be_the_gains(made, said):
+    found, _ = told([edge(8, 500.0, 0.7, (5,))], of_gains=made)
+    assert said in found.told
+    assert found.verdict == "clean"

@@ -270,3 +270,12 @@ def test_of_a_tile_that_was_changed_nothing_is_expected_where_no_others_meet():
     left = own.predicted(Picture("second_pass", value, np.ones((1, *SHAPE))), {}).left(value)[0]
     assert np.isnan(left[:, 10:30]).all()
     assert np.allclose(left[:, :10], 0.0, atol=0.01)
+
+
+def test_gains_make_steps_where_they_are_in_the_mosaic_and_nothing_takes_them():
+    own, before = makings(gains=(1.0, 1.2)), {}
+    for name, gains, step in (("first_pass", (1.0, 1.0), 0.0), ("second_pass", (1.0, 1.2), 0.1 * 106.0 + 0.1 * 100.0)):
+        picture = Picture(name, mean_of(own, gains, own.weights, (0.0, 0.0)), np.ones((1, *SHAPE)))
+        before[name] = own.predicted(picture, before)
+        made = own.steps_of_gains(before[name])
+        assert made[:, :, 25:].mean() - made[:, :, :15].mean() == pytest.approx(step, abs=0.2)

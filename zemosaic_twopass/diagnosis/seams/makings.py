@@ -127,6 +127,12 @@ class Makings:
         taken = self._matching.balance(fields) if self._is_matched(predicted) else 0 * self._matching.balance({})
         return self._sum(fields, taken, self._shares(self.weights))
 
+    def steps_of_gains(self, predicted):
+        """What unequal gains make in a mosaic, as `steps_of`."""
+        usual = np.nanmedian(predicted.gains)
+        fields = {i: (1 - usual / predicted.gains[i]) * own for i, own in enumerate(self.given) if own is not None}
+        return self.steps_of(fields, predicted)
+
     def beyond(self):
         """Blocks of which the coadd may have used more than a doubtful tile shows, (h, w) bool, by tile."""
         found = {}

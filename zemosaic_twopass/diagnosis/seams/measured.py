@@ -32,6 +32,8 @@ class Seams:
         What of the steps of each mosaic is not expected; None where nothing is known of that.
     made : tuple of (ndarray, shape (n, C), or None)
         What each of some faults makes at the edges of the last mosaic, in adu; NaN, or None, where that is not known.
+    of_gains : ndarray, shape (n, C), or None
+        The same of the gains, whether that is a fault or not.
     beyond : dict of int to ndarray of bool, shape (n,)
         Edges of the last mosaic beside which the coadd may have used more of a tile than that shows, by tile.
     """
@@ -40,6 +42,7 @@ class Seams:
     profiles: tuple[Profile, ...]
     left: tuple[Left | None, ...] = ()
     made: tuple[np.ndarray | None, ...] = ()
+    of_gains: np.ndarray | None = None
     beyond: dict[int, np.ndarray] = field(default_factory=dict)
 
 
@@ -93,12 +96,13 @@ def seams_with_tiles(pictures, layout, corrected, makings=None, faults=()):
                 predicted[picture.name] = makings.predicted(picture, predicted)
             own = predicted.get(picture.name)
             found.append(edges[ground].measure(picture, own) if edges[ground] else Measured.without_edges(picture))
-        made, beyond = (None,) * len(faults), {}
+        made, of_gains, beyond = (None,) * len(faults), None, {}
         if makings is not None and edges[ground]:
             beyond = {tile: edges[ground].reached_by(blocks) for tile, blocks in makings.beyond().items()}
         if own is not None and edges[ground]:
             made = tuple(fields and edges[ground].steps(makings.steps_of(fields, own)) for fields in faults)
-    return replace(together(found), made=made, beyond=beyond)
+            of_gains = edges[ground].steps(makings.steps_of_gains(own))
+    return replace(together(found), made=made, of_gains=of_gains, beyond=beyond)
 
 
 @dataclass(frozen=True, eq=False)
