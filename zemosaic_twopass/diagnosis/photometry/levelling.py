@@ -12,6 +12,7 @@ from .bending import bent_alike
 from .common_light import same_in_all
 from .correction import correction_of
 from .illumination import Curvature, flattened
+from .scatter import FEWEST_TILES
 from .solution import Solution, solve
 from .unevenness import Unevenness, light_beyond
 
@@ -67,14 +68,14 @@ def levelled(looks, scales, shape_out):
     """
     first = found = _solve(looks, scales, shape_out)
     tested = np.count_nonzero([fit is not None for fit in first.solution.fits])
-    if first.uneven:
+    if first.uneven or tested < FEWEST_TILES:
         return first
-    if first.solution.misfit.max(initial=0.0) > 1 and same_in_all(first.looks):
+    if first.solution.misfit.largest > 1 and same_in_all(first.looks):
         return _all_uneven(first, shared=True)
     odd = _Odd(tuple(looks), scales, shape_out)
-    while found.solution.misfit.any() and not _fits(found):
+    while not found.solution.misfit.fits:
         chosen = _oddest(odd, found)
-        if len(chosen.tiles) > max(_FEWEST_UNEVEN, _MOST_UNEVEN * tested):
+        if chosen is None or len(chosen.tiles) > max(_FEWEST_UNEVEN, _MOST_UNEVEN * tested):
             return _all_uneven(first, shared=False)
         rest = chosen.solved()
         said = chosen.described(rest)
@@ -83,8 +84,8 @@ def levelled(looks, scales, shape_out):
         odd, found = chosen, rest
     odd, found = _take_back(odd, found)
     # What is left may be too little to tell one from the usual.
-    unknown = len(odd.tiles) > 1 and not found.solution.misfit.any() and _usual(first.solution.misfit) > 1
-    return _all_uneven(first, shared=False) if unknown or _usual(found.solution.misfit) > 1 else odd.described(found)
+    unknown = len(odd.tiles) > 1 and not found.solution.misfit.judged.any() and first.solution.misfit.usual > 1
+    return _all_uneven(first, shared=False) if unknown or found.solution.misfit.usual > 1 else odd.described(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,38 +154,33 @@ def _flat(look, curvature):
     return look if curvature is None else curvature.out_of(look)
 
 
-def _fits(found):
-    """Whether no tile has much that is smooth left."""
-    return _left(found) <= _usual(found.solution.misfit)
-
-
-def _left(found):
-    """The largest misfit of a tile, or of all together where there are too few to judge each by itself."""
-    own = found.solution.misfit
-    return float(own.max()) if own.any() else found.solution.misfit_together
-
-
 def _oddest(odd, found):
     """What more is to be left out: of the tiles of the largest misfits that without which the rest fits, and best.
 
     A neighbour that meets the odd tile in little but its light may look as odd as it. Where the rest is as well
-    without the one as without the other nobody can say whose the light is: then that is left out where they meet.
+    without the one as without the other nobody can say whose the light is: then that is left out where they meet. Of
+    tiles that share too little to be judged one by one a term may stand in for any light, so that the rest is as well
+    wherever it fits; where they are more than two, or do not meet alone, None.
     """
-    misfit, sharing = found.solution.misfit, found.solution.sharing
+    misfit, sharing = found.solution.misfit.whose, found.solution.sharing
     candidates = [index for index in np.argsort(-misfit)[:_TRIED].tolist() if misfit[index] > _ALIKE * misfit.max()]
     tried = []
     for index in candidates:
         without = odd.with_tiles(np.flatnonzero(sharing == sharing[index]).tolist())
         rest = without.solved()
         faults = np.count_nonzero(rest.solution.active)
-        tried.append(((not _fits(rest), faults, _left(rest)), index, without))
+        tried.append(((not rest.solution.misfit.fits, faults, rest.solution.misfit.largest), index, without))
     tried.sort(key=lambda one: one[0])
-    if len(tried) > 1 and not tried[0][0][0] and tried[0][0][:2] == tried[1][0][:2]:
+    known = 2 if found.solution.misfit.judged.any() else 1
+    alike = sum(one[0][:known] == tried[0][0][:known] for one in tried)
+    if alike > 1 and not tried[0][0][0]:
         pair = tuple(sorted(one[1] for one in tried[:2]))
         if pair[1] in found.solution.neighbours[pair[0]] and pair not in odd.pairs:
             either = replace(odd, pairs=(*odd.pairs, pair))
-            if _fits(either.solved()):
+            if either.solved().solution.misfit.fits:
                 return either
+        if known == 1:
+            return None
     return tried[0][2]
 
 
@@ -193,14 +189,9 @@ def _take_back(odd, found):
     for index in odd.tiles if len(odd) > 1 else ():
         fewer = replace(odd, tiles=tuple(own for own in odd.tiles if own != index))
         rest = fewer.solved()
-        if _fits(rest) and np.count_nonzero(rest.solution.active) <= np.count_nonzero(found.solution.active):
+        if rest.solution.misfit.fits and np.count_nonzero(rest.solution.active) <= np.count_nonzero(found.solution.active):
             odd, found = fewer, rest
     return odd, found
-
-
-def _usual(misfit):
-    """The misfit of the usual tile, but at least that from which on no term explains one."""
-    return max(float(np.median(misfit[misfit > 0])), 1.0) if misfit.any() else 1.0
 
 
 def _solve(looks, scales, shape_out):

@@ -20,7 +20,7 @@ _FEWEST_PIECES = 4.0
 _MOST_OF_ONE = 100.0
 _FAR = 4.0
 # Tiles of which one can be told from the usual one.
-_FEWEST_TILES = 4
+FEWEST_TILES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +103,50 @@ def _parts(variance, weight):
     return np.divide(variance, weight, out=np.zeros(len(variance)), where=weight > 0)
 
 
+@dataclass(frozen=True, eq=False)
+class Misfit:
+    """How much that is smooth over many blocks the terms leave: over 1 no term explains it.
+
+    Attributes
+    ----------
+    each : ndarray, shape (N,)
+        Mean square of sums over squares of sky over that of independent blocks, the mean of the channels, over a limit,
+        of each tile, however little it shares.
+    judged : ndarray of bool, shape (N,)
+        Which share enough to be judged by it; none where fewer than four do.
+    together : float
+        That of all tiles as if they were one; 0 where they share too little.
+    """
+
+    each: np.ndarray
+    judged: np.ndarray
+    together: float
+
+    @property
+    def usual(self):
+        """That of the usual tile, but at least that from which on no term explains one."""
+        known = self.each[self.judged]
+        return max(float(np.median(known[known > 0])), 1.0) if known.any() else 1.0
+
+    @property
+    def largest(self):
+        """That of a tile, or of all together: those that share too little to be judged one by one are in it."""
+        return max(float(np.max(self.each[self.judged], initial=0.0)), self.together)
+
+    @property
+    def fits(self):
+        """Whether no tile has much that is smooth left."""
+        return self.largest <= self.usual
+
+    @property
+    def whose(self):
+        """That by which a tile may be told from the others: of those judged, or of any where it is none of these."""
+        own = np.where(self.judged, self.each, 0.0)
+        return own if own.max(initial=0.0) > self.usual else self.each
+
+
 def misfit(channels):
-    """How much that is smooth over many blocks the terms leave of each tile, and of all together.
+    """How much that is smooth the terms of all channels leave.
 
     Parameters
     ----------
@@ -112,12 +154,7 @@ def misfit(channels):
 
     Returns
     -------
-    own : ndarray, shape (N,)
-        Mean square of sums over squares of sky over that of independent blocks, the mean of the channels, over a limit:
-        over 1, and over that of the usual tile, no term explains the tile. 0 for one that shares too little to be
-        judged, and for all where fewer than four do not.
-    together : float
-        The same of all tiles as if they were one; 0 where they share nothing.
+    Misfit
     """
     count = channels[0].layout.count
     ratios, pieces = np.zeros((2, len(channels), count))
@@ -131,10 +168,7 @@ def misfit(channels):
         layers = np.minimum(sums**2, _MOST_OF_ONE * variance), variance, _parts(variance, weight)
         seen, expected, pieces[channel] = (np.bincount(whose, layer, minlength=count) for layer in layers)
         np.divide(seen, expected, out=ratios[channel], where=expected > 0)
-        together[channel] = seen.sum() / expected.sum() if expected.any() else 0.0
-    together = float(together.mean()) / _MUCH
-    ratio, enough = ratios.mean(axis=0), pieces.min(axis=0)
-    judged = enough > _FEWEST_PIECES
-    if np.count_nonzero(judged) < _FEWEST_TILES:
-        return np.zeros(count), together
-    return np.where(judged, ratio / _MUCH, 0.0), together
+        together[channel] = seen.sum() / expected.sum() if pieces[channel].sum() > _FEWEST_PIECES else 0.0
+    judged = pieces.min(axis=0) > _FEWEST_PIECES
+    judged &= np.count_nonzero(judged) >= FEWEST_TILES
+    return Misfit(ratios.mean(axis=0) / _MUCH, judged, float(together.mean()) / _MUCH)

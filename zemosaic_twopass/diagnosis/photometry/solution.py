@@ -17,7 +17,7 @@ from .model import Channel
 from .normal_equations import KINDS, Equations
 from .overlaps import find_shared_blocks
 from .pricing import find_thresholds, independent_of, unborne
-from .scatter import Residuals, misfit, spread
+from .scatter import Misfit, Residuals, misfit, spread
 from .selection import choose, deviance_drop, fix_gauge, search
 from .tile_fit import TileFit, terms_inside, tile_fits
 from .witness import Witness, Witnessed, find_witnessed, own_units
@@ -69,8 +69,8 @@ class Solution:
     astray : tuple of (int or None, int)
         Tile and channel whose terms grew beyond all values there are, None for those of all tiles; empty where there is
         a solution.
-    misfit, misfit_together : ndarray, shape (N,); float
-        How much that is smooth is left of each tile, and of all together, as `scatter.misfit` has it.
+    misfit : Misfit
+        How much that is smooth is left.
     helps : Helps
         What each kind that is inside brings where it was not fitted.
     sharing : ndarray of int, shape (N,)
@@ -91,8 +91,7 @@ class Solution:
     signal: np.ndarray
     stars: StarScales
     astray: tuple[int | None, ...]
-    misfit: np.ndarray
-    misfit_together: float
+    misfit: Misfit
     helps: Helps
     sharing: np.ndarray
 
@@ -294,7 +293,7 @@ def _solution(channels, states, active, stars, neighbours):
         np.array([channel.signal() for channel in channels]),
         stars,
         astray,
-        *misfit([state.residuals for state in states]),
+        misfit([state.residuals for state in states]),
         _helps(channels, states, active),
         connected_components(csr_array(np.all([channel.sharing for channel in channels], axis=0)), directed=False)[1],
     )
