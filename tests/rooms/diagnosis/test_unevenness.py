@@ -95,6 +95,16 @@ def test_the_tile_is_named_where_too_few_are_left_to_judge_each_without_it():
     assert {tile for _, tile in found(survey)} == {0}
 
 
+def test_it_is_looked_for_where_no_tile_shares_enough_to_be_judged():
+    """A slope and an offset stand in for most of a cloud where overlaps are narrow: no such may be claimed."""
+    tiles = synthetic_tiles(rows=2, columns=3, shape=SHAPE, overlap=0.3, noise=NOISE, seed=1)
+    tiles = with_light(tiles, 120.0 * (COLUMNS / SHAPE[1] - 0.5) - clouds(150))
+    grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+    survey = survey_of(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
+    assert {tile for _, tile in found(survey)} == {ODD}
+    assert ("uneven_background", ODD) in found(survey)
+
+
 def test_in_all_tiles_it_is_one_finding_of_no_tile():
     survey = surveyed(with_light(flat_tiles(34), banding(30), range(6)))
     assert {tile for _, tile in found(survey)} == {None}

@@ -162,14 +162,14 @@ def _oddest(odd, found):
     tiles that share too little to be judged one by one a term may stand in for any light, so that the rest is as well
     wherever it fits; where they are more than two, or do not meet alone, None.
     """
-    misfit, sharing = found.solution.misfit.whose, found.solution.sharing
-    candidates = [index for index in np.argsort(-misfit)[:_TRIED].tolist() if misfit[index] > _ALIKE * misfit.max()]
+    odds, sharing = found.solution.misfit.whose, found.solution.sharing
+    candidates = [index for index in np.argsort(-odds)[:_TRIED].tolist() if odds[index] > _ALIKE * odds.max()]
     tried = []
     for index in candidates:
         without = odd.with_tiles(np.flatnonzero(sharing == sharing[index]).tolist())
         rest = without.solved()
-        faults = np.count_nonzero(rest.solution.active)
-        tried.append(((not rest.solution.misfit.fits, faults, rest.solution.misfit.largest), index, without))
+        misfit = rest.solution.misfit
+        tried.append(((not misfit.fits, _faults(rest), misfit.largest), index, without))
     tried.sort(key=lambda one: one[0])
     known = 2 if found.solution.misfit.judged.any() else 1
     alike = sum(one[0][:known] == tried[0][0][:known] for one in tried)
@@ -184,12 +184,16 @@ def _oddest(odd, found):
     return tried[0][2]
 
 
+def _faults(found):
+    return int(np.count_nonzero(found.solution.active))
+
+
 def _take_back(odd, found):
     """Without what need not be left out: what was taken for odd before the worst was known."""
     for index in odd.tiles if len(odd) > 1 else ():
         fewer = replace(odd, tiles=tuple(own for own in odd.tiles if own != index))
         rest = fewer.solved()
-        if rest.solution.misfit.fits and np.count_nonzero(rest.solution.active) <= np.count_nonzero(found.solution.active):
+        if rest.solution.misfit.fits and _faults(rest) <= _faults(found):
             odd, found = fewer, rest
     return odd, found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import chdtri
 
 from .overlaps import Layout
 
@@ -17,6 +18,8 @@ _LEAST_VARIANCE = 1e-9
 _SMOOTH_SIDE = 8
 _MUCH = 3.4
 _FEWEST_PIECES = 4.0
+# How often noise may leave that much of a tile that shares fewer, or where fewer than four tiles share so many.
+_RARE, _LEAST_PIECES = 1e-4, 0.1
 _MOST_OF_ONE = 100.0
 _FAR = 4.0
 # Tiles of which one can be told from the usual one.
@@ -110,10 +113,10 @@ class Misfit:
     Attributes
     ----------
     each : ndarray, shape (N,)
-        Mean square of sums over squares of sky over that of independent blocks, the mean of the channels, over a limit,
-        of each tile, however little it shares.
+        Mean square of sums over squares of sky over that of independent blocks, the mean of the channels, over a limit:
+        what sound tiles have or, of one that is not judged, what chance rarely makes of the little that it shares.
     judged : ndarray of bool, shape (N,)
-        Which share enough to be judged by it; none where fewer than four do.
+        Which share enough to be held against the usual one; none where fewer than four do.
     together : float
         That of all tiles as if they were one; 0 where they share too little.
     """
@@ -130,8 +133,9 @@ class Misfit:
 
     @property
     def largest(self):
-        """That of a tile, or of all together: those that share too little to be judged one by one are in it."""
-        return max(float(np.max(self.each[self.judged], initial=0.0)), self.together)
+        """That of a tile that is judged, or of any where none is, or of all together."""
+        own = self.each[self.judged] if self.judged.any() else self.each
+        return max(float(np.max(own, initial=0.0)), self.together)
 
     @property
     def fits(self):
@@ -169,6 +173,8 @@ def misfit(channels):
         seen, expected, pieces[channel] = (np.bincount(whose, layer, minlength=count) for layer in layers)
         np.divide(seen, expected, out=ratios[channel], where=expected > 0)
         together[channel] = seen.sum() / expected.sum() if pieces[channel].sum() > _FEWEST_PIECES else 0.0
-    judged = pieces.min(axis=0) > _FEWEST_PIECES
+    fewest = np.maximum(pieces.min(axis=0), _LEAST_PIECES)
+    judged = fewest > _FEWEST_PIECES
     judged &= np.count_nonzero(judged) >= FEWEST_TILES
-    return Misfit(ratios.mean(axis=0) / _MUCH, judged, float(together.mean()) / _MUCH)
+    limit = np.where(judged, _MUCH, np.maximum(chdtri(fewest, _RARE) / fewest, _MUCH))
+    return Misfit(ratios.mean(axis=0) / limit, judged, float(together.mean()) / _MUCH)
