@@ -185,12 +185,10 @@ class Makings:
             if own is not None and altered:
                 clear[own[0]] &= own[1] == 0
         taken = fit_matching(np.where(clear, left, np.nan), shares)
-        match None if clear.all() else self._matching.would_take(fields, taken):
-            case True:
-                return self._matching.balance(fields, taken)
-            case False:
-                return np.where(np.isfinite(taken), taken, np.nanmedian(taken, axis=0))
-        return taken
+        matched = None if clear.all() else self._matching.would_take(fields, taken)
+        if matched:
+            return self._matching.balance(fields, taken)
+        return taken if matched is None else np.where(np.isfinite(taken), taken, np.nanmedian(taken, axis=0))
 
     def _shares(self, weights):
         """f of each tile in its box; NaN where what it has in the coadd is not known."""
