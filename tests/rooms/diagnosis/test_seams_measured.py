@@ -105,6 +105,18 @@ def test_without_a_step_errors_are_honest():
     assert np.mean(np.abs(z) > 4) < 0.01
 
 
+def test_errors_are_honest_where_light_bends_that_is_in_no_tile():
+    """Alike in all columns of an edge, so their scatter does not tell of it."""
+    z = []
+    for seed in range(8):
+        tiles, mosaic = made(seed, UNEVEN)
+        light = gaussian_filter(np.random.default_rng(100 + seed).normal(size=SHAPE), 3)
+        found = measured(tiles, mosaic + 0.5 * NOISE * light / light.std())
+        assert not any(edge.seen for edge in found.edges)
+        z += [step / error for edge in found.edges for step, error in zip(edge.step, edge.error, strict=True)]
+    assert 0.8 < np.quantile(np.abs(z), 0.683) < 1.4
+
+
 def test_of_a_mean_of_the_tiles_the_noise_goes():
     plain, uneven = (measured(*made(3, weights, NOISE / 2)) for weights in (None, UNEVEN))
     error = [np.median([edge.error for edge in found.edges]) for found in (plain, uneven)]

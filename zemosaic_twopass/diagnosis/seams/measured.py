@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .beside import Beside
 from .edges import ENOUGH, Left, Measured, measured, noise_beside, structure_along
 from .fit import RAMPS, Filters, along, middle, profiles, ramps_of
 from .profiled import profiled
@@ -91,7 +92,7 @@ def seams_with_tiles(pictures, layout, corrected, makings=None, faults=()):
             before, ground = picture, layout.under(picture)
             if ground not in edges:
                 shown = layout.footprints, corrected, sky, depth
-                edges[ground] = len(ground.stretches) and _ByTiles.of(ground.stretches, ground.strips, shown)
+                edges[ground] = len(ground.stretches) and _ByTiles.of(ground, shown)
             if makings is not None:
                 predicted[picture.name] = makings.predicted(picture, predicted)
             own = predicted.get(picture.name)
@@ -111,19 +112,23 @@ class _ByTiles:
 
     stretches: Stretches
     strips: Strips
+    beside: Beside
     step: Filters
     sky: np.ndarray
     floor: np.ndarray
 
     @classmethod
-    def of(cls, stretches, strips, sky):
-        """From at least one stretch, and the sky as `excess` takes it."""
+    def of(cls, ground, sky):
+        """From a `Ground` of at least one stretch, and the sky as `excess` takes it."""
+        stretches, strips = ground.stretches, ground.strips
         step = Filters.of(strips)
-        return cls(stretches, strips, step, sky[2], excess(stretches, strips, step, sky))
+        floor = excess(stretches, strips, step, sky)
+        return cls(stretches, strips, Beside.of(stretches, ground.regions), step, sky[2], floor)
 
     def measure(self, picture, predicted):
         value, scale = matched(picture.value, self.sky)
-        off, shown = self.strips.of(value - self.sky), self.strips.of(value, ENOUGH)
+        beyond = value - self.sky
+        off, shown = self.strips.of(beyond), self.strips.of(value, ENOUGH)
         level, spread = profiles(off)
         filters = [(slice(None), self.step)]
         ramps = ramps_of(level, spread, self.strips)
@@ -133,12 +138,14 @@ class _ByTiles:
         step, error = _read(off, filters)
         noise = noise_beside(self.strips, picture.noise / scale[:, np.newaxis, np.newaxis])
         least = _ROUNDING * middle(np.abs(value).reshape(len(value), -1))
-        error = np.sqrt(error**2 + self.floor**2 + least**2)
+        floor = np.hypot(self.floor, least)
+        error = np.hypot(error, floor) * self.beside.excess(beyond, floor)
         left = None
         if predicted is not None:
             # The very pixels, so neither noise nor sky is in it.
-            left, beside = _read(self.strips.of(predicted.left(picture.value)), filters)
-            left = left, np.sqrt(beside**2 + least**2)
+            rest = predicted.left(picture.value)
+            left, beside = _read(self.strips.of(rest), filters)
+            left = left, np.hypot(beside, least) * self.beside.excess(rest, least)
         looks = noise, structure_along(shown), picture.thin and picture.thin.scaled(scale)
         return measured(picture.name, self.stretches, (step, error, left, None), looks, (self.strips, level, spread))
 
