@@ -191,6 +191,19 @@ def call_tiny(tiny, tiles_wcs, logger, hook=None, error=None):
     return [weakref.ref(item) for item in (*tiles, tiles_wcs)] + tiny.seen
 
 
+def test_while_the_caller_goes_on(tiny, keeping_log):
+    """Verdict and files wait until it returns; but for both mosaics the pass has been let go of by then."""
+    left = []
+
+    def second_pass():
+        left.append(alive(call_tiny(tiny, WeakList([None, None]), keeping_log)))
+
+    with TwoPassProbe(tiny, delta_map=False, strict=True) as probe:
+        tiny._apply_two_pass_coverage_renorm_if_requested(None, None, call=second_pass)
+    assert left == [0]
+    assert len(probe.reports) == 1
+
+
 @pytest.mark.parametrize("stage", ["gains", "coadd"])
 @pytest.mark.parametrize("error", [ValueError, MemoryError, KeyboardInterrupt, SystemExit])
 def test_after_the_body_raised(stage, error, tiny, keeping_log):

@@ -205,8 +205,9 @@ class Run:
         return error
 
     def drop(self):
-        """Let go of the call: of its arrays, and of being found by its inner calls."""
+        """Let go of the call: of its arguments and arrays, and of being found by its inner calls."""
         _running.pop(self._key, None)
+        self.args, self.kwargs = (), {}
         with self.guard():
             if self.capture is not None:
                 self.capture.close()
