@@ -25,11 +25,13 @@ def rgb_scene():
     return Scene.make(3)
 
 
-@pytest.fixture(autouse=True)
-def quiet_environment(monkeypatch):
-    """No switch of the developer's own shell reaches a test."""
-    for suffix in ("", "_DELTA_MAP", "_DOWNSAMPLE", "_DIR", "_WORKERS", "_KEEP"):
-        monkeypatch.delenv("ZEMOSAIC_TWO_PASS_DEBUG" + suffix, raising=False)
+@pytest.fixture(scope="session", autouse=True)
+def quiet_environment():
+    """No switch of the developer's own shell reaches a test, or what a module makes for its tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for suffix in ("", "_DELTA_MAP", "_DOWNSAMPLE", "_DIR", "_WORKERS", "_KEEP"):
+            patch.delenv("ZEMOSAIC_TWO_PASS_DEBUG" + suffix, raising=False)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,13 @@ import numpy as np
 from reproject.mosaicking import find_optimal_celestial_wcs
 
 from benchmarks.accuracy.scenes import NOISE as WHITE_NOISE
-from benchmarks.accuracy.scenes import Scene, survey
+from benchmarks.accuracy.scenes import Scene
 from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.diagnosis.kinds import NOTES
 from zemosaic_twopass.synthetic.dense import DenseScene
 from zemosaic_twopass.synthetic.nights import NOISE as NIGHT_NOISE
 from zemosaic_twopass.synthetic.nights import TileFault, faults_everywhere, night_tiles, with_fault
+from zemosaic_twopass.synthetic.surveys import survey
 from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList
 
 GRIDS = ((3, 3), (3, 4), (4, 4), (3, 3), (6, 6), (3, 4), (4, 5), (3, 3))

@@ -17,13 +17,13 @@ from dataclasses import replace
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter, rotate
 
-from benchmarks.accuracy.scenes import survey
 from benchmarks.measure import machine
 from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.measure.coarse import pixel_noise
 from zemosaic_twopass.measure.not_sky import not_sky
 from zemosaic_twopass.synthetic.nights import night_tiles
 from zemosaic_twopass.synthetic.sky import SyntheticSky, tangent_wcs
+from zemosaic_twopass.synthetic.surveys import survey
 from zemosaic_twopass.tiles.mosaic import MosaicGrid
 from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList
 

@@ -9,23 +9,14 @@ from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 from scipy.ndimage import map_coordinates
 
-from zemosaic_twopass.diagnosis.comparison import compare
-from zemosaic_twopass.measure.measurement import measure_tile
 from zemosaic_twopass.phase5.renorm import find_tile_gain, scale_coverage
 from zemosaic_twopass.synthetic.faults import Fault, faulty_plane
 from zemosaic_twopass.synthetic.mosaics import Place, coadd_planes
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
-from zemosaic_twopass.tiles.tile_set import TileSet
 
 NOISE = 8.0
 SHAPE = (700, 1000)
 CLIP = (0.85, 1.18)
-
-
-def survey(second_pass):
-    """A `Survey` of the tiles as given; neither mosaic nor gains are looked at."""
-    tiles = TileSet.of_pass(second_pass)
-    return compare(tiles.each(measure_tile), tiles)
 
 
 @dataclass

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_erosion, map_coordinates
 
-from benchmarks.accuracy.scenes import survey
 from zemosaic_twopass.diagnosis.comparison import CorrectedTiles
 from zemosaic_twopass.diagnosis.gains import Gains
 from zemosaic_twopass.diagnosis.seams import Layout, Picture, Regions, seams_alone, seams_with_tiles
 from zemosaic_twopass.synthetic.mosaics import Grid, coadd
 from zemosaic_twopass.synthetic.nights import night_tiles
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
+from zemosaic_twopass.synthetic.surveys import survey
 from zemosaic_twopass.tiles.records import SecondPass, TileList
 
 

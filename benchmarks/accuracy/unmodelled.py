@@ -16,13 +16,13 @@ from dataclasses import replace
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.accuracy.scenes import survey
 from benchmarks.measure import machine
 from zemosaic_twopass.diagnosis.acceptance import accept
 from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.diagnosis.kinds import NOTES
 from zemosaic_twopass.measure.measurement import measure_tile
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
+from zemosaic_twopass.synthetic.surveys import survey
 from zemosaic_twopass.tiles.mosaic import MosaicGrid
 from zemosaic_twopass.tiles.records import SecondPass, TileList
 from zemosaic_twopass.tiles.tile_set import PlacedTile

@@ -69,6 +69,21 @@ def functions_of(module):
     return found
 
 
+# Rooms in which an error goes up through whoever calls, but where a module catches some.
+_GOING_UP = tuple(f"zemosaic_twopass.{room}." for room in ("tiles", "measure", "diagnosis", "report"))
+
+
+def goes_up(module, name):
+    """Whether a function fails as those do that call it: it is private to such a module, which catches nothing."""
+    private = name.split(".")[-1].startswith("_") and not name.endswith("__")
+    catches = ("except ", "suppress(", "guard(")
+    return (
+        private
+        and module.__name__.startswith(_GOING_UP)
+        and not any(word in inspect.getsource(module) for word in catches)
+    )
+
+
 _calls = []
 
 

@@ -7,12 +7,9 @@ from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 
 from zemosaic_twopass.diagnosis import diagnose
-from zemosaic_twopass.diagnosis.comparison import compare
-from zemosaic_twopass.measure.measurement import measure_tile
 from zemosaic_twopass.phase5.coadd import SharedReprojection
 from zemosaic_twopass.synthetic.sky import synthetic_tiles, tangent_wcs
 from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList
-from zemosaic_twopass.tiles.tile_set import TileSet
 
 NOISE = 8.0
 
@@ -81,12 +78,6 @@ class Pass:
         # The first pass lies where the second does.
         known = {"mosaic": self.mosaic, "coverage": self.weights, "first_pass": self.mosaic, "planes": planes, **known}
         return SecondPass(tiles, self.out, self.shape, **known)
-
-
-def survey(second_pass):
-    """A `Survey` of the tiles as given; neither mosaic nor gains are looked at."""
-    tiles = TileSet.of_pass(second_pass)
-    return compare(tiles.each(measure_tile), tiles)
 
 
 def coadded(tiles, shape):

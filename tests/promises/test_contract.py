@@ -2,12 +2,13 @@
 
 import contextlib
 import inspect
+import logging
 
 import numpy as np
 import pytest
 
 import zemosaic_instrument
-from helpers.logs import messages
+from helpers.logs import ListHandler, messages
 from helpers.passes import SEAMS, digest, leave_out_pictures, load_copy, watched
 
 KINDS = ["plain", "decorated_off", "decorated_on", "probed", "attached"]
@@ -24,6 +25,30 @@ def plain():
         return module
 
 
+@pytest.fixture(scope="module")
+def bare(plain):
+    """Gives what a call of the plain worker gives, and the random state after it; made once for each scene and call."""
+    made = {}
+
+    def bare_call(scene, call):
+        key = scene.tiles[0].ndim, call
+        if key not in made:
+            digests = [digest(*getattr(scene, call)(plain)) for _ in range(2)]
+            assert digests[0] == digests[1], "two bare runs differ: the comparison would prove nothing"
+            made[key] = digests[0], np.random.get_state()[1:3]
+        return made[key]
+
+    return bare_call
+
+
+@pytest.fixture(scope="module")
+def lines_of_the_worker(plain, rgb_scene):
+    logger = logging.Logger("bare", logging.DEBUG)
+    logger.addHandler(ListHandler())
+    rgb_scene.merged(plain, logger)
+    return messages(logger)
+
+
 def test_name_doc_and_signature(kind, plain, monkeypatch, tmp_path):
     with watched(kind, monkeypatch, tmp_path) as module:
         for name in SEAMS:
@@ -36,17 +61,15 @@ def test_name_doc_and_signature(kind, plain, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("call", ["second_pass", "merged"])
-def test_bytes_and_random_state(kind, call, plain, scene, monkeypatch, tmp_path, debug_log):
+def test_bytes_and_random_state(kind, call, bare, scene, monkeypatch, tmp_path, debug_log):
     given = scene.digest()
-    bare = [digest(*getattr(scene, call)(plain)) for _ in range(2)]
-    state = np.random.get_state()[1:3]
-    assert bare[0] == bare[1], "two bare runs differ: the comparison would prove nothing"
+    expected, state = bare(scene, call)
     # Drawn where it is the whole way.
     if call == "second_pass":
         leave_out_pictures(monkeypatch)
     with watched(kind, monkeypatch, tmp_path) as module:
         result = getattr(scene, call)(module, debug_log)
-    assert digest(*result) == bare[0]
+    assert digest(*result) == expected
     after = np.random.get_state()[1:3]
     assert np.array_equal(after[0], state[0])
     assert after[1] == state[1]
@@ -56,14 +79,11 @@ def test_bytes_and_random_state(kind, call, plain, scene, monkeypatch, tmp_path,
     assert (tmp_path / "twopass_delta_map.npy").exists() == watching
 
 
-def test_own_lines_of_the_worker(kind, plain, rgb_scene, no_pictures, monkeypatch, tmp_path, debug_log):
-    rgb_scene.merged(plain, debug_log)
-    expected = messages(debug_log)
-    debug_log.handlers[0].messages.clear()
+def test_own_lines_of_the_worker(kind, lines_of_the_worker, rgb_scene, no_pictures, monkeypatch, tmp_path, debug_log):
     with watched(kind, monkeypatch, tmp_path) as module:
         rgb_scene.merged(module, debug_log)
-    assert [line for line in messages(debug_log) if line.startswith("[TwoPass] ")] == expected
-    assert len(expected) > 5
+    assert [line for line in messages(debug_log) if line.startswith("[TwoPass] ")] == lines_of_the_worker
+    assert len(lines_of_the_worker) > 5
 
 
 def test_switch_off_is_the_plain_function(monkeypatch):

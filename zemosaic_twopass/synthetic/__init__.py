@@ -2,5 +2,5 @@
 
 In: a seed and what is to be wrong. Out: tiles, mosaics of them, or a worker whose second pass goes wrong. Doors:
 `sky.synthetic_tiles` (white noise, quickly made), `nights.night_tiles` (stacks of frames of a colour camera),
-`dense.DenseScene` (each tile over twenty others), `mosaics.coadd` and `faults.faulty_pass`.
+`dense.DenseScene` (each tile over twenty others), `mosaics.coadd`, `faults.faulty_pass` and `surveys.survey`.
 """

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.scenes import NOISE, Pass, survey
+from helpers.scenes import NOISE, Pass
 from zemosaic_twopass.diagnosis.comparison import corrections
 from zemosaic_twopass.diagnosis.photometry import Correction
+from zemosaic_twopass.synthetic.surveys import survey
 
 LARGE = {"rows": 2, "columns": 3, "shape": (240, 300), "overlap": 0.6, "seed": 7, "channels": 3}
 PARTS = np.array([1.0, -2.0, 0.5])

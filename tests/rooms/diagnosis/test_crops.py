@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from helpers.scenes import Pass, survey
+from helpers.scenes import Pass
 from zemosaic_twopass.diagnosis.comparison import residual_findings
+from zemosaic_twopass.synthetic.surveys import survey
 
 SHAPE = (220, 260)
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from reproject.mosaicking import find_optimal_celestial_wcs
 
-from helpers.scenes import survey
 from zemosaic_twopass.diagnosis.comparison import CorrectedTiles, corrections, residual_findings
 from zemosaic_twopass.diagnosis.evidence.tile_evidence import curvature_evidence
 from zemosaic_twopass.diagnosis.gains import Gains
@@ -16,15 +15,21 @@ from zemosaic_twopass.diagnosis.photometry.illumination import flattened
 from zemosaic_twopass.measure.coarse import FACTOR
 from zemosaic_twopass.synthetic.faults import Fault
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
+from zemosaic_twopass.synthetic.surveys import survey
 from zemosaic_twopass.tiles.records import SecondPass, TileList
 
 NOISE = 8.0
 SKY = {"rows": 3, "columns": 3, "shape": (250, 320), "seed": 61}
 
 
+def grey_tiles(**order):
+    """One channel of a synthetic sky: in each of three the same is solved again."""
+    return [replace(tile, pixels=tile.pixels[..., :1].copy()) for tile in synthetic_tiles(**order)]
+
+
 @pytest.fixture(scope="module")
 def sky():
-    return synthetic_tiles(**SKY)
+    return grey_tiles(**SKY)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +41,7 @@ def lit(sky):
 @functools.cache
 def compared_with(fault):
     """Tiles of which one has a fault, and what comes of comparing them."""
-    faulty = synthetic_tiles(**SKY, faults=[fault])
+    faulty = grey_tiles(**SKY, faults=[fault])
     return faulty, surveyed(faulty)
 
 
@@ -99,7 +104,7 @@ def test_the_demo_has_one():
 
 
 def test_four_tiles_that_share_most_of_their_sides():
-    tiles = synthetic_tiles(rows=2, columns=2, shape=(250, 320), overlap=0.7, seed=63)
+    tiles = grey_tiles(rows=2, columns=2, shape=(250, 320), overlap=0.7, seed=63)
     seen = surveyed(stray_light(tiles, 25.0))
     assert found(seen) == [("vignetting", None)]
     np.testing.assert_array_less(np.abs(seen.curvature.height - 25.0), 5 * seen.curvature.error)
@@ -161,14 +166,14 @@ def test_a_few_tiles_that_slope_are_no_curvature(sky):
 
 def test_in_a_row_of_tiles_it_is_not_told():
     """There a moon that rises would look the same."""
-    seen = surveyed(stray_light(synthetic_tiles(rows=1, columns=5, shape=(250, 320), seed=62), 40.0))
+    seen = surveyed(stray_light(grey_tiles(rows=1, columns=5, shape=(250, 320), seed=62), 40.0))
     assert seen.curvature is None
     assert ("vignetting", None) not in found(seen)
 
 
 def test_a_deep_flat_field_is_a_factor():
     """What is added would leave as much of it as the sky varies, and the first guess as much as it is off."""
-    seen = surveyed(flat_field(synthetic_tiles(**SKY, noise=1.0), 0.1))
+    seen = surveyed(flat_field(grey_tiles(**SKY, noise=1.0), 0.1))
     assert found(seen) == [("vignetting", None)]
     np.testing.assert_allclose(seen.curvature.height / seen.curvature.level, -0.1, rtol=0.002)
 
@@ -192,10 +197,10 @@ def test_a_sky_that_was_subtracted(sky, level, height):
     np.testing.assert_allclose(seen.curvature.height, height, rtol=0.02)
 
 
-def test_a_channel_that_holds_nothing(sky):
+def test_a_channel_that_holds_nothing():
     """The others tell, and it is left as it is."""
     dead = []
-    for tile in stray_light(sky, 25.0):
+    for tile in stray_light(synthetic_tiles(**SKY), 25.0):
         pixels = tile.pixels.copy()
         pixels[..., 1] = 0
         dead.append(replace(tile, pixels=pixels))

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.scenes import Pass, survey
+from helpers.scenes import Pass
 from zemosaic_twopass.diagnosis.kinds import NOTES
+from zemosaic_twopass.synthetic.surveys import survey
 
 
 def kinds(findings):

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.scenes import NOISE, Pass, survey
+from helpers.scenes import NOISE, Pass
 from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.diagnosis.evidence import gather
 from zemosaic_twopass.diagnosis.examine import examine_pass
 from zemosaic_twopass.diagnosis.registration import find_strangers
 from zemosaic_twopass.measure.stars import Stars
+from zemosaic_twopass.synthetic.surveys import survey
 from zemosaic_twopass.tiles.tile_set import TileSet
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.scenes import NOISE, Pass, survey
+from helpers.scenes import NOISE, Pass
 from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.diagnosis.registration.adjustment import information
+from zemosaic_twopass.synthetic.surveys import survey
 
 TERMS = ("offset", "gain", "slope_x", "slope_y")
 

@@ -8,7 +8,6 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from helpers.flat_skies import NOISE, SHAPE, SIZE, flat_tiles, found, surveyed
-from helpers.scenes import survey as survey_of
 from zemosaic_twopass.diagnosis.acceptance import accept
 from zemosaic_twopass.diagnosis.comparison import CorrectedTiles, corrections, residual_findings
 from zemosaic_twopass.diagnosis.evidence import gather
@@ -16,6 +15,7 @@ from zemosaic_twopass.diagnosis.examination import Examination, put_in_order
 from zemosaic_twopass.diagnosis.gains import Gains
 from zemosaic_twopass.diagnosis.photometry.common_light import foretold
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
+from zemosaic_twopass.synthetic.surveys import survey as survey_of
 from zemosaic_twopass.tiles.mosaic import MosaicGrid
 from zemosaic_twopass.tiles.records import SecondPass, TileList
 

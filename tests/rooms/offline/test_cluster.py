@@ -159,11 +159,11 @@ def with_process(function, *arguments):
     return os.getpid(), function(*arguments)
 
 
-def test_command_with_workers_of_its_own(night, tmp_path, capsys):
+def test_command_with_a_worker_of_its_own(night, tmp_path, capsys):
     mosaic, paths = night
     argv = ["replay", str(mosaic), *map(str, paths), "--downsample", "4", "--json", "--out"]
     reports = []
-    for extra in ([], ["--dask-workers", "2"]):
+    for extra in ([], ["--dask-workers", "1"]):
         assert cli.main([*argv, str(tmp_path / str(len(extra))), *extra]) == 0
         reports.append({**json.loads(capsys.readouterr().out), "created": None, "files": None})
     assert reports[0] == reports[1]

@@ -23,7 +23,11 @@ def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
         leave_out_pictures(patch)
-        make_report(findings=(OFFSET, SEAM, NOTE)).write(folder)
+        made = make_report(findings=(OFFSET, SEAM, NOTE))
+        made.write(folder)
+    # To read the head of a table takes by far the most time: columns of each sort, and not of each name.
+    thin = made.to_table()["idx", "id", "gain", "post_source", "post_median_r", "finding"]
+    thin.write(folder / TABLE_NAME, format="ascii.ecsv", overwrite=True)
     return folder
 
 
@@ -37,10 +41,12 @@ def test_damaged_reports(report, tmp_path, capsys, name):
     bad = tmp_path / "bad"
     shutil.copytree(report, bad)
     content, codes = (report / name).read_bytes(), set()
+    # The map is not looked at by `show`.
+    shown = [] if name == MAP_NAME else [["show", bad], ["show", bad, "--json"]]
     for _ in range(60):
         (bad / name).write_bytes(damaged(content, rng))
         before = listing(tmp_path)
-        for argv in (["show", bad], ["show", bad, "--json"], ["compare", report, bad], ["compare", bad, bad, "--json"]):
+        for argv in (*shown, ["compare", report, bad], ["compare", bad, bad, "--json"]):
             codes.add(ran(capsys, *argv)[0])
         assert listing(tmp_path) == before
     assert codes == {0, 2}

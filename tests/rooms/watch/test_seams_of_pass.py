@@ -12,7 +12,7 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from helpers import bystander
-from helpers.bystander import failing, functions_of
+from helpers.bystander import failing, functions_of, goes_up
 from helpers.logs import messages
 from helpers.passes import Scene, digest
 from helpers.replay import Night
@@ -289,10 +289,10 @@ def test_each_of_their_functions_fails(debug_log, tmp_path):
     found = [
         own
         for module in (stages, explained, seen, *modules)
-        for own in functions_of(module).values()
-        if own.__code__ in codes
+        for name, own in functions_of(module).items()
+        if own.__code__ in codes and not goes_up(module, name)
     ]
-    assert len(found) > 80
+    assert len(found) > 40
     for number, function in enumerate(found):
         debug_log.handlers[0].messages.clear()
         with failing(function, error=(ValueError, TypeError, MemoryError, RuntimeWarning)[number % 4]) as count:
