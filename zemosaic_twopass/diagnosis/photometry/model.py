@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 
 from ...measure.coarse import FACTOR
 from ...measure.median import median_of_known
+from .block_noise import estimate_noise
 from .overlaps import sums_of_products
 from .scatter import Residuals
 from .sharing import noise_in_common
@@ -32,17 +33,10 @@ _STRONGEST = 0.01
 _FEWEST_STRONG = 30
 # So much of the structure in a block goes wrong at the least, however little of it is seen to.
 _LEAST_CUT = 0.01
-# Least part of the noise that the pixels let expect: tiles may be equal to the bit.
-_LEAST_NOISE = 1e-3
-# From a median, n values tell as much of their standard deviation as so many fewer from a mean square.
-_MEDIAN_COST = 2.7
 # So much of what a blur, were it not in the model, changes in a gain is left where it is: a block is cut out of a star.
 _BLUR_UNTOLD = 0.7
 # In units of the range of all values.
 _FAR = 3.0
-_FEWEST_STEPS = 10
-# By so much at least, relatively, the noise of a tile may be its own.
-_LEAST_OWN = 0.03
 _BRIGHTEST = 99.0
 
 
@@ -235,7 +229,10 @@ class Channel:
         """
         if not left.size:
             return
-        self._estimate_noise(self.in_errors(left))
+        told = np.bincount(self._tile, 1 - self._share, minlength=self.count)
+        estimated = estimate_noise(self.layout, self.in_errors(left), self._common, self.noise, self._scale, told)
+        if estimated:
+            self._scale, self.freedom = estimated
         self._doubt = self._doubts(self.in_errors(without_gain) * self._doubt)
         size = np.abs(self.in_errors(left))
         limit = _HUBER * max(1.0, _GAUSSIAN_MAD * np.median(size))
@@ -254,32 +251,6 @@ class Channel:
     def _sum(self, values):
         """Sums over the tiles at each place."""
         return np.bincount(self._block_index, values)
-
-    def _estimate_noise(self, size):
-        """Noise of a block of each tile, from neighbours: what is smooth over a tile is not taken for its noise.
-
-        How it differs from what the noise of a pixel lets expect is much the same in all tiles; what a tile tells of
-        its own counts by how many blocks it has (Efron & Morris 1975, J. Am. Stat. Assoc. 70, 311).
-        """
-        follow = (np.diff(self.layout.place) == 1) & (np.diff(self._tile) == 0) & (self._common[1:] == 1)
-        steps, tile = np.abs(np.diff(size))[follow], self._tile[1:][follow]
-        tiles = np.flatnonzero(np.bincount(tile, minlength=self.count) >= _FEWEST_STEPS)
-        if not tiles.size:
-            return
-        ends = np.searchsorted(tile, [tiles, tiles + 1])
-        seen = np.array([median_of_known(steps[first:end]) for first, end in ends.T]) * _GAUSSIAN_MAD / np.sqrt(2)
-        seen = np.log(np.maximum(seen * self._scale[tiles] / self.noise[tiles], _LEAST_NOISE))
-        # Variance of the logarithm of a standard deviation from a median of so many.
-        doubt = _MEDIAN_COST / 2 / np.bincount(self._tile, 1 - self._share, minlength=self.count)[tiles]
-        usual = np.average(seen, weights=1 / doubt)
-        own = max(np.average((seen - usual) ** 2 - doubt, weights=1 / doubt), _LEAST_OWN**2)
-        self._scale = self.noise * np.exp(usual)
-        self._scale[tiles] *= np.exp((seen - usual) * own / (own + doubt))
-        self.freedom = np.zeros(self.count)
-        self.freedom[tiles] = (own + doubt) / (2 * own * doubt)
-        # Nothing but what is usual is known of tiles that share all that they meet others in.
-        only = np.bincount(self._tile, self._common < 1, minlength=self.count) == np.diff(self.layout.starts)
-        self.freedom[only & (np.diff(self.layout.starts) > 0)] = np.median(self.freedom[tiles])
 
     def _doubts(self, size):
         """Error of each block in units of that of a block without structure; at least 1.
