@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..tiles.planes import channels_last
 from .median import median_of_known
+from .robust import GAUSSIAN_MAD
 
 FACTOR = 8
 # First and last row, or none, of an image with a border that lie above, first, last and below in its blocks.
@@ -20,7 +21,6 @@ _EDGES = (0, -2), (1, -1), (FACTOR, -1), (FACTOR + 1, None)
 _BAND = 4 * FACTOR
 _MIN_BLOCK_SHARE = 0.75
 _LARGEST = 1e38
-_GAUSSIAN_MAD = 1.4826
 _NOISE_PIXELS = 30_000
 
 
@@ -147,7 +147,7 @@ def pixel_noise(tile, coverage=None):
         if 2 * np.count_nonzero(steps) < steps.size and steps.any():
             steps = steps[steps != 0]
         if steps.size:
-            noise[channel] = _GAUSSIAN_MAD * median_of_known(np.abs(steps - median_of_known(steps))) / np.sqrt(2)
+            noise[channel] = GAUSSIAN_MAD * median_of_known(np.abs(steps - median_of_known(steps))) / np.sqrt(2)
     return noise
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from ..tiles.grid import pixels_between
 from .coarse import flat_planes
 from .median import median_of_known
+from .robust import GAUSSIAN_MAD, MEDIAN_COST
 
 # So many of the surest stars are measured; so many of them give the width of all.
 _MOST = 60
@@ -27,8 +28,6 @@ _FEWEST = 3
 _BRIGHTEST = 4
 _FEWEST_BRIGHT = 8
 _SMALLER = 65
-_GAUSSIAN_MAD = 1.4826
-_MEDIAN_COST = 1.2533
 # In pixels: what the half-light radius is read in.
 _TRIAL = np.arange(0.5, 8.25, 0.5)
 _TRIAL_RING = 9.0, 13.0
@@ -205,9 +204,9 @@ class _Stamps:
     @cached_property
     def errors(self):
         """Noise of a pixel and standard error of the background, shape (C, n) each."""
-        noise = _GAUSSIAN_MAD * median_of_known(np.abs(self.around))
+        noise = GAUSSIAN_MAD * median_of_known(np.abs(self.around))
         number = np.count_nonzero(np.isfinite(self.around), axis=2)
-        return noise, _MEDIAN_COST * noise / np.sqrt(np.maximum(number, 1))
+        return noise, MEDIAN_COST * noise / np.sqrt(np.maximum(number, 1))
 
     def sums(self, part):
         """Sums of pixels by parts of them, shape (n, P); shape (C, n), NaN where one is not known."""
@@ -279,10 +278,10 @@ def _growth(growth, error, usable):
         told = told[(told > _PLAUSIBLE[0]) & (told < _PLAUSIBLE[1])]
         if len(told) >= _FEWEST:
             factor[channel] = np.median(told)
-            scatter = _GAUSSIAN_MAD * np.median(np.abs(told - factor[channel]))
+            scatter = GAUSSIAN_MAD * np.median(np.abs(told - factor[channel]))
             # How a few stars scatter is not known from them alone.
             scatter = np.sqrt((len(told) * scatter**2 + _FEWEST * _TELLS_GROWTH**2) / (len(told) + _FEWEST))
-            doubt[channel] = _MEDIAN_COST * scatter / np.sqrt(len(told))
+            doubt[channel] = MEDIAN_COST * scatter / np.sqrt(len(told))
     return np.stack([factor, doubt])
 
 

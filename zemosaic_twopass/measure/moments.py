@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-_GAUSSIAN_MAD = 1.4826
+from .robust import GAUSSIAN_MAD
+
 # Standard deviation of the window in pixels.
 WINDOW = 1.6
 _SPREADS = 0.1, 0.75
@@ -65,7 +66,7 @@ def colours_beside(planes, x, y):
     if apart.shape[1] < _FEWEST_COLOURED:
         return np.zeros(2), 0.0
     middle = np.median(apart, axis=1)
-    scatter = _GAUSSIAN_MAD * np.sqrt(np.mean(np.median(np.abs(apart - middle[:, np.newaxis]), axis=1) ** 2))
+    scatter = GAUSSIAN_MAD * np.sqrt(np.mean(np.median(np.abs(apart - middle[:, np.newaxis]), axis=1) ** 2))
     # The error is that of a median of Gaussian values.
     return middle, float(scatter * np.sqrt(np.pi / 2 / apart.shape[1]))
 

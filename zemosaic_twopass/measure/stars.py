@@ -14,8 +14,8 @@ from ..tiles.grid import pixels_between
 from ..tiles.planes import channels_last
 from .median import median_of_known
 from .moments import WINDOW, colours_beside, steps
+from .robust import GAUSSIAN_MAD
 
-_GAUSSIAN_MAD = 1.4826
 # Weights of a Gaussian of 1.2 px, cut off beyond three of these: in the middle, and so many pixels from it.
 _TAPS = np.exp(-0.5 * (np.arange(5) / 1.2) ** 2).astype(np.float32)
 _TAPS /= _TAPS[0] + 2 * _TAPS[1:].sum()
@@ -176,7 +176,7 @@ def _peaks(image, good):
     """Rows and columns of what stands out, the brightest first."""
     smooth = _smooth(image)
     thin = np.abs(smooth[::_THIN, ::_THIN][good[::_THIN, ::_THIN]])
-    noise = _GAUSSIAN_MAD * float(np.median(thin)) if thin.size else 0.0
+    noise = GAUSSIAN_MAD * float(np.median(thin)) if thin.size else 0.0
     flat, width = smooth.ravel(), smooth.shape[1]
     # None is good within the border, so that all have neighbours.
     places = np.flatnonzero((smooth > max(_DETECTION * noise, np.finfo(np.float32).tiny)) & good)
@@ -246,7 +246,7 @@ def _centroids(image, good, rows, columns):
     ring = np.where(known[:, _AROUND], stamps[:, _AROUND], np.nan)
     level = median_of_known(ring)
     # The wings of a bright star spread its own ring.
-    noise = _GAUSSIAN_MAD * np.median(median_of_known(np.abs(ring - level[:, np.newaxis])))
+    noise = GAUSSIAN_MAD * np.median(median_of_known(np.abs(ring - level[:, np.newaxis])))
     stamps -= level[:, np.newaxis, np.newaxis]
     stamps[~known] = 0
     for _ in range(_ITERATIONS):

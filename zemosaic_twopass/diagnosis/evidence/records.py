@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.stats import mad_std
 
+from ...measure.robust import MEDIAN_COST
 from ..finding import Finding
-
-# Error of a median of many values, in units of that of their mean.
-_MEDIAN_ERROR = 1.2533
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +110,7 @@ def median_and_error(values):
     """Median along the first axis and its standard error, from the median absolute deviation; at least one value."""
     middle = np.median(values, axis=0)
     scatter = mad_std(values, axis=0)
-    return middle, _MEDIAN_ERROR * scatter / np.sqrt(len(values))
+    return middle, MEDIAN_COST * scatter / np.sqrt(len(values))
 
 
 def crop_layer(*layers):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ...measure.median import median_of_known
+from ...measure.robust import GAUSSIAN_MAD
 
-_GAUSSIAN_MAD = 1.4826
 # Least part of the noise that the pixels let expect: tiles may be equal to the bit.
 _LEAST_NOISE = 1e-3
 # From a median, n values tell as much of their standard deviation as so many fewer from a mean square.
-_MEDIAN_COST = 2.7
+_SPREAD_COST = 2.7
 _FEWEST_STEPS = 10
 # By so much at least, relatively, the noise of a tile may be its own.
 _LEAST_OWN = 0.03
@@ -46,10 +46,10 @@ def estimate_noise(layout, size, common, noise, scale, told):
     if not tiles.size:
         return None
     ends = np.searchsorted(tile, [tiles, tiles + 1])
-    seen = np.array([median_of_known(steps[first:end]) for first, end in ends.T]) * _GAUSSIAN_MAD / np.sqrt(2)
+    seen = np.array([median_of_known(steps[first:end]) for first, end in ends.T]) * GAUSSIAN_MAD / np.sqrt(2)
     seen = np.log(np.maximum(seen * scale[tiles] / noise[tiles], _LEAST_NOISE))
     # Variance of the logarithm of a standard deviation from a median of so many.
-    variance = _MEDIAN_COST / 2 / told[tiles]
+    variance = _SPREAD_COST / 2 / told[tiles]
     usual = np.average(seen, weights=1 / variance)
     own = max(np.average((seen - usual) ** 2 - variance, weights=1 / variance), _LEAST_OWN**2)
     scale = noise * np.exp(usual)

@@ -13,6 +13,7 @@ from itertools import combinations
 import numpy as np
 from scipy.sparse import csr_array
 
+from ...measure.robust import GAUSSIAN_MAD, MEDIAN_COST
 from ...tiles.grid import common_part
 
 # Blocks, each way, that a step between two tiles is taken over, and of which so many must be known.
@@ -139,10 +140,10 @@ def _over_squares(step, x, y):
     rows, columns = np.nonzero(np.count_nonzero(np.isfinite(squares), axis=2) >= _FEWEST_BLOCKS)
     beside = np.diff(step, axis=1)
     beside = beside[np.isfinite(beside)]
-    noise = _GAUSSIAN_MAD * np.median(np.abs(beside)) / np.sqrt(2) if beside.size else 0.0
+    noise = GAUSSIAN_MAD * np.median(np.abs(beside)) / np.sqrt(2) if beside.size else 0.0
     middles = [axis[: len(axis) // _SIDE * _SIDE].reshape(-1, _SIDE).mean(axis=1) for axis in (x, y)]
     places = np.stack([middles[0][columns], middles[1][rows]])
-    return np.nanmedian(squares[rows, columns], axis=1), _MEDIAN_COST * noise / _SIDE, places
+    return np.nanmedian(squares[rows, columns], axis=1), MEDIAN_COST * noise / _SIDE, places
 
 
 def _knots(look, places):

@@ -19,14 +19,13 @@ from scipy.sparse import csr_array
 
 from ...measure.coarse import FACTOR
 from ...measure.median import median_of_known
+from ...measure.robust import GAUSSIAN_MAD, HUBER
 from .block_noise import estimate_noise
 from .overlaps import sums_of_products
 from .scatter import Residuals
 from .sharing import noise_in_common
 
 TERMS = 7
-_HUBER = 1.345
-_GAUSSIAN_MAD = 1.4826
 _TINY = np.finfo(float).tiny
 # The blocks from which it is read how wrong structure makes a block: share of all, and number.
 _STRONGEST = 0.01
@@ -235,7 +234,7 @@ class Channel:
             self._scale, self.freedom = estimated
         self._doubt = self._doubts(self.in_errors(without_gain) * self._doubt)
         size = np.abs(self.in_errors(left))
-        limit = _HUBER * max(1.0, _GAUSSIAN_MAD * np.median(size))
+        limit = HUBER * max(1.0, GAUSSIAN_MAD * np.median(size))
         self._huber = limit / np.maximum(size, limit)
 
     def residuals(self, left):
@@ -261,7 +260,7 @@ class Channel:
         """
         typical = max(np.median(self._strength[self._strongest]), _TINY)
         scale = self.layout.each(self._scale) * self._common
-        cut = np.maximum(_GAUSSIAN_MAD * np.median(np.abs(size[self._strongest])) / typical, _LEAST_CUT / scale)
+        cut = np.maximum(GAUSSIAN_MAD * np.median(np.abs(size[self._strongest])) / typical, _LEAST_CUT / scale)
         missed = self._shared.missing * np.abs(self._above) * self.layout.each(np.abs(self._unit)) / scale
         return np.sqrt(1 + (cut * self._strength) ** 2 + missed**2)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...measure.robust import GAUSSIAN_MAD
+
 # Tiles whose difference scatters by less than this part of what their noise lets expect share their pixels, as crops of
 # one stack do: then the scatter that is seen counts, but never less than so much of the noise.
 _SHARED = 0.3
 _LEAST_SHARED = 0.05
 _FEWEST_STEPS = 10
-_GAUSSIAN_MAD = 1.4826
 _TINY = np.finfo(float).tiny
 
 
@@ -38,7 +39,7 @@ def noise_in_common(layout, value, noise):
         step = np.diff(value[first] - value[meet.second[begin:end]])[np.diff(layout.place[first]) == 1]
         if len(step) >= _FEWEST_STEPS:
             expected = np.sqrt(2) * np.hypot(*noise[meet.tiles[:, number]])
-            alike[number] = _GAUSSIAN_MAD * np.median(np.abs(step)) / max(expected, _TINY)
+            alike[number] = GAUSSIAN_MAD * np.median(np.abs(step)) / max(expected, _TINY)
     sharing[tuple(meet.tiles[:, alike < _SHARED])] = True
     if not sharing.any():
         return np.ones(len(value)), sharing

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...measure.robust import GAUSSIAN_MAD, MEDIAN_COST
 from ...tiles.planes import in_channel
 from ..finding import Finding, in_digits
 from ..terms import size_of
@@ -33,7 +34,6 @@ _OF_TWO = (
     "Light that is no plane lies on tile {0} or on tile {1}, where these two alone meet: {size:.4g} adu from place to "
     "place{where}, {effect} times the noise of a pixel; no third tile says on which of them: look at both."
 )
-_GAUSSIAN_MAD, _MEDIAN_COST = 1.4826, 1.2533
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +135,8 @@ def _over_squares(field, uv, square):
     if len(values) < _FEWEST_SQUARES:
         return None
     steps = np.diff(field, axis=1)
-    noise = _GAUSSIAN_MAD * np.nanmedian(np.abs(steps - np.nanmedian(steps))) / np.sqrt(2)
-    return Squares(np.array(values), float(_MEDIAN_COST * noise / np.sqrt(np.median(counts))), np.transpose(places))
+    noise = GAUSSIAN_MAD * np.nanmedian(np.abs(steps - np.nanmedian(steps))) / np.sqrt(2)
+    return Squares(np.array(values), float(MEDIAN_COST * noise / np.sqrt(np.median(counts))), np.transpose(places))
 
 
 def _fit_surface(squares):

@@ -13,11 +13,12 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from ...measure.robust import GAUSSIAN_MAD, HUBER
+
 # Fewer stars say nothing of the scale of a tile.
 FEWEST_STARS = 3
 # In errors.
 _LEAST_SIGNAL = 7.0
-_HUBER = 1.345
 _ITERATIONS = 30
 _SETTLED = 1e-6
 # Relative: what pixels do to a star, however bright.
@@ -210,7 +211,7 @@ def _solve(values, errors, shared, count):
         left = _less_mean(values - scale[tiles], weight, numbers)
         share = weight / np.bincount(numbers, weight)[numbers]
         size = np.abs(left) * np.sqrt(inherent / np.maximum(1 - share, _TINY))
-        limit = max(_HUBER * max(1.0, 1.4826 * float(np.median(size))), _TINY)
+        limit = max(HUBER * max(1.0, GAUSSIAN_MAD * float(np.median(size))), _TINY)
         huber = limit / np.maximum(size, limit)
         weight = inherent * huber
         if np.max(np.abs(scale - before)) < _SETTLED:

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 # Where most stars are in two tiles that share no other they all fit to the last bit: whatever does not would weigh
 # nothing beside them, and its tiles not be placed at all.
 _LEAST_LIMIT = 1e-3
-_HUBER = 2.0
+_RAYLEIGH_LIMIT = 2.0
 _RAYLEIGH_MEDIAN = 1.1774
 _ITERATIONS = 30
 _SETTLED = 1e-5
@@ -147,7 +147,7 @@ def _fit_shifts(stars, places, inherent):
         before, shifts = shifts, stars.inverse(weight) @ stars.pull(places, weight)
         left = stars.less_mean(places - shifts[stars.tiles], weight)
         size = np.hypot(*left.T) / np.sqrt(stars.own_variance(inherent, weight))
-        limit = max(_HUBER * float(np.median(size)) / _RAYLEIGH_MEDIAN, _LEAST_LIMIT)
+        limit = max(_RAYLEIGH_LIMIT * float(np.median(size)) / _RAYLEIGH_MEDIAN, _LEAST_LIMIT)
         weight = inherent * limit / np.maximum(size, limit)
         if np.max(np.abs(shifts - before)) < _SETTLED:
             break

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...measure.robust import HUBER
 from .shifts import SHIFT_FLOOR
 
-_HUBER = 1.345
 _ITERATIONS = 20
 _FEWEST, _FEWEST_SEEN = 3, 2
 # Share of the tiles whose shift it must explain.
@@ -99,6 +99,6 @@ def _fit_shifts(shifts, axes):
         left = values - design @ found
         # Both directions of a tile together.
         size = np.repeat(np.hypot(*left.reshape(-1, 2).T), 2) * np.sqrt(inherent)
-        weight = inherent * _HUBER / np.maximum(size, _HUBER)
+        weight = inherent * HUBER / np.maximum(size, HUBER)
     covariance = np.linalg.pinv(design.T @ (weight[:, np.newaxis] * design), hermitian=True)
     return found[:2], covariance[:2, :2], left.reshape(-1, 2)

@@ -11,6 +11,7 @@ from itertools import combinations
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ...measure.robust import GAUSSIAN_MAD
 from ...measure.stars import locate_stars
 from ...tiles.planes import channels_last
 from ..finding import Finding, note_untested
@@ -36,7 +37,6 @@ _PLAIN = 0.8
 # How far beside its place a star is looked for at first, beyond the reach of the offsets: a turn moves it in its cell.
 _ALIKE = 3.0
 _ROUNDS = 12
-_GAUSSIAN_MAD = 1.4826
 # Error in pixels of a centroid of a star that lies on another grid; what is more exact than this is rounding.
 _CENTROID_ERROR = 1e-3
 
@@ -255,10 +255,10 @@ def _fit(found, start):
             return None
         design, steps = _design(ours, middle), (theirs - ours).T.ravel()
         left = np.hypot(*(steps - design @ terms).reshape(2, -1))
-        near = left <= 4 * max(_GAUSSIAN_MAD * np.median(left), _CENTROID_ERROR)
+        near = left <= 4 * max(GAUSSIAN_MAD * np.median(left), _CENTROID_ERROR)
         rows = np.tile(near, 2)
         terms = np.linalg.lstsq(design[rows], steps[rows], rcond=None)[0]
-        scatter = max(_GAUSSIAN_MAD * float(np.median(np.abs(steps - design @ terms))), _CENTROID_ERROR)
+        scatter = max(GAUSSIAN_MAD * float(np.median(np.abs(steps - design @ terms))), _CENTROID_ERROR)
         reach = min(reach, max(5 * scatter, FLOOR))
         if np.abs(design @ (terms - before)).max() < _CENTROID_ERROR:
             break

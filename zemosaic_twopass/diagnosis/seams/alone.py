@@ -7,6 +7,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from ...measure.robust import MEDIAN_SQUARE
 from .deep import DeepStrips, likeness
 from .edges import Measured, measured, noise_beside, structure_along
 from .fit import Filters, along, middle, profiles
@@ -14,8 +15,6 @@ from .measured import together
 from .stretches import LONGEST, stretches_of
 from .thin import ThinLines
 
-# The median of a squared Gaussian.
-_MEDIAN_SQUARE = 0.4549
 # By so many places beside an edge is what is found there taken for what is usual.
 _PRIOR, _FEW = 4, 2
 # In one line: this far off it, in pixels, and of the directions so much the same. No edge counts for more errors.
@@ -66,7 +65,7 @@ def _steps(strips):
         step, error = _read(edge[:, own], scatter, strips.near.distance)
         nothing = np.stack([_read(values[:, own], scatter, strips.near.distance)[0] for values in places])
         count, square = np.isfinite(nothing).sum(axis=0), np.nansum(nothing**2, axis=0)
-        usual = np.nan_to_num(middle(np.ravel(nothing**2)) / _MEDIAN_SQUARE)
+        usual = np.nan_to_num(middle(np.ravel(nothing**2)) / MEDIAN_SQUARE)
         steps.append(step)
         # Less than is usual at so few places is chance.
         beside = np.maximum((square + _PRIOR * usual) / (count + _PRIOR), usual)

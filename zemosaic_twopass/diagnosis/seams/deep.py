@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...measure.robust import GAUSSIAN_MAD
 from .fit import middle
 from .strips import BLOCK, COLUMNS, Strips, beyond_slivers, lattice, middle_half, nearest_pixels, spread_ahead, wide
 
@@ -18,7 +19,7 @@ _WHOLE_CELLS = np.concatenate([np.arange(-18, -5, 2), np.arange(6, 19, 2)])
 _EVERY = 5
 _ALONG = 8
 # Profiles this far off others are left out.
-_ROUNDS, _CLIP, _MAD = 3, 5.0, 1.4826
+_ROUNDS, _CLIP = 3, 5.0
 # Stretches at a time, so that their pixels lie in the cache.
 _AT_A_TIME = 8
 
@@ -104,7 +105,7 @@ def likeness(profiles):
     profiles = profiles[np.isfinite(profiles).all(axis=1)].astype(float)
     profiles = profiles - profiles.mean(axis=1, keepdims=True)
     for _ in range(_ROUNDS):
-        spread = _MAD * middle(np.abs(profiles).T)
+        spread = GAUSSIAN_MAD * middle(np.abs(profiles).T)
         profiles = profiles[(np.abs(profiles) <= _CLIP * spread).all(axis=1)]
     cells = profiles.shape[1]
     # What neighbours differ by stands in where there are few; all cells are alike where there is none, or one value.

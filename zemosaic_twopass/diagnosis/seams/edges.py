@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...measure.robust import GAUSSIAN_MAD
 from .fit import middle
 from .records import Edge, SeamMap
 from .thin import ThinLines
 
-_MAD = 1.4826
 # Every so many columns of a strip are enough for what need not be known to a few per cent.
 ENOUGH = 3
 
@@ -149,4 +149,4 @@ def structure_along(shown):
     off = across - middle(across)[..., np.newaxis]
     slope = middle(np.where(np.abs(ahead) > 0.3, off / ahead, np.nan))
     off -= slope[..., np.newaxis] * ahead
-    return _MAD * middle(np.abs(off).reshape(*off.shape[:2], -1))
+    return GAUSSIAN_MAD * middle(np.abs(off).reshape(*off.shape[:2], -1))

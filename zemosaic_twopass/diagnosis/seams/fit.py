@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_HUBER = 1.345
+from ...measure.robust import GAUSSIAN_MAD, HUBER
+
 _NONE = 1e-6
 _EXACT = 1e-4
-_MAD = 1.4826
 _ROUNDS = 6
 # A side has a slope of its own from as many cells on.
 _SLOPED = 4
@@ -135,14 +135,14 @@ def along(steps, gain):
     mean = middle(np.where(known, steps, np.nan))
     for _ in range(_ROUNDS):
         off = steps - mean[..., np.newaxis]
-        spread = _MAD * middle(np.where(known, np.abs(off) * np.sqrt(weight), np.nan))[..., np.newaxis]
+        spread = GAUSSIAN_MAD * middle(np.where(known, np.abs(off) * np.sqrt(weight), np.nan))[..., np.newaxis]
         far = np.abs(off) * np.sqrt(weight) / np.maximum(spread, np.finfo(float).tiny)
-        robust = weight * np.minimum(1.0, _HUBER / np.maximum(far, _HUBER))
+        robust = weight * np.minimum(1.0, HUBER / np.maximum(far, HUBER))
         mean = np.sum(robust * steps, axis=-1) / np.maximum(robust.sum(axis=-1), np.finfo(float).tiny)
     influence = robust * (steps - mean[..., np.newaxis])
     square = np.sum(influence**2, axis=-1)
     count, total = known.sum(axis=-1), weight.sum(axis=-1)
-    inner = np.maximum(np.sum(weight * (far <= _HUBER), axis=-1), 0.3 * total)
+    inner = np.maximum(np.sum(weight * (far <= HUBER), axis=-1), 0.3 * total)
     enough = count >= _FEWEST_COLUMNS
     with np.errstate(invalid="ignore", divide="ignore"):
         # In units of what the columns' weights say.
@@ -156,7 +156,7 @@ def profiles(values):
     """Medians along edges of values of shape (n, C, columns, m), and their errors: (n, C, m) each."""
     columns = np.moveaxis(values, 2, -1)
     level = middle(columns)
-    spread = _MAD * middle(np.abs(columns - level[..., np.newaxis]))
+    spread = GAUSSIAN_MAD * middle(np.abs(columns - level[..., np.newaxis]))
     count = np.isfinite(columns).sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(count > 2, level, np.nan), np.where(count > 2, 1.25 * spread / np.sqrt(count), np.nan)

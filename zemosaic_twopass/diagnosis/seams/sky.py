@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...measure.robust import GAUSSIAN_MAD, MEDIAN_SQUARE
 from .fit import along
 
-_MAD = 1.4826
 _WHOLE = 0.98
 _ROUNDS = 8
 _CLIP = 5.0
 _MOST = 10_000
-# The median of a squared Gaussian.
-_MEDIAN_SQUARE = 0.4549
 # Two standard deviations of the variance that is taken from it, in units of it, times the root of the number.
 _CHANCE = 4.7
 
@@ -76,7 +74,7 @@ def matched(value, sky):
         ratio = np.median(np.abs(y)) / np.median(np.abs(x))
         for _ in range(_ROUNDS):
             off = np.abs(y - ratio * x)
-            near = off <= _CLIP * _MAD * np.median(off)
+            near = off <= _CLIP * GAUSSIAN_MAD * np.median(off)
             square = np.sum(x[near] ** 2)
             if square > 0:
                 ratio = np.sqrt(np.sum(y[near] ** 2) / square)
@@ -118,7 +116,7 @@ def excess(stretches, strips, filters, sky):
     for channel in range(len(mean)):
         known = np.isfinite(step[:, channel]) & np.isfinite(error[:, channel])
         if known.any():
-            square = np.median(step[known, channel] ** 2) / _MEDIAN_SQUARE
+            square = np.median(step[known, channel] ** 2) / MEDIAN_SQUARE
             usual = np.median(error[known, channel] ** 2)
             # More than chance makes of so few.
             if square > usual * (1 + _CHANCE / np.sqrt(known.sum())):
