@@ -54,7 +54,7 @@ class ForkSafeLock:
 _turn = ForkSafeLock()
 
 
-def alone():
+def take_turn():
     """One thread of ours at a time, in a with statement, for what changes the warnings filters and puts them back.
 
     Two that do so at a time can leave them changed for good; astropy does it when it copies a WCS and makes a table.

@@ -146,7 +146,7 @@ def wrong(rng, tile, how):
 
 def nobodys(tiles):
     """Tiles that are said to be nobody's, and all else that was found."""
-    grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
     with np.errstate(all="ignore"):
         found = residual_findings(survey(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape)))
     named = [one.tile for _, one in found if one.kind == "astrometry" and np.isnan(one.value)]
@@ -257,7 +257,7 @@ def measure_mosaics(runs, seed):
             rng = np.random.default_rng([seed, number, run])
             sort, stars, tiles = drawn_mosaic(rng)
             tiles, expected = (tiles, set()) if what == "nothing" else odd_one(rng, tiles, what)
-            grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+            grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
             with np.errstate(all="ignore"):
                 found = residual_findings(survey(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape)))
             named = {(one.kind, one.tile) for _, one in found if one.about.group == "residual"}

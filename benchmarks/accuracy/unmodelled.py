@@ -81,7 +81,7 @@ def scene(kind, everywhere, rng, layout=LARGE):
 def judged(kind, everywhere, rng, layout):
     """What came of one scene, in words."""
     tiles, odd, more, true = scene(kind, everywhere, rng, layout)
-    grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
     found = survey(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
     told = [one for _, one in residual_findings(found) if one.kind not in NOTES]
     named = {(one.kind, one.tile) for one in told}

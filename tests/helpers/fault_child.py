@@ -154,7 +154,7 @@ def fork_under_lock():
     held, free = threading.Event(), threading.Event()
 
     def hold():
-        with state.lock, guard.alone():
+        with state.lock, guard.take_turn():
             held.set()
             free.wait()
 

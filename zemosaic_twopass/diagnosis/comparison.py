@@ -20,7 +20,7 @@ from .photometry import (
     correction_of,
     correction_of_light,
     level_findings,
-    levelled,
+    level_tiles,
     limits,
     near_levels,
     star_scales,
@@ -31,7 +31,7 @@ from .registration import (
     Shift,
     Stranger,
     find_strangers,
-    moved,
+    move_wcs,
     near_shift,
     register,
     same_stars,
@@ -199,7 +199,7 @@ def compare(looks, tiles):
     for index in (tile for one in strange for tile in one.tiles):
         looks[index] = replace(looks[index], blocks=None)
     wrong = [index for index, shift in enumerate(shifts) if shift is not None and shift.matters]
-    again = tiles.each(_measure_moved, [shifts[index].pixels for index in wrong], indices=wrong)
+    again = tiles.each(_measure_beside, [shifts[index].pixels for index in wrong], indices=wrong)
     for index, look in zip(wrong, again, strict=True):
         looks[index] = looks[index] if isinstance(look, TileError) else look
     return replace(_level(looks, shifts, tiles.shape), twins=twins, strangers=strange)
@@ -217,9 +217,9 @@ def _scales(looks, shifts):
     return star_scales(fluxes, entries, tiles[entries], numbers)
 
 
-def _measure_moved(placed, pixels):
+def _measure_beside(placed, pixels):
     """The measurement of a tile that is seen beside its place, put right."""
-    right = replace(placed.tile, wcs=moved(placed.tile, placed.wcs, pixels))
+    right = replace(placed.tile, wcs=move_wcs(placed.tile, placed.wcs, pixels))
     return measure_tile(PlacedTile.of(right, placed.wcs, placed.shape))
 
 
@@ -243,7 +243,7 @@ def without(surveyed, tiles, shape_out):
 
 
 def _level(looks, shifts, shape_out):
-    levels = levelled(looks, lambda own: _scales(own, shifts), shape_out)
+    levels = level_tiles(looks, lambda own: _scales(own, shifts), shape_out)
     return Survey(levels.looks, tuple(shifts), levels.solution, levels.curvature, tuple(looks), levels.uneven)
 
 

@@ -25,7 +25,7 @@ _MADE_IN = {
 }
 
 
-def explained(found, seams, asked=()):
+def explain(found, seams, asked=()):
     """An `Examination` with what its findings make in the picture, the seams that none of them makes, the worst edge.
 
     Parameters
@@ -57,7 +57,7 @@ def explained(found, seams, asked=()):
         edges = replace(edges, map=_name_causes(edges, findings, shares))
         stage = _MADE_IN.get(_put_seen_first(seams, edges), "")
         found = replace(found, findings=findings)
-        return replace(found, told=told(found, edges, shares, stage)), edges.map
+        return replace(found, told=tell_picture(found, edges, shares, stage)), edges.map
 
 
 def _name_causes(edges, findings, shares):

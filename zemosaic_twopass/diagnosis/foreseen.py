@@ -10,7 +10,7 @@ from .causes import makings_of
 from .seams import Layout, Picture, seams_with_tiles
 
 
-def foreseen(looks, corrected_tiles, stays, shape):
+def foresee(looks, corrected_tiles, stays, shape):
     """The seams of a coadd with matching, of tiles as they are and once what was found is taken out.
 
     Parameters
@@ -40,7 +40,7 @@ def foreseen(looks, corrected_tiles, stays, shape):
     with np.errstate(all="ignore"):
         noise = makings.noise([look.noise for look in looks])
         pictures = [
-            Picture(name, replace(makings, given=tuple(given)).matched(), noise)
+            Picture(name, replace(makings, given=tuple(given)).coadd_matched(), noise)
             for name, given in (("as given", makings.given), ("repaired", after))
         ]
     return seams_with_tiles(pictures, Layout(makings.footprints), right).maps

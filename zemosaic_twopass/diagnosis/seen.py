@@ -38,7 +38,7 @@ def seam_words(edge, tile=None):
     return f"A {what}, {in_digits(contrast)} times the noise, {place_of(edge, tile)}"
 
 
-def told(found, edges, shares, stage):
+def tell_picture(found, edges, shares, stage):
     """What an `Examination` comes to, the picture first.
 
     Parameters

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import label
 
-from .feathers import FAR, Zone, dimmed, faded, may_be_dimmed, medians
+from .feathers import FAR, Zone, find_dimming, find_fading, may_be_dimmed, medians
 
 # Views of an image in which each of its sides is on the left.
 TURNS = (lambda a: a, lambda a: a[:, ::-1], lambda a: a.swapaxes(0, 1), lambda a: a[::-1].swapaxes(0, 1))
@@ -176,7 +176,7 @@ def _zone(view, first, noise, level):
     if len(values) < _FEWEST_LINES or len(profile) < _BEHIND:
         return None
     noise = max(noise, _step(view))
-    return faded(values, profile, noise, level) or dimmed(values, profile, noise) or _rim(profile, noise)
+    return find_fading(values, profile, noise, level) or find_dimming(values, profile, noise) or _rim(profile, noise)
 
 
 def _step(plane):

@@ -40,7 +40,7 @@ def may_be_dimmed(lines):
     return scatter[0] < _DIM * scatter[4:].min(axis=0)
 
 
-def faded(values, profile, noise, level):
+def find_fading(values, profile, noise, level):
     """A `Zone` that rises from a level, 0 for None, to the sky; None where there is none.
 
     Parameters
@@ -80,7 +80,7 @@ def faded(values, profile, noise, level):
     return Zone("feathered", width, margin, float(profile[0]), float(behind + level))
 
 
-def dimmed(values, profile, noise):
+def find_dimming(values, profile, noise):
     """A `Zone` along which noise and stars fade though the level does not; None where there is none.
 
     Parameters

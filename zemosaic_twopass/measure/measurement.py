@@ -118,7 +118,7 @@ def measure_tile(placed):
     with np.errstate(all="ignore"):
         noise = _noise(tile)
         found = not_sky(tile, noise)
-        tile = found.taken_out(tile)
+        tile = found.take_out(tile)
         if found.mask is not None:
             noise = _noise(tile)
         flat, stars = flat_planes(tile), find_stars(found.heard(tile), wcs)

@@ -64,7 +64,7 @@ class NotSky:
     silent: tuple[Silent, ...]
     channels: int
 
-    def taken_out(self, tile):
+    def take_out(self, tile):
         """The tile with its coverage 0 where it is no sky; the tile itself where all of it is."""
         if self.mask is None:
             return tile

@@ -85,7 +85,7 @@ def _results(client, function, paths, *more):
             for other in futures[index + 1 :]:
                 with contextlib.suppress(Exception):
                     _result(client, other)
-            result = _alone(client, function, own)
+            result = _try_alone(client, function, own)
         except TileError as error:
             raise TileError(f"{own[0]}: {error}") from None
         except Exception as error:  # a cluster that is lost, workers without this package, …
@@ -107,7 +107,7 @@ def _result(client, future):
     return future.result()
 
 
-def _alone(client, function, own):
+def _try_alone(client, function, own):
     try:
         return _result(client, client.submit(function, *own, pure=False))
     except KilledWorker:

@@ -19,9 +19,9 @@ from ..diagnosis.acceptance import accept
 from ..diagnosis.closure import median_steps
 from ..diagnosis.examination import Examination
 from ..diagnosis.examine import examine
-from ..diagnosis.foreseen import foreseen, say_foreseen
+from ..diagnosis.foreseen import foresee, say_foreseen
 from ..diagnosis.photometry import Correction, StarScales
-from ..diagnosis.registration import moved
+from ..diagnosis.registration import move_wcs
 from ..files import by_reason, reason_of, whole_file
 from ..measure.measurement import measure_tile
 from ..tiles.copies import name_unpacked, write_copy
@@ -120,7 +120,7 @@ def repair(paths, out, *, run=map, stage=silent, foretell=lambda picture, after,
         accepted = accept(before.corrected_tiles.surveyed, grid.shape)
     found = accepted.corrections
     noise = float(np.nanmedian([look.noise for look in looks]))
-    seams = foreseen(looks, before.corrected_tiles, accepted.refused, grid.shape)
+    seams = foresee(looks, before.corrected_tiles, accepted.refused, grid.shape)
     foretell(*(one.picture for one in seams), say_foreseen(*seams))
     # The looks at the tiles as given go one by one: those at the copies are as large.
     before, steps = replace(before, corrected_tiles=None), median_steps([look.blocks for look in looks])
@@ -182,7 +182,7 @@ def _write_corrected(path, copy, correction, grid):
     wcs, lowest = grid.wcs(), 0.0
     with open_image(path) as (data, header, coverage):
         own = celestial_wcs(header, data.shape[:2])
-        right = moved(Tile(data, own), wcs, correction.shift) if correction.shift.any() else own
+        right = move_wcs(Tile(data, own), wcs, correction.shift) if correction.shift.any() else own
         # What fills the rest is no sky, and may mean something to whoever wrote it.
         good = None if coverage is None else coverage > 0
         height, width = data.shape[:2]
@@ -198,8 +198,8 @@ def _write_corrected(path, copy, correction, grid):
         y, x = (0.0, 0.0) if positions is None else positions(rows)
         flat = values
         if correction.curvature is not None:
-            flat = correction.curvature.taken_out(values, correction.middle, x, y)
-        new = correction.taken_out(flat, x, y)
+            flat = correction.curvature.take_out(values, correction.middle, x, y)
+        new = correction.take_out(flat, x, y)
         if good is not None:
             new = np.where(good[rows], new, values)
         lowest = float(np.min(new, initial=lowest, where=(values >= 0) & (new < 0)))
@@ -246,7 +246,7 @@ def _identity(path):
 def _grid(paths, run):
     heads = require_usable_heads(paths, run(try_head, paths))
     warn_about((path, remark) for path, head in zip(paths, heads, strict=True) for remark in head.remarks())
-    return MosaicGrid.holding([head.shape for head in heads], [head.wcs() for head in heads])
+    return MosaicGrid.make([head.shape for head in heads], [head.wcs() for head in heads])
 
 
 def _take_over(outcomes, looks, files):

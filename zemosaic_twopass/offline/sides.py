@@ -10,7 +10,7 @@ from astropy.wcs import WCS
 from scipy.ndimage import map_coordinates
 
 from ..console import silent
-from ..diagnosis.seams import SeamMap, compare_seams, matched
+from ..diagnosis.seams import SeamMap, compare_seams, match
 from ..measure.coarse import FACTOR
 from ..report.artefacts import FITS_NAME, JSON_NAME
 from ..report.seam_changes import last_seams, mosaics_of
@@ -230,7 +230,7 @@ def _in_scale_of(first, second):
     if len(same) != len(means[0]):
         return second
     with np.errstate(all="ignore"):
-        scale = matched(np.stack(same), means[0])[1]
+        scale = match(np.stack(same), means[0])[1]
     edges = [
         replace(
             edge,

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from ..files import reason_of, whole_file
-from ..guard import alone
+from ..guard import take_turn
 from ..settings import LOGGER_NAME, in_ascii
 from .evidence_picture import EVIDENCE_PICTURE, write_evidence_picture
 from .map_picture import draw_map
@@ -75,7 +75,7 @@ def write_artefacts(report, directory, logger=None):
         path = directory / name
         try:
             if has(report):
-                with alone(), whole_file(path) as temporary:
+                with take_turn(), whole_file(path) as temporary:
                     write(report, temporary)
                 written.append(path)
         except PictureError as error:

@@ -50,7 +50,7 @@ class Backdrop:
     Attributes
     ----------
     grey : ndarray, shape (h, w), uint8
-        Mean of the channels of blocks, `stretched`; white where there is nothing.
+        Mean of the channels of blocks, after `stretch`; white where there is nothing.
     step : int
         Side of a block in pixels.
     shape : tuple of int
@@ -66,10 +66,10 @@ class Backdrop:
         """Reduce a mosaic, shape (H, W) or (H, W, C), to at most 720 pixels a side."""
         shape = np.shape(pixels)[:2]
         step = max(1, -(-max(shape) // _SHOWN))
-        grey = stretched(block_mean(pixels, step).astype(np.float32))
+        grey = stretch(block_mean(pixels, step).astype(np.float32))
         return cls(np.rint(255 * grey).astype(np.uint8), step, tuple(shape))
 
-    def moved(self, right, up):
+    def move_by(self, right, up):
         """The same in the pixels of a mosaic that begins so far to the left and below, to a block; white beyond it."""
         grey, (height, width) = np.full_like(self.grey, 255), self.grey.shape
         right, up = (int(np.clip(round(by / self.step), -n, n)) for by, n in ((right, width), (up, height)))
@@ -171,7 +171,7 @@ def draw_mosaic(axes, backdrop):
     axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
 
 
-def stretched(grey):
+def stretch(grey):
     """A linear image as people look at it, from 0 to 1: the sky at a quarter, by a midtones transfer function.
 
     Black lies 2.8 deviations below the median, as screen stretches have it; where there is nothing it is white.

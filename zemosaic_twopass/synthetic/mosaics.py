@@ -46,20 +46,20 @@ def homography(wcs, wcs_out, shape):
     into = np.array([[1, 0, -0.5 * (width - 1)], [0, 1, -0.5 * (height - 1)], [0, 0, scale]]) / scale
     middle = target.mean(axis=1)
     back = np.array([[scale, 0, middle[0]], [0, scale, middle[1]], [0, 0, 1]])
-    u, v = moved(into, x, y)
+    u, v = transform(into, x, y)
     one, none = np.ones_like(u), np.zeros_like(u)
     p, q = (target - middle[:, np.newaxis]) / scale
     first = np.stack([u, v, one, none, none, none, -p * u, -p * v], axis=1)
     second = np.stack([none, none, none, u, v, one, -q * u, -q * v], axis=1)
     solution = np.linalg.lstsq(np.concatenate([first, second]), np.concatenate([p, q]), rcond=None)[0]
     matrix = back @ np.append(solution, 1.0).reshape(3, 3) @ into
-    error = np.abs(moved(matrix, x, y) - target).max()
+    error = np.abs(transform(matrix, x, y) - target).max()
     if not error < _TOLERANCE_PX:
         raise ValueError(f"the best projective map is wrong by {error:.3g} px: both WCS must be gnomonic (TAN)")
     return matrix / matrix[2, 2]
 
 
-def moved(matrix, x, y):
+def transform(matrix, x, y):
     """Positions (x, y) after a projective map; shape (2, …) of what x and y broadcast to, in their dtype."""
     dtype = np.result_type(x, y)
     x_part, y_part, factor = (dtype.type(a) * x + (dtype.type(b) * y + dtype.type(c)) for a, b, c in matrix)
@@ -93,7 +93,7 @@ class Place:
         corner = out.deepcopy()
         corner.wcs.crpix -= box[1].start, box[0].start
         matrix = homography(corner, wcs, (len(rows), len(columns)))
-        positions = moved(matrix, columns - box[1].start, (rows - box[0].start)[:, np.newaxis])[::-1]
+        positions = transform(matrix, columns - box[1].start, (rows - box[0].start)[:, np.newaxis])[::-1]
         good = (coverage > 0).astype(np.float32)
         return cls(box, positions, map_coordinates(good, positions, order=1, cval=0.0, prefilter=False))
 

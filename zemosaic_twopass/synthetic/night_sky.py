@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft
 
-from .mosaics import moved
+from .mosaics import transform
 
 PEDESTAL = 800.0
 
@@ -111,7 +111,7 @@ class SeenSky:
         return image
 
     def _add_stars(self, image, from_plane):
-        x, y = moved(from_plane, *self._sky.star_xy)
+        x, y = transform(from_plane, *self._sky.star_xy)
         height, width = image.shape
         peak = 2 * self._sky.flux[:, np.newaxis] * self._sky.colour / (np.pi * self._width**2)
         # Far out the profile is peak (r / width)^-6.
@@ -168,7 +168,7 @@ def bilinear(planes, matrix, shape):
     columns, rows = np.arange(shape[1], dtype=np.float32), np.arange(shape[0], dtype=np.float32)[:, np.newaxis]
     # Band by band, so that all that is made on the way stays in the cache.
     for band in (slice(top, top + _BAND) for top in range(0, shape[0], _BAND)):
-        x, y = moved(matrix, columns, rows[band])
+        x, y = transform(matrix, columns, rows[band])
         inside[band] = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
         column, row = np.clip(x.astype(np.int32), 0, width - 2), np.clip(y.astype(np.int32), 0, height - 2)
         first = (row * np.int32(width) + column).astype(np.intp)

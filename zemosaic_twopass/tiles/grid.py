@@ -6,7 +6,7 @@ import numpy as np
 from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.utils import pixel_to_pixel, wcs_to_celestial_frame
 
-from ..guard import alone
+from ..guard import take_turn
 from .planes import real_planes
 
 # Values summed at a time; cells a side of the lattice that finds the box of a tile; points a side of an outline.
@@ -99,7 +99,7 @@ def block_sum(image, factor):
 
 def copy_wcs(wcs):
     """A WCS of one's own: two threads that use one at a time get wrong positions in older astropy."""
-    with alone():
+    with take_turn():
         return wcs.deepcopy()
 
 

@@ -31,7 +31,7 @@ class MosaicGrid:
     shape: tuple[int, int]
 
     @classmethod
-    def holding(cls, shapes, tiles_wcs):
+    def make(cls, shapes, tiles_wcs):
         """The smallest grid that holds all tiles; parameters and errors as for `find_smallest_grid`."""
         wcs, shape = find_smallest_grid(shapes, tiles_wcs)
         return cls(wcs.to_header(relax=True).tostring(), shape)

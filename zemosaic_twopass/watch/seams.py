@@ -8,7 +8,7 @@ import numpy as np
 
 from ..diagnosis.causes import causes_of, makings_of
 from ..diagnosis.contract import part_of
-from ..diagnosis.explained import explained
+from ..diagnosis.explained import explain
 from ..diagnosis.seams import Layout, Picture, seams_with_tiles
 from ..report.seam_picture import Backdrop
 from ..tiles.planes import channels_last
@@ -111,8 +111,8 @@ class Stages:
         if any(corners[-1]):
             # Where somebody finds them: in the pixels of the last mosaic.
             away = -np.array(corners[-1])
-            found = replace(found, maps=tuple(one.moved(*away.tolist()) for one in found.maps))
-            backdrops = [own.moved(*(away + at).tolist()) for own, at in zip(backdrops, corners, strict=True)]
+            found = replace(found, maps=tuple(one.move_by(*away.tolist()) for one in found.maps))
+            backdrops = [own.move_by(*(away + at).tolist()) for own, at in zip(backdrops, corners, strict=True)]
         picture = "unknown"
         if self._seen[-1] is not None:
             picture, self._measured = found.maps[-1].picture, found
@@ -135,7 +135,7 @@ class Stages:
         """
         if self._measured is None:
             return found, parts
-        found, last = explained(found, self._measured, self._findings)
+        found, last = explain(found, self._measured, self._findings)
         return found, {**parts, "seams": (*parts["seams"][:-1], last)}
 
 

@@ -93,7 +93,7 @@ def test_a_gain_that_a_channel_knows_nothing_of_is_not_in_beside_an_offset():
     design = rng.normal(size=(40, 21))
     matrix, score = (design.T @ design).reshape(3, 7, 3, 7), (design.T @ rng.normal(size=40)).reshape(3, 7)
     matrix[1, 1], matrix[:, :, 1, 1], score[1, 1] = 0.0, 0.0, 0.0
-    own = Equations(matrix, score, np.zeros((3, 7)), level).scaled(1.0)
+    own = Equations(matrix, score, np.zeros((3, 7)), level).scale_by(1.0)
     rounding = np.finfo(float).eps * level**2 * own.alone[:, 0]
     assert (own.least[:, 1] > 100 * rounding).all()
     own.enter(np.array([[False] * 3, [True, True, False], [True, True, False]]))

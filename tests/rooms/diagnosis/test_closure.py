@@ -9,7 +9,7 @@ from helpers.scenes import NOISE, Pass
 from zemosaic_twopass.diagnosis.closure.displacement import displacement
 from zemosaic_twopass.diagnosis.closure.solve import close_mosaic
 from zemosaic_twopass.diagnosis.examination import verdict_of
-from zemosaic_twopass.diagnosis.registration import moved
+from zemosaic_twopass.diagnosis.registration import move_wcs
 from zemosaic_twopass.measure.sampling import bilinear, draw_points, sample_tile
 from zemosaic_twopass.synthetic.faults import Fault, faulty_plane
 from zemosaic_twopass.tiles.place import Place
@@ -76,7 +76,7 @@ def test_same_answer_twice_and_no_global_draw(mono):
 
 def beside(scene, index, wcs, pixels):
     """A WCS of a tile of a scene moved by mosaic pixels."""
-    return moved(Tile(scene.tiles[index], wcs), scene.out, pixels)
+    return move_wcs(Tile(scene.tiles[index], wcs), scene.out, pixels)
 
 
 @pytest.mark.parametrize(("size", "angle", "tile"), [(0.1, 1.0, 1), (0.7, 5.0, 4), (3.0, 2.5, 3), (20.0, 4.0, 0)])

@@ -57,7 +57,7 @@ def test_as_pixel_times_gain_plus_offset(faulty):
     values = np.linspace(500.0, 2000.0, 7) * np.ones((3, 1))
     middle = own.extent.mean(axis=0)
     by_hand = values * gain[:, np.newaxis] + offset[:, np.newaxis]
-    np.testing.assert_allclose(own.taken_out(values, *middle), by_hand, rtol=1e-12)
+    np.testing.assert_allclose(own.take_out(values, *middle), by_hand, rtol=1e-12)
     assert (gain_error > 0).all()
     # Drawn at random with their errors, offsets scatter as the error says.
     rng = np.random.default_rng(3)
@@ -71,14 +71,14 @@ def test_slopes_run_from_edge_to_edge_of_what_the_tile_knows(faulty):
     own = corrections(faulty)[3]
     first, last = own.extent
     values = np.zeros((3, 2))
-    ends = own.taken_out(values, np.array([first[0], last[0]]), np.full(2, own.extent[:, 1].mean()))
+    ends = own.take_out(values, np.array([first[0], last[0]]), np.full(2, own.extent[:, 1].mean()))
     np.testing.assert_allclose(ends[:, 0] - ends[:, 1], own.slope[:, 0] / own.factor, rtol=1e-9)
 
 
 def test_nothing_is_taken_out_of_nothing():
     own = replace(Correction.nothing(2), extent=np.array([[0, 0], [9, 9]]))
     values = np.array([[1.0, np.nan], [3.0, 4.0]])
-    np.testing.assert_array_equal(own.taken_out(values, np.zeros(2), np.zeros(2)), values)
+    np.testing.assert_array_equal(own.take_out(values, np.zeros(2), np.zeros(2)), values)
     assert own.empty
     assert np.isnan(own.multiplier()[1]).all() and np.isnan(own.multiplier()[3]).all()
 

@@ -11,7 +11,7 @@ from zemosaic_twopass.diagnosis.comparison import CorrectedTiles, corrections, r
 from zemosaic_twopass.diagnosis.evidence.tile_evidence import curvature_evidence
 from zemosaic_twopass.diagnosis.gains import Gains
 from zemosaic_twopass.diagnosis.photometry import Curvature, solve
-from zemosaic_twopass.diagnosis.photometry.illumination import flattened
+from zemosaic_twopass.diagnosis.photometry.illumination import flatten
 from zemosaic_twopass.measure.coarse import FACTOR
 from zemosaic_twopass.synthetic.faults import Fault
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
@@ -214,9 +214,7 @@ def test_a_channel_that_holds_nothing():
 def test_a_factor_beside_a_channel_that_holds_nothing():
     """There is nothing to divide there, and the other is divided all the same."""
     bow = Curvature(np.array([-80.0, 0.0]), np.array([1.0, np.inf]), np.array([800.0, 0.0]), 10.0, 9.0)
-    flat = bow.taken_out(
-        np.array([[720.0, 800.0], [0.0, 0.0]]), np.zeros(2), np.array([6.0, 0.0]), np.array([8.0, 0.0])
-    )
+    flat = bow.take_out(np.array([[720.0, 800.0], [0.0, 0.0]]), np.zeros(2), np.array([6.0, 0.0]), np.array([8.0, 0.0]))
     np.testing.assert_allclose(flat, [[800.0, 800.0], [0.0, 0.0]])
 
 
@@ -224,14 +222,14 @@ def test_a_tile_whose_middle_is_nowhere(lit):
     """As at the edge of a map of the whole sky: where its bow lies is not known, and none is looked for."""
     looks = [replace(look, middle=np.full(2, np.nan)) if index == 4 else look for index, look in enumerate(lit.curved)]
     bowed = solution_of(looks)
-    assert flattened(looks, bowed, solution_of) == (looks, bowed, None)
+    assert flatten(looks, bowed, solution_of) == (looks, bowed, None)
 
 
 def test_a_solution_that_ran_away_is_not_taken(lit):
     """It names no fault, and so has the fewest."""
     bowed = solution_of(lit.curved)
     nothing = replace(bowed, active=np.zeros_like(bowed.active), fits=(None,) * 9)
-    assert flattened(list(lit.curved), bowed, lambda looks: nothing)[2] is None
+    assert flatten(list(lit.curved), bowed, lambda looks: nothing)[2] is None
 
 
 def test_a_tile_that_misses_the_mosaic_is_left_alone(sky):

@@ -275,15 +275,15 @@ def test_equations_are_sums_over_the_blocks_of_every_tile(colour):
     channel = Channel(shared, np.array([noise[1] for _, noise in looks]), witness)
     rng = np.random.default_rng(3)
     channel.move(rng.normal(0, 0.05, channel.terms.shape))
-    left = channel.left(np.zeros_like(channel.terms))
+    left = channel.subtract(np.zeros_like(channel.terms))
     channel.weigh(left, left)
     channel.move(channel.terms)
-    left = channel.left(np.zeros_like(channel.terms))
+    left = channel.subtract(np.zeros_like(channel.terms))
     matrix, score, _ = channel.normal()
     layout, count = shared.layout, channel.count
     step = np.eye(channel.terms.size).reshape(-1, *channel.terms.shape)
     # Of each term by itself: what the residuals lose, weights in, is a column of the equations.
-    lost = np.array([left - channel.left(own) for own in step])
+    lost = np.array([left - channel.subtract(own) for own in step])
     weight = channel._weight
     dense = (lost * weight) @ lost.T
     np.testing.assert_allclose(matrix.reshape(dense.shape), dense, rtol=1e-6, atol=1e-8 * np.abs(dense).max())

@@ -10,7 +10,7 @@ from reproject.mosaicking import find_optimal_celestial_wcs
 
 from helpers.scenes import NOISE, Pass, named
 from zemosaic_twopass.diagnosis.examination import verdict_of
-from zemosaic_twopass.diagnosis.registration import moved, register
+from zemosaic_twopass.diagnosis.registration import move_wcs, register
 from zemosaic_twopass.diagnosis.registration.adjustment import adjust
 from zemosaic_twopass.diagnosis.registration.matching import same_stars
 from zemosaic_twopass.measure.coarse import project_blocks
@@ -44,7 +44,7 @@ def registered(scene, shifts=(), tiles=None, coverage=None):
 
 def beside(scene, index, pixels):
     """The WCS of a tile of a scene put beside its place."""
-    return moved(Tile(scene.tiles[index], scene.wcs[index]), scene.out, pixels)
+    return move_wcs(Tile(scene.tiles[index], scene.wcs[index]), scene.out, pixels)
 
 
 def wrong(found):

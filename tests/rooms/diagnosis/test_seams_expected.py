@@ -167,8 +167,8 @@ def mean_of(own, gains, weights, taken):
 def test_what_matching_took_is_read_off(weights):
     own = makings(weights=weights)
     picture = Picture("second_pass", mean_of(own, own.gains, weights, (-4.0, 9.0)), np.ones((1, *SHAPE)))
-    found = own.predicted(picture, {})
-    assert np.allclose(found.left(picture.value), 0, atol=1e-4)
+    found = own.predict(picture, {})
+    assert np.allclose(found.subtract(picture.value), 0, atol=1e-4)
     assert found.taken[1, 0] - found.taken[0, 0] == pytest.approx(13.0, abs=1e-3)
 
 
@@ -176,16 +176,16 @@ def test_a_first_pass_has_no_gains_and_perhaps_no_weights():
     own = makings(weights=(1.0, 3.0))
     for weights in ((1.0, 1.0), (1.0, 3.0)):
         picture = Picture("first_pass", mean_of(own, (1, 1), weights, (0.0, 6.0)), np.ones((1, *SHAPE)))
-        assert np.allclose(own.predicted(picture, {}).value, picture.value, atol=1e-3)
+        assert np.allclose(own.predict(picture, {}).value, picture.value, atol=1e-3)
 
 
 def test_what_is_no_mean_of_the_tiles_is_not_expected():
     own = makings()
     value = mean_of(own, own.gains, own.weights, (0.0, 0.0))
     other = np.random.default_rng(1).normal(value, 1.0)
-    assert own.predicted(Picture("second_pass", other, np.ones((1, *SHAPE))), {}) is None
+    assert own.predict(Picture("second_pass", other, np.ones((1, *SHAPE))), {}) is None
     unknown = makings(gains=(1.0, np.nan))
-    assert unknown.predicted(Picture("second_pass", value, np.ones((1, *SHAPE))), {}) is None
+    assert unknown.predict(Picture("second_pass", value, np.ones((1, *SHAPE))), {}) is None
 
 
 def test_a_merge_is_made_of_both_passes_and_what_comes_after_is_that_scaled():
@@ -195,21 +195,21 @@ def test_a_merge_is_made_of_both_passes_and_what_comes_after_is_that_scaled():
         for name, gains in (("first_pass", (1, 1)), ("second_pass", own.gains))
     ]
     for picture in pictures:
-        seen[picture.name] = own.predicted(picture, seen)
+        seen[picture.name] = own.predict(picture, seen)
     part = np.zeros(SHAPE)
     part[:, :12] = 1.0
     part[:, 12] = 0.4
     value = np.where(part > 0.5, pictures[1].value, pictures[0].value)
-    merged = seen["merged"] = own.predicted(Picture("merged", value, np.ones((1, *SHAPE)), part), seen)
+    merged = seen["merged"] = own.predict(Picture("merged", value, np.ones((1, *SHAPE)), part), seen)
     assert np.isnan(merged.value[:, :, 12]).all()
     known = np.isfinite(merged.value)
-    assert np.allclose(merged.left(value)[known], 0, atol=1e-3)
+    assert np.allclose(merged.subtract(value)[known], 0, atol=1e-3)
     assert known.sum() == 20 * 39
-    final = own.predicted(Picture("final", 0.5 * value + 7.0, np.ones((1, *SHAPE))), seen)
+    final = own.predict(Picture("final", 0.5 * value + 7.0, np.ones((1, *SHAPE))), seen)
     assert final.scale[0] == pytest.approx(0.5, rel=1e-3)
-    assert np.ptp(final.left(0.5 * value + 7.0)[known]) < 0.05
+    assert np.ptp(final.subtract(0.5 * value + 7.0)[known]) < 0.05
     # Of which pass it is told without its parts.
-    assert own.predicted(Picture("merged", pictures[0].value, np.ones((1, *SHAPE))), seen) is seen["first_pass"]
+    assert own.predict(Picture("merged", pictures[0].value, np.ones((1, *SHAPE))), seen) is seen["first_pass"]
 
 
 def test_of_a_tile_that_gave_more_than_it_shows_the_rest_is_not_known():
@@ -219,7 +219,7 @@ def test_of_a_tile_that_gave_more_than_it_shows_the_rest_is_not_known():
     footprints = own.footprints[0], (own.footprints[1][0], share)
     own = replace(own, footprints=footprints)
     value = mean_of(own, own.gains, own.weights, (0.0, 0.0))
-    found = own.predicted(Picture("second_pass", value, np.ones((1, *SHAPE))), {})
+    found = own.predict(Picture("second_pass", value, np.ones((1, *SHAPE))), {})
     assert np.isnan(found.value[:, :, 15:18]).all()
     assert np.isfinite(np.delete(found.value, slice(15, 18), axis=2)).all()
     (beyond,) = own.beyond().values()
@@ -231,7 +231,7 @@ def test_matching_takes_its_part_of_a_field():
     fields = {1: np.full((1, 20, 25), 5.0)}
     for taken, step in (((0.0, 6.0), 0.0), ((0.0, 0.0), 5.0)):
         picture = Picture("second_pass", mean_of(own, own.gains, own.weights, taken), np.ones((1, *SHAPE)))
-        made = own.steps_of(fields, own.predicted(picture, {}))
+        made = own.steps_of(fields, own.predict(picture, {}))
         assert made[0, 3, 30] - made[0, 3, 3] == pytest.approx(step, abs=1e-6)
 
 

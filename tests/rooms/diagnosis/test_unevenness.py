@@ -13,7 +13,7 @@ from zemosaic_twopass.diagnosis.comparison import CorrectedTiles, corrections, r
 from zemosaic_twopass.diagnosis.evidence import gather
 from zemosaic_twopass.diagnosis.examination import Examination, put_in_order
 from zemosaic_twopass.diagnosis.gains import Gains
-from zemosaic_twopass.diagnosis.photometry.common_light import foretold
+from zemosaic_twopass.diagnosis.photometry.common_light import foretell
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.synthetic.surveys import survey as survey_of
 from zemosaic_twopass.tiles.mosaic import MosaicGrid
@@ -90,7 +90,7 @@ def test_the_tile_is_named_where_too_few_are_left_to_judge_each_without_it():
     tiles = synthetic_tiles(rows=2, columns=3, shape=(220, 240), overlap=0.39, noise=6.0, seed=404621865)
     bands = 9.6 * np.sin(2 * np.pi * np.arange(220) / 47)
     tiles[0] = replace(tiles[0], pixels=tiles[0].pixels + bands[:, np.newaxis, np.newaxis].astype(np.float32))
-    grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
     survey = survey_of(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
     assert {tile for _, tile in found(survey)} == {0}
 
@@ -147,7 +147,7 @@ def test_what_many_tiles_have_in_common_takes_little_memory():
     looks = surveyed(with_light(flat_tiles(34, channels=3), banding(30), range(6))).looks
     tracemalloc.start()
     try:
-        foretold(looks)
+        foretell(looks)
         assert tracemalloc.get_traced_memory()[1] < 30e6
     finally:
         tracemalloc.stop()

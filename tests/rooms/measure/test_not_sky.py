@@ -99,7 +99,7 @@ def test_blocks_of_a_sound_tile_are_the_same_to_the_byte():
     for name in ("value", "dx", "dy", "curvature", "share"):
         assert getattr(own, name).tobytes() == getattr(plain, name).tobytes()
     found = not_sky(tile, pixel_noise(tile.pixels))
-    assert found.taken_out(tile) is tile
+    assert found.take_out(tile) is tile
     assert found.heard(tile) is tile
 
 

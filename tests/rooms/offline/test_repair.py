@@ -118,7 +118,7 @@ def test_every_pixel_is_what_the_record_says(done, faulty):
     rows, columns = np.indices(tile.shape)
     grid = synthetic_grid(faulty)
     x, y = pixel_to_pixel(tile.wcs, grid, columns, rows)
-    expected = correction.taken_out(np.moveaxis(tile.pixels, 2, 0).astype(float), x, y)
+    expected = correction.take_out(np.moveaxis(tile.pixels, 2, 0).astype(float), x, y)
     np.testing.assert_allclose(np.moveaxis(copy.pixels, 2, 0), expected, rtol=0, atol=2e-4)
     assert fits.getheader(done.files[7])["HISTORY"][0].startswith("zemosaic-twopass ")
 

@@ -26,7 +26,7 @@ OFFSET, GAIN = 0, 1
 
 def surveyed(tiles):
     """(what the tiles are against one another, shape of the mosaic)."""
-    grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
     placed = [PlacedTile.of(tile, grid.wcs(), grid.shape) for tile in tiles]
     measured = [measure_tile(tile) for tile in placed]
     return compare(measured, TileSet(placed, lambda tile: tile, grid.shape)), grid.shape

@@ -12,7 +12,7 @@ from helpers.bystander import failing
 from helpers.scenes import Pass, coadded, named
 from zemosaic_twopass import delta_map, diagnose, tile_statistics
 from zemosaic_twopass.command import cli
-from zemosaic_twopass.diagnosis.registration import moved
+from zemosaic_twopass.diagnosis.registration import move_wcs
 from zemosaic_twopass.diagnosis.seams import seams_with_tiles
 from zemosaic_twopass.offline.replay import replay
 from zemosaic_twopass.report.map_picture import draw_map
@@ -292,7 +292,7 @@ def test_no_tiles_and_gains_that_are_not_one_a_tile(night):
 
 def test_a_tile_with_a_wrong_wcs_is_read_again_and_compared_in_its_place(tmp_path):
     scene = Pass.make(**LARGE).coadd()
-    wrong = moved(Tile(scene.tiles[2], scene.wcs[2]), scene.out, [7.0, 5.0])
+    wrong = move_wcs(Tile(scene.tiles[2], scene.wcs[2]), scene.out, [7.0, 5.0])
     paths = []
     for index, (tile, wcs, good) in enumerate(zip(scene.tiles, scene.wcs, scene.coverage, strict=True)):
         paths.append(tmp_path / f"{index}.fits")

@@ -12,7 +12,7 @@ from zemosaic_twopass.diagnosis.seams import SeamMap, compare_seams
 from zemosaic_twopass.report import seam_picture
 from zemosaic_twopass.report.artefacts import PAGE_NAME
 from zemosaic_twopass.report.seam_changes import change_lines
-from zemosaic_twopass.report.seam_picture import SEAMS_PICTURE, Backdrop, stretched, write_seam_picture
+from zemosaic_twopass.report.seam_picture import SEAMS_PICTURE, Backdrop, stretch, write_seam_picture
 from zemosaic_twopass.report.seams import SEAMS_TABLE, seam_line, seam_sentence, seam_table, write_seam_table
 from zemosaic_twopass.report.show import read_report, report_lines
 
@@ -135,7 +135,7 @@ def test_the_report_is_read_back_with_what_it_says_of_the_picture(report, tmp_pa
 def test_an_image_is_stretched_as_people_do():
     image = np.random.default_rng(1).normal(1000, 5, (100, 100)).astype(np.float32)
     image[0, :3] = np.nan, 1e5, 0.0
-    shown = stretched(image)
+    shown = stretch(image)
     assert shown.min() == 0
     assert shown.max() == 1
     np.testing.assert_allclose(np.median(shown), 0.25, atol=0.01)
@@ -145,5 +145,5 @@ def test_an_image_is_stretched_as_people_do():
 def test_a_backdrop_moved_out_of_itself_is_white():
     own = Backdrop.of(np.random.default_rng(1).normal(100, 3, (30, 20)))
     for away in ((20, 0), (21, 0), (-21, 0), (0, 31), (0, -31), (1000, -1000)):
-        assert (own.moved(*away).grey == 255).all()
-    assert (own.moved(2, -3).grey[:27, 2:] == own.grey[3:, :18]).all()
+        assert (own.move_by(*away).grey == 255).all()
+    assert (own.move_by(2, -3).grey[:27, 2:] == own.grey[3:, :18]).all()

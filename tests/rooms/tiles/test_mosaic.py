@@ -18,7 +18,7 @@ def tiles():
 
 
 def test_it_holds_every_tile_and_is_the_same_everywhere(tiles):
-    grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
     for tile in tiles:
         corners = np.array([[-0.5, -0.5, 79.5, 79.5], [-0.5, 59.5, -0.5, 59.5]])
         x, y = pixel_to_pixel(tile.wcs, grid.wcs(), *corners)

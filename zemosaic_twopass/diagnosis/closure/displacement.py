@@ -55,7 +55,7 @@ def displacement(planes, x, y, implied):
     x, y, target = x[deep], y[deep], implied[deep, 0]
     plane = planes[..., :1]
 
-    def left(shift):
+    def miss(shift):
         if np.max(np.abs(shift)) > reach + 1:
             # Beyond it points would lie outside of the tile.
             return np.inf
@@ -65,10 +65,10 @@ def displacement(planes, x, y, implied):
             return np.inf
         return float(np.median(np.abs(_subtract_line(values[known], target[known]))))
 
-    start = min(_likely_shifts(plane[..., 0], x, y, target, reach), key=left)
+    start = min(_likely_shifts(plane[..., 0], x, y, target, reach), key=miss)
     options = {"xatol": 1e-4, "fatol": 0.0, "initial_simplex": np.add(start, [(-0.4, -0.4), (0.5, 0.0), (0.0, 0.5)])}
-    found = minimize(left, start, method="Nelder-Mead", options=options)
-    if not found.fun <= _EXPLAINED * left((0.0, 0.0)):
+    found = minimize(miss, start, method="Nelder-Mead", options=options)
+    if not found.fun <= _EXPLAINED * miss((0.0, 0.0)):
         return None, np.nan
     noise = _subtract_line(bilinear(plane, x, y)[:, 0], bilinear(plane, x + 1, y)[:, 0])
     slope = max(float(np.median(np.abs(noise))), np.finfo(float).tiny)

@@ -90,7 +90,7 @@ def describe(system, closure, suspect, tiles, scatter):
     return FaultyTile("not_closed", suspect, scatter, places=places, left=left)
 
 
-def explained(system, closure, suspect):
+def find_share(system, closure, suspect):
     """Share of a suspect's points that two gains, one here and one there, could account for.
 
     Where only a part of a tile is wrong, and that part lies in another tile, the mosaic closes without either.

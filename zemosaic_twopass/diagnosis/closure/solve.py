@@ -20,7 +20,7 @@ from ...parallel import threads
 from ...settings import worker_count
 from ...tiles.planes import channels_last
 from ..gains import GAIN_TOLERANCE
-from .faulty_tile import FaultyTile, describe, explained
+from .faulty_tile import FaultyTile, describe, find_share
 
 _POINTS = 20_000
 _POINTS_PER_TILE = 300
@@ -280,7 +280,7 @@ def _close_without(system, closure, recorded):
             continue
         off = 0 if recorded is None else _gains_off(without, recorded)
         # Rounding is about the same for every tile: another power of ten means that something is left.
-        merit = -off, -round(np.log10(max(without.rms, np.finfo(float).tiny))), explained(system, without, suspect)
+        merit = -off, -round(np.log10(max(without.rms, np.finfo(float).tiny))), find_share(system, without, suspect)
         if merit > most:
             best, most = (int(suspect), without), merit
     return best

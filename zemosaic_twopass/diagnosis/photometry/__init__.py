@@ -7,7 +7,7 @@ tile again; the scales of the tiles from fluxes of the stars that they share. Do
 from .classify import level_findings, limits, near_levels
 from .correction import Correction, correction_of, correction_of_light
 from .illumination import Curvature
-from .levelling import levelled
+from .levelling import level_tiles
 from .solution import Solution, solve, with_kinds_of
 from .tile_fit import TileFit
 from .unevenness import Unevenness, uneven_findings
@@ -24,7 +24,7 @@ __all__ = [
     "correction_of",
     "correction_of_light",
     "level_findings",
-    "levelled",
+    "level_tiles",
     "limits",
     "near_levels",
     "solve",

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from ..terms import at_level
-from .illumination import FEWEST_GRADIENTS, MISS, Layout, by_slopes, find_tested_tiles, in_a_row, sloping
+from .illumination import FEWEST_GRADIENTS, MISS, Layout, by_slopes, do_slope, find_tested_tiles, in_a_row
 
 # For a bow of any form: how many tiles there must be, and how near slopes must be; of 400 layouts of six, nine and
 # sixteen tiles each with slopes drawn at random none was as near.
@@ -43,9 +43,9 @@ def bent_alike(looks, solution, flat, curvature):
         the tiles do not follow such light, or a round bow explains them as well.
     """
     layout, tested = Layout.of(looks), find_tested_tiles(solution)
-    if len(tested) < _FEWEST_OF_ANY_FORM or not sloping(solution) or in_a_row(layout, tested):
+    if len(tested) < _FEWEST_OF_ANY_FORM or not do_slope(solution) or in_a_row(layout, tested):
         return None
-    if not sloping(flat):
+    if not do_slope(flat):
         return (np.abs(curvature.height), curvature.error) if curvature and _slope_alike(layout, flat) else None
     middles, sides = layout.middles[tested], layout.sides[tested]
     corner = np.median(sides, axis=0) / 2
@@ -75,13 +75,13 @@ def _bend(middles, slopes, corner):
     if not usual > 0:
         return 0.0, np.inf, np.inf
 
-    def expected(terms):
+    def foretell_slopes(terms):
         return -2 * middles @ np.array([[terms[0], terms[1]], [terms[1], terms[2]]]) + terms[3:]
 
-    def left(terms):
-        return (expected(terms) - slopes).ravel()
+    def miss(terms):
+        return (foretell_slopes(terms) - slopes).ravel()
 
-    terms = least_squares(left, np.zeros(5), loss="soft_l1", x_scale="jac", f_scale=MISS * usual).x
+    terms = least_squares(miss, np.zeros(5), loss="soft_l1", x_scale="jac", f_scale=MISS * usual).x
     # Where it bends one way only it may be tiles that slope more one after the other, as under a rising moon.
     form = np.array([[terms[0], terms[1]], [terms[1], terms[2]]]) * np.outer(corner, corner)
     lesser, greater = np.sort(np.abs(np.linalg.eigvalsh(form)))
@@ -89,7 +89,7 @@ def _bend(middles, slopes, corner):
         return 0.0, np.inf, np.inf
     square, across = terms[[0, 2]] @ corner**2, 2 * terms[1] * np.prod(corner)
     ends = 0.0, square + across, square - across
-    away = expected(terms) - expected(terms).mean(axis=0)
-    missed = np.median(np.hypot(*left(terms).reshape(-1, 2).T)) / max(np.median(np.hypot(*away.T)), _TINY)
+    away = foretell_slopes(terms) - foretell_slopes(terms).mean(axis=0)
+    missed = np.median(np.hypot(*miss(terms).reshape(-1, 2).T)) / max(np.median(np.hypot(*away.T)), _TINY)
     height = float(np.ptp(ends))
     return height, max(missed * height / np.sqrt(len(slopes)), _TINY), missed

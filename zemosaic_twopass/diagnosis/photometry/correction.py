@@ -57,7 +57,7 @@ class Correction(TileTerms):
         """Whether light that is no plane goes out of it."""
         return bool(self.bend.any())
 
-    def taken_out(self, values, x, y):
+    def take_out(self, values, x, y):
         """Values of the tile with its faults taken out, but for the shift and, which has to go first, the curvature.
 
         Parameters
@@ -87,7 +87,7 @@ class Correction(TileTerms):
     def of_blocks(self, blocks):
         """`taken_out` of the block means of a `CoarseTile` without the curvature, shape (C, h, w)."""
         x, y = blocks.centres()
-        return self.taken_out(blocks.value, x, y[:, np.newaxis])
+        return self.take_out(blocks.value, x, y[:, np.newaxis])
 
 
 def correction_of(solution, index, look, curvature):

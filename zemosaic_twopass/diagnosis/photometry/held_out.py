@@ -60,7 +60,7 @@ class Halves:
         second = with_stars(channel, found.matrix - one, found.score - right, found.asked)
         self._variance, self._terms, size = channel.variance, channel.terms, channel.terms.size
         self._trained = [
-            Equations(*own, channel.terms, channel.level).scaled(channel.variance) for own in (first, second)
+            Equations(*own, channel.terms, channel.level).scale_by(channel.variance) for own in (first, second)
         ]
         self._tests = [(matrix.reshape(size, size), score.ravel()) for matrix, score in (second, first)]
 

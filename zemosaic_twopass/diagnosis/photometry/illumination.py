@@ -51,7 +51,7 @@ class Curvature:
     reach: float
     sigma: float
 
-    def taken_out(self, values, middle, x, y):
+    def take_out(self, values, middle, x, y):
         """Values of a tile about a middle without it, shape (C, …), at places (x, y) in pixels of the mosaic."""
         square = ((np.asarray(x) - middle[0]) ** 2 + (np.asarray(y) - middle[1]) ** 2) / self.reach**2
         if self.level is None:
@@ -62,17 +62,17 @@ class Curvature:
     def out_of(self, look):
         """The `TileMeasurement` of a tile, which has blocks, without it."""
         x, y = look.blocks.centres()
-        value = self.taken_out(look.blocks.value, look.middle, x, y[:, np.newaxis])
+        value = self.take_out(look.blocks.value, look.middle, x, y[:, np.newaxis])
         # Stars hold nothing of light that is added.
         fluxes = look.fluxes if self.level is None else tuple(self._out_of_fluxes(own, look) for own in look.fluxes)
         return replace(look, blocks=replace(look.blocks, value=value), fluxes=fluxes)
 
     def _out_of_fluxes(self, fluxes, look):
-        flux = self.taken_out(fluxes.flux.T, look.middle, *look.stars.places.T).T
+        flux = self.take_out(fluxes.flux.T, look.middle, *look.stars.places.T).T
         return replace(fluxes, flux=flux, error=fluxes.error * flux / fluxes.flux)
 
 
-def flattened(looks, solution, solve_again):
+def flatten(looks, solution, solve_again):
     """Take a curvature that all tiles have in common out of them.
 
     Parameters
@@ -103,7 +103,7 @@ def flattened(looks, solution, solve_again):
         # Again, for faults of single tiles had their part in it as long as they were not told apart.
         _, again = _try(looks, curvature, solve_again)
         for _ in range(_ROUNDS):
-            if not sloping(again):
+            if not do_slope(again):
                 break
             height, error, _ = by_slopes(layout, again)
             curvature = replace(curvature, height=curvature.height + height, error=error)
@@ -177,7 +177,7 @@ def _common(layout, solution, noise):
     """The curvature that the slopes of most tiles follow, if they are large enough to matter; else None."""
     tested = find_tested_tiles(solution)
     pattern = layout.pattern()[tested]
-    if not sloping(solution) or len(tested) < _FEWEST_TILES or not np.isfinite(pattern).all():
+    if not do_slope(solution) or len(tested) < _FEWEST_TILES or not np.isfinite(pattern).all():
         return None
     if in_a_row(layout, tested):
         return None
@@ -193,7 +193,7 @@ def in_a_row(layout, tested):
     return bool(np.any(np.ptp(layout.middles[tested], axis=0) < _APART * np.median(layout.sides[tested], axis=0)))
 
 
-def sloping(solution):
+def do_slope(solution):
     """Whether half of the tiles that could be compared, or more, slope."""
     number = np.count_nonzero(solution.active[:, 2])
     return number >= max(FEWEST_GRADIENTS, len(find_tested_tiles(solution)) / 2)

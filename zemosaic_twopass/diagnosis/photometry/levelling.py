@@ -48,7 +48,7 @@ class Levels:
     uneven: tuple[Unevenness, ...] = ()
 
 
-def levelled(looks, scales, shape_out):
+def level_tiles(looks, scales, shape_out):
     """Compare how bright tiles are.
 
     What lies on one tile and is no term would be explained by faults of its neighbours, and of its own, that are not
@@ -77,8 +77,8 @@ def levelled(looks, scales, shape_out):
         chosen = _oddest(odd, found)
         if chosen is None or len(chosen.tiles) > max(_FEWEST_UNEVEN, _MOST_UNEVEN * tested):
             return _all_uneven(first, shared=False)
-        rest = chosen.solved()
-        said = chosen.described(rest)
+        rest = chosen.solve_rest()
+        said = chosen.describe(rest)
         if len(said.uneven) < len(chosen) or not all(one.certain for one in said.uneven):
             break
         odd, found = chosen, rest
@@ -97,7 +97,7 @@ class _Odd:
     looks : tuple of TileMeasurement
         All as given.
     scales, shape_out
-        As for `levelled`.
+        As for `level_tiles`.
     tiles : tuple of int
     pairs : tuple of (int, int)
     """
@@ -114,30 +114,30 @@ class _Odd:
     def with_tiles(self, tiles):
         return replace(self, tiles=(*self.tiles, *tiles))
 
-    def solved(self):
+    def solve_rest(self):
         """The comparison of the rest."""
         looks = list(self.looks)
         for first, second in self.pairs:
-            value = np.where(self._alone(first, second), np.nan, looks[first].blocks.value)
+            value = np.where(self._find_alone(first, second), np.nan, looks[first].blocks.value)
             looks[first] = replace(looks[first], blocks=replace(looks[first].blocks, value=value))
         for index in self.tiles:
             looks[index] = replace(looks[index], blocks=None)
         return _solve(looks, self.scales, self.shape_out)
 
-    def described(self, found):
+    def describe(self, found):
         """The comparison of the rest along with what is left out of it, and what that shows beyond the rest."""
         if not len(self):
             return found
         looks = tuple(
-            own if look.blocks is None else replace(own, blocks=_flat(look, found.curvature).blocks)
+            own if look.blocks is None else replace(own, blocks=_flatten(look, found.curvature).blocks)
             for look, own in zip(self.looks, found.looks, strict=True)
         )
         found = replace(found, looks=looks)
         own = [_beyond(found, index) for index in self.tiles]
-        own += [_between(found, pair, self._alone(*pair)) for pair in self.pairs]
+        own += [_compare_pair(found, pair, self._find_alone(*pair)) for pair in self.pairs]
         return replace(found, uneven=tuple(one for one in own if one is not None))
 
-    def _alone(self, first, second):
+    def _find_alone(self, first, second):
         """Which blocks of the first tile the second knows and no other; shape (h, w)."""
         box, own = self.looks[first].blocks.box, self.looks[first].blocks.value
         shared = np.zeros(own.shape[1:], dtype=bool)
@@ -150,7 +150,7 @@ class _Odd:
         return shared & ~others
 
 
-def _flat(look, curvature):
+def _flatten(look, curvature):
     return look if curvature is None else curvature.out_of(look)
 
 
@@ -203,7 +203,7 @@ def _solve(looks, scales, shape_out):
         return solve([(look.blocks, look.noise) for look in own], shape_out, scales(own))
 
     first = solution_of(looks)
-    flat, solution, curvature = flattened(looks, first, solution_of)
+    flat, solution, curvature = flatten(looks, first, solution_of)
     bent = bent_alike(looks, first, solution, curvature)
     if bent is not None:
         unknown = np.full((len(bent[0]), 3), np.nan)
@@ -228,7 +228,7 @@ def _beyond(found, index):
     return light_beyond((index,), found.looks[index].blocks, *_others(found, index, range(len(found.looks))))
 
 
-def _between(found, pair, where):
+def _compare_pair(found, pair, where):
     """By what light two tiles differ where they meet each other alone; None where too little is known."""
     first, second = pair
     mean, factor = _others(found, first, [second])

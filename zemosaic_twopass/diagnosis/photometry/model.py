@@ -173,7 +173,7 @@ class Channel:
         flat = np.bincount(self._tile, weight * (1 - self._share) / self._total, minlength=self.count)
         return matrix, score, flat
 
-    def blurred(self):
+    def bound_blur(self):
         """How far, relatively, the gain of each tile may be off by its blur, shape (N,).
 
         A Laplacian tells a blur to first order, and of a star in a block that is not all of it.
@@ -183,7 +183,7 @@ class Channel:
         spread = np.bincount(self._tile, weight * self._layers[-1], minlength=self.count)
         return _BLUR_UNTOLD * np.abs(self.terms[:, -1] * spread) / np.maximum(light, _TINY)
 
-    def left(self, step):
+    def subtract(self, step):
         """Residuals once the terms have changed by `step`, shape (N, 7), and the sky has followed."""
         offset, gain, *rest = map(self.layout.each, step.T)
         own = offset + gain * self._above

@@ -54,7 +54,7 @@ class Equations:
         kept, free = number[:, :_KEPT].ravel(), number[:, _KEPT:].ravel()
         matrix, score = matrix.reshape(terms.size, -1), score.ravel()
         across = matrix[np.ix_(free, kept)]
-        follow = solved(matrix[np.ix_(free, free)], np.column_stack([across, score[free]]))
+        follow = solve_symmetric(matrix[np.ix_(free, free)], np.column_stack([across, score[free]]))
         self._follow, self._ask = follow[:, :-1], follow[:, -1]
         across = csr_array(across.T)
         self._matrix = matrix[np.ix_(kept, kept)] - across @ self._follow
@@ -78,10 +78,10 @@ class Equations:
         score = score.ravel()
         matrix = self._matrix + np.diag(expected.ravel())
         change = np.zeros(len(score))
-        change[free] = solved(matrix[np.ix_(free, free)], score[free])
+        change[free] = solve_symmetric(matrix[np.ix_(free, free)], score[free])
         return self._with_the_free(change)
 
-    def scaled(self, variance):
+    def scale_by(self, variance):
         """Let the inverse of the matrix, times a variance, be the covariance; then terms can go in."""
         by_kind = at_zero(self._terms[:, :_KEPT], self._level)
         self.alone /= variance
@@ -119,7 +119,7 @@ class Equations:
         kept = at_level(self.by_kind(), self._level)
         return self._terms + self._with_the_free((kept - self._terms[:, :_KEPT]).ravel())
 
-    def explained(self):
+    def sum_deviance(self):
         """Fall of the deviance by all that is in."""
         return float(self._right[self._inside] @ self._swept[self._inside, -1])
 
@@ -151,7 +151,7 @@ class Equations:
         return np.concatenate([change.reshape(-1, _KEPT), free.reshape(len(self._level), -1)], axis=1)
 
 
-def solved(matrix, right):
+def solve_symmetric(matrix, right):
     """Solution of symmetric equations; what they do not tell stays 0. NaN where there is none, as for no numbers."""
     # LAPACK wakes threads, which wait for each other where the cores are busy; so does SuperLU for many right sides.
     ridge = np.diag(RIDGE * np.diag(matrix) + np.finfo(float).tiny)

@@ -52,7 +52,7 @@ class Residuals:
     inner: np.ndarray
     error: np.ndarray
 
-    def clipped(self):
+    def clip(self):
         """The same with no outlier weighed down, but none further off than a few errors."""
         left = np.clip(self.left, -_FAR * self.error, _FAR * self.error)
         return replace(self, left=left, weight=np.where(self.weight > 0, self.error**-2.0, 0.0))
@@ -166,7 +166,7 @@ def misfit(channels):
     for channel, own in enumerate(channels):
         square, tile = own.layout.square(_SMOOTH_SIDE), own.layout.tile
         # Weighed as outliers, blocks under strong light would not count; a star is in few of a square.
-        sums, variance, weight = own.clipped().over_squares(_SMOOTH_SIDE)
+        sums, variance, weight = own.clip().over_squares(_SMOOTH_SIDE)
         whose = np.zeros(len(sums), dtype=int)
         whose[square] = tile
         layers = np.minimum(sums**2, _MOST_OF_ONE * variance), variance, _parts(variance, weight)

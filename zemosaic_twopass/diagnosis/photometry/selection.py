@@ -36,7 +36,7 @@ def search(equations, active, threshold, groups):
     worth = []
     for own in found:
         _enter(equations, own)
-        worth.append(sum(one.explained() for one in equations) - threshold[own].sum())
+        worth.append(sum(one.sum_deviance() for one in equations) - threshold[own].sum())
     best = found[int(np.argmax(worth))]
     _enter(equations, best)
     return best
@@ -110,7 +110,7 @@ def fix_gauge(equations, active, threshold, groups):
     for group in groups:
         for kind in np.flatnonzero(crowded[group[0]]):
             _enter(equations, active)
-            before = sum(own.explained() for own in equations)
+            before = sum(own.sum_deviance() for own in equations)
             distance = np.zeros(len(group))
             for own in equations:
                 values = own.by_kind()[group][:, COLUMNS[kind]]
@@ -120,7 +120,7 @@ def fix_gauge(equations, active, threshold, groups):
             other[group, kind] = True
             other[group[np.argmin(distance)], kind] = False
             _enter(equations, other)
-            if sum(own.explained() for own in equations) > before - threshold[group, kind].min():
+            if sum(own.sum_deviance() for own in equations) > before - threshold[group, kind].min():
                 active = other
     _enter(equations, active)
     return active, crowded

@@ -133,17 +133,17 @@ def solve(looks, shape_out, stars=None):
         # Where all have a kind, the tile that has none stays the one that the others are measured from.
         known, refuted = np.where(settled, 0.0, np.inf), np.zeros_like(active)
 
-        def chosen(own, kinds, threshold):
+        def choose_again(own, kinds, threshold):
             return choose(own, kinds, np.where(refuted, np.inf, np.where(crowded, known, threshold)), groups)
 
         if crowded.any():
-            active, states = _converge(channels, settled, groups, chosen, run)
+            active, states = _converge(channels, settled, groups, choose_again, run)
         for _ in range(_DOUBTS):
             own = _find_refuted(channels, states, active, crowded)
             if not own.any():
                 break
             refuted |= own
-            active, states = _converge(channels, active & ~refuted, groups, chosen, run)
+            active, states = _converge(channels, active & ~refuted, groups, choose_again, run)
     return _solution(channels, states, active, stars, neighbours)
 
 
@@ -174,7 +174,7 @@ def _begin(channel):
         change = found.change
         # A gain that nobody speaks for any more must not stay where it was drawn to.
         change[~found.told, 1] = -channel.terms[~found.told, 1]
-        left = channel.left(change)
+        left = channel.subtract(change)
         channel.weigh(left, left)
         grown = np.max(np.abs(change[:, 1]) / np.maximum(np.abs(1 + channel.terms[:, 1]), _LEAST_GAIN))
         # A gain far from 1 is reached by halving or doubling; further the straight line does not hold.
@@ -196,11 +196,11 @@ class _State:
 
 def _linearise_channel(channel, free):
     found = find_witnessed(channel)
-    left = channel.left(found.change)
+    left = channel.subtract(found.change)
     plain = found.equations.full(np.zeros_like(found.told), channel.witness.gains())
     residuals = channel.residuals(left)
     channel.variance, freedom = spread(residuals, free)
-    scaled = found.equations.scaled(channel.variance)
+    scaled = found.equations.scale_by(channel.variance)
     return _State(scaled, plain, residuals, freedom, found.flat / channel.variance, found.told, found)
 
 
@@ -229,7 +229,7 @@ def _move(channel, state, weighing):
     """How far the terms went, in errors, when a channel took those that its equations have."""
     change = state.equations.terms() - channel.terms
     if weighing:
-        channel.weigh(state.residuals.left, channel.left(state.plain))
+        channel.weigh(state.residuals.left, channel.subtract(state.plain))
     channel.move(channel.terms + change)
     return np.max(np.abs(change[:, :4]) * np.sqrt(state.equations.alone))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from .normal_equations import Equations, solved
+from .normal_equations import Equations, solve_symmetric
 from .tile_fit import STRUCTURE
 
 # In errors of the stars, and as a part of a scale: where sky and stars are further apart, the sky's gain is none.
@@ -184,7 +184,7 @@ def find_witnessed(channel, skies=True):
     matrix, score, flat = channel.normal()
     asked = _find_structured(channel, matrix, flat) & ~channel.doubted if skies else np.zeros(channel.count, dtype=bool)
     # The halves that a finding is tried on are made of what is not lessened by a doubt, for that is of all blocks.
-    unsure = with_doubt(matrix, score, channel.blurred(), channel.variance)
+    unsure = with_doubt(matrix, score, channel.bound_blur(), channel.variance)
     while True:
         own, right = with_stars(channel, *unsure, asked)
         equations, told = Equations(own, right, channel.terms, channel.level), asked | channel.witness.told
@@ -207,7 +207,7 @@ def with_doubt(matrix, score, error, variance):
         return matrix, score
     across = matrix[unsure, 1].reshape(len(unsure), score.size)
     inner = matrix[unsure, 1][:, unsure, 1] + np.diag(variance / error[unsure] ** 2)
-    known = solved(inner, np.column_stack([across, score[unsure, 1]]))
+    known = solve_symmetric(inner, np.column_stack([across, score[unsure, 1]]))
     # Most tiles do not meet; and BLAS would wake threads.
     across = csr_array(across.T)
     return (

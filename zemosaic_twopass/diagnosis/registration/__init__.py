@@ -7,7 +7,7 @@ it; what is found of the pass. Door: the names below.
 from .findings import near_shift, shift_findings, stranger_findings
 from .matching import RADIUS, same_stars
 from .passes import PassShift, compare_passes
-from .shifts import Shift, moved, register
+from .shifts import Shift, move_wcs, register
 from .strangers import Stranger, find_strangers
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "Shift",
     "Stranger",
     "compare_passes",
-    "moved",
+    "move_wcs",
     "near_shift",
     "register",
     "same_stars",

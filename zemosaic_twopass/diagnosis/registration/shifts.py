@@ -120,7 +120,7 @@ def register(stars, coarse):
     return found
 
 
-def moved(tile, wcs, pixels):
+def move_wcs(tile, wcs, pixels):
     """The WCS of a tile that is seen beside its place, put right.
 
     Parameters

@@ -71,10 +71,10 @@ def find_strangers(stars, coarse, noise, shifts):
     foreign = {}
     for tile in (index for index, shift in enumerate(shifts) if shift is None and seen[index] is not None):
         met = [other for other, its in enumerate(coarse) if other != tile and meet(coarse[tile], its)]
-        ways = [[seen[tile].held_against(seen[other]), seen[other].held_against(seen[tile])] for other in met]
+        ways = [[seen[tile].search_in(seen[other]), seen[other].search_in(seen[tile])] for other in met]
         own, others = (_Held.together([both[way] for both in ways]) for way in (0, 1))
         sure = min(own.lacking, others.lacking) >= _FEWEST and own.for_chance() + others.for_chance() > _SURE
-        if sure and not any(seen[tile].shifted(seen[other]) for other in met):
+        if sure and not any(seen[tile].shares_stars(seen[other]) for other in met):
             pairs = zip(met, ways, strict=True)
             strange = {other for other, both in pairs if sum(one.for_chance() for one in both) > 0}
             foreign[tile] = strange, own.lacking, others.lacking
@@ -140,7 +140,7 @@ class _Seen:
         inner = binary_erosion(find_known_blocks(coarse), np.ones((3, 3)))
         return cls(stars.places, stars.errors, wide, coarse, inner, noise)
 
-    def held_against(self, other):
+    def search_in(self, other):
         """`_Held` of those of its bright stars that the other must see."""
         bright = self.wide & (self.errors * max(other.noise / self.noise, 1.0) < _BRIGHT)
         places = self.places[bright]
@@ -150,11 +150,11 @@ class _Seen:
         area = max(np.count_nonzero(other.inner) * FACTOR**2, 1)
         return _Held(places, there, len(other.places) * np.pi * RADIUS**2 / area)
 
-    def shifted(self, other):
+    def shares_stars(self, other):
         """Whether both have stars that are the same by a shift."""
-        return common_offset(*(one._sure(to) for one, to in ((self, other), (other, self)))) is not None
+        return common_offset(*(one._pick_sure(to) for one, to in ((self, other), (other, self)))) is not None
 
-    def _sure(self, other):
+    def _pick_sure(self, other):
         places = self.places[self.errors < _PLACED]
         return places[within(places, other.coarse.box, find_known_blocks(other.coarse))]
 

@@ -15,7 +15,7 @@ from .measured import Seams, seams_with_tiles
 from .picture import Picture
 from .records import FAINT, PICTURES, SURE, VISIBLE, Edge, Profile, SeamMap
 from .regions import Regions
-from .sky import matched, sky_of
+from .sky import match, sky_of
 
 __all__ = ["FAINT", "PICTURES", "SURE", "VISIBLE", "Change", "Comparison", "Edge", "Layout", "Left", "Makings"]
 __all__ += [
@@ -25,7 +25,7 @@ __all__ += [
     "SeamMap",
     "Seams",
     "compare_seams",
-    "matched",
+    "match",
     "seams_alone",
     "seams_with_tiles",
 ]

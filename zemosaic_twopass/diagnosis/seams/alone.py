@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from ...measure.robust import MEDIAN_SQUARE
 from .deep import DeepStrips, likeness
-from .edges import Measured, measured, noise_beside, structure_along
+from .edges import Measured, map_edges, noise_beside, structure_along
 from .fit import Filters, along, middle, profiles
 from .measured import together
 from .stretches import LONGEST, stretches_of
@@ -50,7 +50,7 @@ def seams_alone(pictures, regions):
             shown, thin = strips.at_edge(), ThinLines.of(stretches, regions, pixels)
             looks = noise_beside(strips.whole, picture.noise), structure_along(shown), thin
             steps = step, error, None, of_their_line(stretches, step, error)
-            found.append(measured(picture.name, stretches, steps, looks, (strips.near, *profiles(shown))))
+            found.append(map_edges(picture.name, stretches, steps, looks, (strips.near, *profiles(shown))))
     return together(found)
 
 

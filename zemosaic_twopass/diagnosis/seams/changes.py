@@ -177,7 +177,7 @@ def _pair(first, second, place, tiles):
     """(index, index) of the edges that are in both, in the order of the first."""
     if not first or not second:
         return []
-    own, other = _Lines.of(first), _Lines.of(second).moved(place)
+    own, other = _Lines.of(first), _Lines.of(second).move_by(place)
     numbers = [edge.tile if tiles is None or edge.tile is None else tiles.get(edge.tile) for edge in second]
     same = np.array([[one.tile == number and number is not None for number in numbers] for one in first])
     apart = np.stack([other.x - own.x[:, np.newaxis], other.y - own.y[:, np.newaxis]])
@@ -212,7 +212,7 @@ class _Lines:
         rows = np.array([(edge.x, edge.y, *edge.normal, edge.length) for edge in edges], dtype=float)
         return cls(*rows.T)
 
-    def moved(self, place):
+    def move_by(self, place):
         """In another mosaic's pixels."""
         if place is None:
             return self

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...measure.robust import GAUSSIAN_MAD
 from .fit import middle
-from .strips import BLOCK, COLUMNS, Strips, beyond_slivers, lattice, middle_half, nearest_pixels, spread_ahead, wide
+from .strips import BLOCK, COLUMNS, Strips, beyond_slivers, lattice, middle_half, nearest_pixels, spread_ahead, widen
 
 # Cells of so many pixels; that in which the edge lies is left out. So many are looked at on either side, and held.
 _DEEP = 2
@@ -62,7 +62,7 @@ class DeepStrips:
             rows, columns, good = nearest_pixels(*lattice(stretches, ahead, depth, part), pixels.shape)
             labels = np.where(good, regions.labels[rows // regions.step, columns // regions.step], 0)
             ends = beyond_slivers(labels, depth, [own[part] for own in (stretches.inside, stretches.outside)])
-            good = (labels > 0) & (labels == np.where(depth < 0, *map(wide, ends)))
+            good = (labels > 0) & (labels == np.where(depth < 0, *map(widen, ends)))
             taken = np.where(good[..., np.newaxis], pixels[rows, columns], np.nan).astype(np.float32)
             taken = taken.reshape(-1, COLUMNS, _ALONG, cells, _DEEP, channels).transpose(0, 5, 1, 3, 2, 4)
             values[part] = middle_half(taken.reshape(*taken.shape[:4], -1))

@@ -70,7 +70,7 @@ class Measured:
         return distance[index], level[index, channel] - middle(level[index, channel]), error[index, channel]
 
 
-def measured(name, stretches, steps, looks, across):
+def map_edges(name, stretches, steps, looks, across):
     """The edges of one mosaic as records.
 
     Parameters

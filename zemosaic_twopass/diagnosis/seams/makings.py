@@ -38,7 +38,7 @@ class Predicted:
     gains: np.ndarray
     taken: np.ndarray | None = None
 
-    def left(self, value):
+    def subtract(self, value):
         """What a mosaic of shape (C, h, w) holds beyond it, in adu of the tiles, but for a constant."""
         return value / self.scale[:, np.newaxis, np.newaxis] - self.value
 
@@ -76,7 +76,7 @@ class Makings:
     doubtful: tuple
     altered: tuple
 
-    def predicted(self, picture, before):
+    def predict(self, picture, before):
         """What a mosaic of a pass should hold.
 
         Parameters
@@ -97,10 +97,10 @@ class Makings:
             return self._mean(picture, self.gains)
         if picture.name == "final" and "merged" in before:
             # What is done to it as a whole is no seam.
-            return last and Predicted(last.value, matched(picture.value, last.value)[1], last.gains, last.taken)
+            return last and Predicted(last.value, match(picture.value, last.value)[1], last.gains, last.taken)
         if picture.part is None:
             found = [one for one in (second, first) if one is not None]
-            return min(found, key=lambda one: _scatter(one.left(picture.value)), default=None)
+            return min(found, key=lambda one: _scatter(one.subtract(picture.value)), default=None)
         if first is None or second is None:
             return None
         share = picture.part

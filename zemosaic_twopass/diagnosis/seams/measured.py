@@ -9,9 +9,9 @@ import numpy as np
 from .beside import Beside
 from .edges import ENOUGH, Left, Measured, measured, noise_beside, structure_along
 from .fit import RAMPS, Filters, along, middle, profiles, ramps_of
-from .profiled import profiled
+from .profiled import profile_worst
 from .records import Profile, SeamMap
-from .sky import excess, matched, sky_of
+from .sky import excess, match, sky_of
 from .stretches import Stretches
 from .strips import Strips
 
@@ -94,7 +94,7 @@ def seams_with_tiles(pictures, layout, corrected, makings=None, faults=()):
                 shown = layout.footprints, corrected, sky, depth
                 edges[ground] = len(ground.stretches) and _ByTiles.of(ground, shown)
             if makings is not None:
-                predicted[picture.name] = makings.predicted(picture, predicted)
+                predicted[picture.name] = makings.predict(picture, predicted)
             own = predicted.get(picture.name)
             found.append(edges[ground].measure(picture, own) if edges[ground] else Measured.without_edges(picture))
         made, of_gains, beyond = (None,) * len(faults), None, {}
@@ -163,7 +163,7 @@ def together(found):
     """The `Seams` of some `Measured`."""
     if not found:
         return Seams((), ())
-    return Seams(tuple(one.map for one in found), profiled(found), tuple(one.left for one in found))
+    return Seams(tuple(one.map for one in found), profile_worst(found), tuple(one.left for one in found))
 
 
 def _read(values, filters):

@@ -11,7 +11,7 @@ _PROFILES = 5
 _SEVERAL, _NEAR = 56.0, 20.0
 
 
-def profiled(found):
+def profile_worst(found):
     """Profiles across the worst edges of the last of some `Measured`, and at the same places in the others."""
     last, profiles = found[-1].map, []
     for edge, index in _worst(last):

@@ -196,7 +196,7 @@ class SeamMap:
         worst = max(range(len(edges)), key=lambda index: _rank(edges[index]))
         return cls(mosaic, edges, tuple(np.sqrt(np.maximum(square, 0.0)).tolist()), worst, float(visible))
 
-    def moved(self, right, up):
+    def move_by(self, right, up):
         """The same in the pixels of a mosaic that begins so far to the left and below."""
         edges = (replace(edge, x=edge.x + right, y=edge.y + up) for edge in self.edges)
         return replace(self, edges=tuple(edges))

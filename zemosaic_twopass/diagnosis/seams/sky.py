@@ -45,7 +45,7 @@ def sky_of(footprints, corrected, shape, channels):
         return np.where(depth > 0, total / depth, np.nan), depth
 
 
-def matched(value, sky):
+def match(value, sky):
     """A mosaic in the adu of the sky: its scale by what changes from block to block, where no seam is.
 
     The scale is the ratio of the scatters of mosaic and sky, outliers left out: noise that only one of them has draws

@@ -46,11 +46,11 @@ class Strips:
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
         rows, columns = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
         x, y = (BLOCK * (cells + 0.5) - 0.5 for cells in (columns, rows))
-        distance = wide(stretches.normal[:, 0]) * (x - wide(stretches.x))
-        distance += wide(stretches.normal[:, 1]) * (y - wide(stretches.y))
+        distance = widen(stretches.normal[:, 0]) * (x - widen(stretches.x))
+        distance += widen(stretches.normal[:, 1]) * (y - widen(stretches.y))
         labels = np.where(inside & regions.pure[rows, columns], regions.labels[rows, columns], 0)
         ends = beyond_slivers(labels, distance, (stretches.inside, stretches.outside))
-        known = (labels > 0) & (labels == np.where(distance < 0, *map(wide, ends)))
+        known = (labels > 0) & (labels == np.where(distance < 0, *map(widen, ends)))
         return cls(distance, known, rows, columns)
 
     def at(self, chosen):
@@ -83,7 +83,7 @@ def beyond_slivers(labels, distance, ends):
     found = []
     for inside, own in zip((True, False), ends, strict=True):
         side = np.broadcast_to((distance < 0) == inside, labels.shape)
-        seen = (side & (labels == wide(own))).any(axis=2).mean(axis=1)
+        seen = (side & (labels == widen(own))).any(axis=2).mean(axis=1)
         own, near = own.copy(), side & (labels > 0) & (np.abs(distance) <= _SLIVER)
         for index in np.flatnonzero(seen < 0.5):
             behind, count = np.unique(labels[index][near[index]], return_counts=True)
@@ -102,14 +102,14 @@ def spread_ahead(stretches, each):
 
 def lattice(stretches, ahead, depth, part=slice(None)):
     """(x, y) of points as far along and across each stretch, shape (n, along, depth) each."""
-    right, down = map(wide, stretches.normal[part].T)
+    right, down = map(widen, stretches.normal[part].T)
     ahead = ahead[part][..., np.newaxis]
-    x = wide(stretches.x[part]) + right * depth - down * ahead
-    y = wide(stretches.y[part]) + down * depth + right * ahead
+    x = widen(stretches.x[part]) + right * depth - down * ahead
+    y = widen(stretches.y[part]) + down * depth + right * ahead
     return x, y
 
 
-def wide(values):
+def widen(values):
     """One value a stretch, to go with arrays of shape (n, along, depth)."""
     return values[:, np.newaxis, np.newaxis]
 

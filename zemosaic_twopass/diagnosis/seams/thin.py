@@ -70,7 +70,7 @@ class ThinLines:
                 columns[part] = _columns(values.reshape(len(values), COLUMNS, _ALONG, *values.shape[2:]))
             return cls._of_columns(columns.transpose(0, 3, 1, 2))
 
-    def scaled(self, scale):
+    def scale_by(self, scale):
         """The same in other units, of which `scale`, shape (C,), is one."""
         own = scale[:, np.newaxis]
         return replace(
