@@ -35,7 +35,7 @@ def low_bars(monkeypatch):
         overlaps: {"_FEWEST_BLOCKS": 10},
         solve: {"_MIN_POINTS": 30, "_MIN_TILE_POINTS": 5},
         faulty_tile: {"MIN_POINTS": 5},
-        displacement: {"MIN_POINTS": 5, "_REACH": 2},
+        displacement: {"MIN_POINTS": 5, "_FURTHEST_PX": 2},
         steps: {"MIN_BLOCKS": 5},
     }
     for module, values in bars.items():

@@ -14,7 +14,7 @@ from .seen import in_mosaic, place_of, told
 from .shares import MOST_OF_IT, Edges, Share, beside
 
 # As far from each other two edges are the same in two mosaics.
-_SAME, _APART = 20.0, 1e3
+_SAME, _OTHER_TILE_PX = 20.0, 1e3
 # What takes no part in a picture, or of which nobody can say where it would show.
 _NOWHERE = "second_pass_unused", "duplicate_tile"
 _MADE_IN = {
@@ -176,7 +176,7 @@ def _first(seams, edges):
 
 def _places(seams):
     """Where edges are, those of different tiles far apart, shape (n, 3)."""
-    return np.array([(e.x, e.y, _APART * (-1 if e.tile is None else e.tile)) for e in seams.edges])
+    return np.array([(e.x, e.y, _OTHER_TILE_PX * (-1 if e.tile is None else e.tile)) for e in seams.edges])
 
 
 def _seam(stage, edges, own):

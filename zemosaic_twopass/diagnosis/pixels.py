@@ -8,7 +8,7 @@ from ..tiles.planes import channel_names
 from .finding import Finding
 
 # Share of a tile below which a border is not worth a word.
-_FEWEST = 5e-4
+_LEAST_SHARE = 5e-4
 _HOW = {
     "filled": "is filled with one value",
     "feathered": "fades out",
@@ -49,7 +49,7 @@ def pixel_findings(looks, twins):
             continue
         if look.silent:
             found.append((math.inf, _without_signal(index, look)))
-        if look.border is not None and look.border.share >= _FEWEST:
+        if look.border is not None and look.border.share >= _LEAST_SHARE:
             found.append((0.0, _border(index, look.border)))
     return found
 

@@ -20,9 +20,9 @@ from .median import median_of_known
 from .robust import GAUSSIAN_MAD, MEDIAN_COST
 
 # So many of the surest stars are measured; so many of them give the width of all.
-_MOST = 60
+_MOST_STARS = 60
 _FOR_WIDTH = 30
-_FEWEST = 3
+_FEWEST_STARS = 3
 # The width is that of the brightest part of these, for faint stars look as wide as what lies under them, and of the
 # smaller ones of them, for pairs and the knots of a galaxy are wider than a star.
 _BRIGHTEST = 4
@@ -101,9 +101,9 @@ def measure_fluxes(tile, wcs, stars, flat=None):
     tuple of Fluxes
         In the least aperture that holds its stars and in the next; empty where fewer than three can be measured.
     """
-    if len(stars) < _FEWEST:
+    if len(stars) < _FEWEST_STARS:
         return ()
-    places = stars.places[:_MOST]
+    places = stars.places[:_MOST_STARS]
     x, y = pixels_between(wcs, tile.wcs, *places.T)
     images = np.stack(flat_planes(tile) if flat is None else flat).reshape(-1, *tile.shape)
     width = _half_light(_Stamps.of(images, x[:_FOR_WIDTH], y[:_FOR_WIDTH], (_TRIAL[-1], *_TRIAL_RING)))
@@ -257,7 +257,7 @@ def _half_light(stamps):
     stamps = replace(stamps, value=value)
     growth = np.stack([stamps.sums(stamps.parts(radius))[0] for radius in _TRIAL])
     growth = growth[:, ~stamps.flat().any(axis=0) & (growth[-1] > 0)]
-    if growth.shape[1] < _FEWEST:
+    if growth.shape[1] < _FEWEST_STARS:
         return np.nan
     bright = np.argsort(-growth[-1])[: max(growth.shape[1] // _BRIGHTEST, _FEWEST_BRIGHT)]
     curve = np.percentile(growth[:, bright] / growth[-1, bright], _SMALLER, axis=1)
@@ -276,11 +276,11 @@ def _growth(growth, error, usable):
     for channel in range(len(growth)):
         told = growth[channel, usable[channel] & (error[channel] < _TELLS_GROWTH)]
         told = told[(told > _PLAUSIBLE[0]) & (told < _PLAUSIBLE[1])]
-        if len(told) >= _FEWEST:
+        if len(told) >= _FEWEST_STARS:
             factor[channel] = np.median(told)
             scatter = GAUSSIAN_MAD * np.median(np.abs(told - factor[channel]))
             # How a few stars scatter is not known from them alone.
-            scatter = np.sqrt((len(told) * scatter**2 + _FEWEST * _TELLS_GROWTH**2) / (len(told) + _FEWEST))
+            scatter = np.sqrt((len(told) * scatter**2 + _FEWEST_STARS * _TELLS_GROWTH**2) / (len(told) + _FEWEST_STARS))
             doubt[channel] = MEDIAN_COST * scatter / np.sqrt(len(told))
     return np.stack([factor, doubt])
 

@@ -13,7 +13,7 @@ import numpy as np
 _SAMPLE = 1 << 15
 _PART = 16
 _THIN = 32
-_REACH = 2.0
+_RANKS = 2.0
 # Pixels in a piece: few enough for a cache, and so many that threads, each with its own tile, seldom wait for one
 # another between two of NumPy's loops. With a quarter of it two threads take as long as one.
 _PIECE = 1 << 18
@@ -22,7 +22,7 @@ _ROW = 1 << 10
 # Share of finite values from which on those that are not are cleared by a mask.
 _DENSE = 0.9
 # Values that may be kept however small the tile is.
-_FEW = 1 << 12
+_KEPT_VALUES = 1 << 12
 # What numbers whose sum is beyond float64 are multiplied with: it is in range for any number of them.
 _SMALL = 2.0**-64
 
@@ -101,7 +101,7 @@ class _Channel:
         self._count = self._below = self._within = 0
         self._least, self._gaps = math.inf, False
         self._sums = []
-        self._inside, self._most = [], max(plane.size // 8, _FEW)
+        self._inside, self._most = [], max(plane.size // 8, _KEPT_VALUES)
 
     def take(self, box):
         """Note a piece; return where it is finite, None for everywhere."""
@@ -260,7 +260,7 @@ def _boxes(shape):
 def _brackets(tile):
     """Two values a channel that its median lies between, unless the sample deceives."""
     pixels = _pixels(tile)
-    step = max(1, math.isqrt(pixels // min(_SAMPLE, max(pixels // _PART, _FEW))))
+    step = max(1, math.isqrt(pixels // min(_SAMPLE, max(pixels // _PART, _KEPT_VALUES))))
     sample = tile[::step, ::step].astype(tile.dtype.newbyteorder("="))
     return [_bracket(sample[..., index]) for index in range(tile.shape[2])]
 
@@ -270,7 +270,7 @@ def _bracket(sample):
     if not values.size:
         # Holds nothing, so that the median is looked for elsewhere.
         return values.dtype.type(1), values.dtype.type(0)
-    reach = _REACH * math.sqrt(values.size) / 2 + 1
+    reach = _RANKS * math.sqrt(values.size) / 2 + 1
     middle = values.size / 2
     return _at_ranks(values, max(0, int(middle - reach)), min(values.size - 1, int(middle + reach)))
 
@@ -278,7 +278,7 @@ def _bracket(sample):
 def _at_ranks(values, first, last):
     """The values of two ranks that are not far apart; `values` is reordered."""
     thin = np.sort(values[::_THIN])
-    reach = _REACH * math.sqrt(thin.size) / 2 + 1
+    reach = _RANKS * math.sqrt(thin.size) / 2 + 1
     low, high = thin[max(0, int(first / _THIN - reach))], thin[min(thin.size - 1, int(last / _THIN + reach))]
     below = np.count_nonzero(values < low)
     inside = values[(low <= values) & (values <= high)]

@@ -21,22 +21,22 @@ _TAPS = np.exp(-0.5 * (np.arange(5) / 1.2) ** 2).astype(np.float32)
 _TAPS /= _TAPS[0] + 2 * _TAPS[1:].sum()
 _BACKGROUND = 13
 _DETECTION = 5.0
-_MOST = 3000
+_MOST_PEAKS = 3000
 _THIN = 5
 _LATTICE = 40
 _CLIP = 4.0
 _CLIPPINGS = 4
 # Half a stamp; what lies beyond the inner part of it is background.
-_REACH = 7
+_HALF_STAMP = 7
 _INNER = 5.0
 _ALONE = 6.0
 _ITERATIONS = 12
 _SETTLED = 1e-3
 _STRAYED = 1.5
-_SURE = 0.5
+_MOST_ERROR_PX = 0.5
 # As `moments.steps` has it: of one pixel it is 0, of one that is shared by four 0.1, of a star of 1.6 px 0.15.
 _LEAST_WIDE = 0.12
-_SPAN = np.arange(-_REACH, _REACH + 1)
+_SPAN = np.arange(-_HALF_STAMP, _HALF_STAMP + 1)
 _AROUND = np.hypot(_SPAN[:, np.newaxis], _SPAN) > _INNER
 
 
@@ -148,7 +148,7 @@ def _mean_image(planes, coverage):
     image -= columns * (across + columns * bend_across)
     image -= twist * rows[:, np.newaxis] * columns
     image[~good] = 0
-    return np.pad(image, _REACH), np.pad(good, _REACH)
+    return np.pad(image, _HALF_STAMP), np.pad(good, _HALF_STAMP)
 
 
 def _surface(image, good):
@@ -186,7 +186,7 @@ def _peaks(image, good):
         # The first of two equal neighbours counts.
         higher = values >= others if beside > 0 else values > others
         places, values = places[higher], values[higher]
-    rows, columns = np.divmod(places[np.argsort(-values, kind="stable")[:_MOST]], width)
+    rows, columns = np.divmod(places[np.argsort(-values, kind="stable")[:_MOST_PEAKS]], width)
     if len(rows):
         pairs = cKDTree(np.stack([rows, columns], axis=1)).query_pairs(_ALONE, output_type="ndarray")
         # The fainter of two that are close: its place depends on how sharp the tile is.
@@ -257,6 +257,6 @@ def _centroids(image, good, rows, columns):
     # Errors of Σ w I (x − x0) / Σ w I with white noise; the sums over the window are those of its integrals.
     errors = hidden * noise * np.sqrt(np.pi / 2) * WINDOW**2 / flux
     settled = (np.hypot(x, y) < _STRAYED) & (np.hypot(step_x, step_y) < 10 * _SETTLED)
-    settled &= errors < _SURE
-    x, y = columns + x - _REACH, rows + y - _REACH
+    settled &= errors < _MOST_ERROR_PX
+    x, y = columns + x - _HALF_STAMP, rows + y - _HALF_STAMP
     return x[settled], y[settled], np.maximum(errors[settled], np.finfo(float).tiny), wide[settled]

@@ -24,8 +24,8 @@ _UNCOVERED = 0.01
 # This share of the blocks that tiles cover may be covered otherwise than the coverage has it.
 _OTHERWISE = 0.02
 # In units of what one tile adds.
-_ALIKE = 0.3
-_PURE, _MOST = 0.02, 20_000
+_OFF_COVERAGE = 0.3
+_PURE, _MOST_PIXELS = 0.02, 20_000
 
 
 class OtherTiles(TileError):
@@ -186,10 +186,10 @@ def check_coverage(footprints, coverage, shape):
     # Where a tile ends in a block nobody knows to the pixel.
     pure = np.logical_and.reduce([(layer < _PURE) | (layer > 1 - _PURE) for layer in layers])
     known = np.flatnonzero(pure & np.logical_or.reduce([layer > 0.5 for layer in layers]))
-    known = known[:: max(1, len(known) // _MOST)]
+    known = known[:: max(1, len(known) // _MOST_PIXELS)]
     shares, level = np.stack([layer.ravel()[known] for layer in layers], axis=1), level.ravel()[known]
     weights, *_ = np.linalg.lstsq(shares, level, rcond=None)
-    off = np.mean(np.abs(shares @ weights - level) > _ALIKE * np.median(weights)) if len(known) else 1.0
+    off = np.mean(np.abs(shares @ weights - level) > _OFF_COVERAGE * np.median(weights)) if len(known) else 1.0
     if off > _OTHERWISE:
         raise OtherTiles(
             f"the tiles do not add up to {Path(coverage).name} in {off:.0%} of what they cover: "

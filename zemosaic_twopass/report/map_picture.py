@@ -17,7 +17,7 @@ _INSIDE = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.6, 0.7, 0.75, 0.8, 0.85)
 # Light for little, so that outlines show and paper stays paper; told apart with any colour vision.
 _COLOURS = "RdBu_r"
 # Ranges that differ by no more than this factor become one.
-_ALIKE = 3.0
+_ONE_RANGE = 3.0
 _HOURS = "\N{MODIFIER LETTER SMALL H}", "\N{MODIFIER LETTER SMALL M}", "\N{MODIFIER LETTER SMALL S}"
 _DEGREES = "°", "′", "″"
 _AXIS_NAMES = {
@@ -102,7 +102,7 @@ def map_limits(maps):
         In adu; 1 where nothing was compared or nothing differs.
     """
     found = [_limit(_layer(own)) for own in maps]
-    return [max(found)] * len(found) if max(found) <= _ALIKE * min(found) else found
+    return [max(found)] * len(found) if max(found) <= _ONE_RANGE * min(found) else found
 
 
 def _limit(layer):

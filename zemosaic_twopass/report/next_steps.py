@@ -7,7 +7,7 @@ from typing import NamedTuple
 # `repair` makes copies without these.
 _REPAIRED = "offset", "gain_residual", "gradient", "uneven_background", "vignetting", "astrometry"
 # So many tiles are named by number in a sentence.
-_FEW = 4
+_NAMED_TILES = 4
 _PROGRAM = "zemosaic-twopass"
 # What shells read between double quotes too; PowerShell takes curly ones for such quotes.
 _READ_BY_SHELLS = frozenset('"$`\\!\u201c\u201d\u201e')
@@ -78,7 +78,7 @@ def _at_fault(report, found):
     if None in tiles:
         return "all tiles"
     tiles = sorted(set(tiles))
-    if len(tiles) > _FEW:
+    if len(tiles) > _NAMED_TILES:
         return f"{len(tiles)} tiles"
     if len(tiles) > 1:
         return f"tiles {', '.join(map(str, tiles[:-1]))} and {tiles[-1]}"

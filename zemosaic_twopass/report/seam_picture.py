@@ -31,7 +31,7 @@ _QUIET = "#d8d8d8"
 _STAGES = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 _SKY = 0.25
 # Half widths of profiles, in pixels: across an edge, and across a thin line.
-_REACH, _NEAR = 68, 8
+_HALF_PROFILE, _NEAR = 68, 8
 # Size of a stage's name below the profiles: letters at most, and the width of one in inches.
 _NAMED, _LETTER = 22, 0.068
 _NAMES = {"first_pass": "first pass", "second_pass": "second pass", "merged": "merged", "final": "final"}
@@ -282,7 +282,7 @@ def _draw_profiles(figure, maps, profiles, worst, height):
         box = ((left + place * (width + gap)) / WIDTH, 0.4 / height, width / WIDTH, _PROFILE / height)
         axes = figure.add_axes(box)
         axes.axvline(0, color="#909090", linewidth=0.8)
-        reach = _NEAR if maps[-1].edges[index].thin else _REACH
+        reach = _NEAR if maps[-1].edges[index].thin else _HALF_PROFILE
         axes.set_xlim(-reach, reach)
         for profile in (own for own in profiles if own.last == index and own.mosaic in stages):
             colour = _STAGES[stages.index(profile.mosaic) % len(_STAGES)]

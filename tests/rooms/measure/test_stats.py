@@ -35,7 +35,7 @@ def small_pieces(monkeypatch):
     monkeypatch.setattr(scan, "_PIECE", 32)
     monkeypatch.setattr(scan, "_SAMPLE", 16)
     monkeypatch.setattr(scan, "_THIN", 4)
-    monkeypatch.setattr(scan, "_REACH", 0.5)
+    monkeypatch.setattr(scan, "_RANKS", 0.5)
 
 
 def oracle(array):

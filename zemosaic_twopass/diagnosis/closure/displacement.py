@@ -14,7 +14,7 @@ from ...measure.sampling import bilinear
 
 MIN_POINTS = 40
 _MOST_POINTS = 1500
-_REACH = 24
+_FURTHEST_PX = 24
 # No further than leaves points in the middle of a small tile.
 _REACH_SHARE = 0.2
 _CANDIDATES = 25
@@ -45,7 +45,7 @@ def displacement(planes, x, y, implied):
         Standard error of each component; NaN where there is none.
     """
     height, width = planes.shape[:2]
-    reach = min(_REACH, int(_REACH_SHARE * min(height, width)))
+    reach = min(_FURTHEST_PX, int(_REACH_SHARE * min(height, width)))
     border = reach + 2
     deep = np.flatnonzero((x > border) & (x < width - 1 - border) & (y > border) & (y < height - 1 - border))
     # Points come in the order of the mosaic's rows: every k-th of them are spread over the tile.

@@ -9,7 +9,7 @@ import numpy as np
 from ...tiles.planes import channels_last
 from .displacement import MIN_POINTS, displacement
 
-_MOST = 0.9
+_CLOSING_SHARE = 0.9
 _SOME = 0.01
 _LINE_TOLERANCE = 0.005
 _LINES = 100
@@ -76,7 +76,7 @@ def describe(system, closure, suspect, tiles, scatter):
     if len(points) >= MIN_POINTS:
         for wrong, state in ((absent, -1.0), (_fill(system, suspect, points, implied), 1.0)):
             share = float(np.mean(wrong))
-            if share >= _SOME and _find_closing_share(system, suspect, points, implied, wrong) >= _MOST:
+            if share >= _SOME and _find_closing_share(system, suspect, points, implied, wrong) >= _CLOSING_SHARE:
                 return FaultyTile("mask_bug", suspect, share, places=places, left=state * wrong)
         sample = system.samples[suspect]
         pixels = channels_last(tiles[suspect].pixels)

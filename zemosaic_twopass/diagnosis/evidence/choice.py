@@ -14,7 +14,7 @@ from .records import Evidence
 from .star_evidence import coadd_evidence, star_evidence
 from .tile_evidence import curvature_evidence, level_evidence, seam_evidence
 
-_MOST = 6
+_MOST_FINDINGS = 6
 
 
 def gather(examination, tiles, second_pass=None):
@@ -36,7 +36,7 @@ def gather(examination, tiles, second_pass=None):
     sample = partial(_samples, tiles)
     with np.errstate(all="ignore"):
         if found:
-            return tuple(_evidence(finding, examination, sample, second_pass) for finding in found[:_MOST])
+            return tuple(_evidence(finding, examination, sample, second_pass) for finding in found[:_MOST_FINDINGS])
         if examination.corrected_tiles is None:
             return ()
         one = closest(examination.corrected_tiles.surveyed)

@@ -10,9 +10,9 @@ from ..registration import RADIUS
 from .records import Chart, Evidence, Layer, Series, median_and_error
 
 # Half a stamp in pixels of the mosaic, and how many stars: enough for a quiet mean, quick to sample.
-_REACH = 8
-_SIDE = 2 * _REACH + 1
-_MOST = 25
+_HALF_STAMP = 8
+_SIDE = 2 * _HALF_STAMP + 1
+_MOST_STARS = 25
 # A pixel of a profile may lie so far from its line.
 _BESIDE = 1.5
 
@@ -73,7 +73,7 @@ def coadd_evidence(finding, corrected_tiles, shift, implied):
         As `star_evidence`, but for the layers: as used in the coadd minus as it is.
     """
     shift, stars = np.array(shift), corrected_tiles.surveyed.looks[finding.tile].stars
-    places = _stamps(stars.places[:_MOST])
+    places = _stamps(stars.places[:_MOST_STARS])
     seen, *held = (values.reshape(-1, _SIDE, _SIDE) for values in implied(places, [np.zeros(2), -shift]))
     titles = "as the coadd has them", "shift taken out"
     return _evidence(finding, {title: seen - own for title, own in zip(titles, held, strict=True)}, held[0], shift)
@@ -83,7 +83,7 @@ def _evidence(finding, stamps, reference, shift):
     """Medians over the stars of stamps, {title: (n, 17, 17)}, in units of what the reference says is their height."""
     if not len(reference):
         return Evidence(finding)
-    centre = reference[:, _REACH - 1 : _REACH + 2, _REACH - 1 : _REACH + 2]
+    centre = reference[:, _HALF_STAMP - 1 : _HALF_STAMP + 2, _HALF_STAMP - 1 : _HALF_STAMP + 2]
     # NaN where any pixel is not known: such a star is not used.
     height = centre.max(axis=(1, 2)) - np.median(reference, axis=(1, 2))
     whole = [np.isfinite(stamp).all(axis=(1, 2)) for stamp in stamps.values()]
@@ -110,10 +110,10 @@ def _evidence(finding, stamps, reference, shift):
 def _cut_stamp(title, image, error, shift):
     """Means of an image along a direction through its middle, of the pixels that lie no further beside it."""
     along = shift / max(np.hypot(*shift), np.finfo(float).tiny)
-    steps = np.arange(-_REACH, _REACH + 1)
+    steps = np.arange(-_HALF_STAMP, _HALF_STAMP + 1)
     x, y = np.meshgrid(steps, steps)
     at, beside = x * along[0] + y * along[1], x * along[1] - y * along[0]
-    number = np.round(at).astype(int) + _REACH
+    number = np.round(at).astype(int) + _HALF_STAMP
     near = (np.abs(beside) <= _BESIDE) & (number >= 0) & (number < _SIDE)
     count, total, variance = (
         np.bincount(number[near], layer[near], minlength=_SIDE) for layer in (np.ones(x.shape), image, error**2)
@@ -127,12 +127,12 @@ def _find_shared(stars, others):
     if not len(stars) or not any(len(own) for own in others):
         return np.empty((0, 2))
     distance, _ = cKDTree(np.concatenate([own.places for own in others])).query(stars.places)
-    return stars.places[distance < RADIUS][:_MOST]
+    return stars.places[distance < RADIUS][:_MOST_STARS]
 
 
 def _stamps(centres):
     """(rows, columns) of the pixels of the mosaic around places, star after star."""
-    steps = np.arange(-_REACH, _REACH + 1)
+    steps = np.arange(-_HALF_STAMP, _HALF_STAMP + 1)
     columns, rows = np.round(centres).astype(int).T.reshape(2, -1, 1, 1)
     rows, columns = np.broadcast_arrays(rows + steps[:, np.newaxis], columns + steps)
     return rows.ravel(), columns.ravel()

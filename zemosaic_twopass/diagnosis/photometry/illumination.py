@@ -20,9 +20,9 @@ FEWEST_GRADIENTS = 3
 MISS = 0.3
 # Middles must be further apart than so much of the usual side of a tile, both ways, for in a row of tiles that brighten
 # one after the other, as under a rising moon, it would be the same.
-_APART = 0.2
+_ROW_SHARE = 0.2
 # A factor may take away or add so much of the level.
-_MOST = 0.9
+_MOST_OF_LEVEL = 0.9
 # Errors larger by so much than the slopes scatter are those of equations that do not tell.
 _TOLD = 10.0
 _ROUNDS = 2
@@ -170,7 +170,7 @@ def _divides(curvature, furthest):
     if curvature.level is None:
         return True
     there = curvature.height != 0
-    return bool(np.all(np.abs(curvature.height[there]) * furthest**2 < _MOST * curvature.level[there]))
+    return bool(np.all(np.abs(curvature.height[there]) * furthest**2 < _MOST_OF_LEVEL * curvature.level[there]))
 
 
 def _common(layout, solution, noise):
@@ -190,7 +190,7 @@ def _common(layout, solution, noise):
 
 def in_a_row(layout, tested):
     """Whether the middles of tiles lie too near one line."""
-    return bool(np.any(np.ptp(layout.middles[tested], axis=0) < _APART * np.median(layout.sides[tested], axis=0)))
+    return bool(np.any(np.ptp(layout.middles[tested], axis=0) < _ROW_SHARE * np.median(layout.sides[tested], axis=0)))
 
 
 def do_slope(solution):

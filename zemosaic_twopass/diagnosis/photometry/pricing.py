@@ -12,7 +12,7 @@ from .normal_equations import COLUMNS, KINDS
 # A mosaic without a fault would show one this often if nothing but its noise were in it.
 _FALSE_ALARMS = 2e-4
 # Degrees of freedom with which a tile can be tested.
-_FEWEST = 4.0
+_LEAST_FREEDOM = 4.0
 _CLIPPED = 3.0
 # What speaks for a gain must be more than this, in units of the deviance, than for an offset.
 _RATHER_AN_OFFSET = 4.0
@@ -33,7 +33,7 @@ def find_thresholds(channels, states, active):
     own = np.max([channel.freedom for channel in channels], axis=0)
     pooled = min(state.freedom for state in states)
     freedom = 1 / (1 / pooled + 1 / np.maximum(own, np.finfo(float).tiny))
-    tested = freedom > _FEWEST
+    tested = freedom > _LEAST_FREEDOM
     rare = _FALSE_ALARMS / max(np.count_nonzero(tested) * len(KINDS), 1)
     threshold = np.full((len(own), len(KINDS)), np.inf)
     for kind, columns in enumerate(COLUMNS):

@@ -15,7 +15,7 @@ from .normal_equations import COLUMNS, KINDS, RIDGE
 _SUBSETS = tuple(subset for size in range(len(KINDS) + 1) for subset in combinations(range(len(KINDS)), size))
 _EVERYWHERE = (0,), (1,), (0, 1), (0, 1, 2)
 _MOVES_PER_TILE = 8
-_FEW = 3
+_CROWD = 3
 
 
 def search(equations, active, threshold, groups):
@@ -25,7 +25,7 @@ def search(equations, active, threshold, groups):
     a few tiles have, where these have it.
     """
     found = [choose(equations, active, threshold, groups)]
-    if _FEW * np.count_nonzero(found[0].any(axis=1)) > len(active):
+    if _CROWD * np.count_nonzero(found[0].any(axis=1)) > len(active):
         if active.any():
             found.append(choose(equations, np.zeros_like(active), threshold, groups))
         for kinds in () if active.any() else _EVERYWHERE:
@@ -106,7 +106,7 @@ def fix_gauge(equations, active, threshold, groups):
         # Without structure in the sky one is often taken for the other: that of the more tiles stands for both.
         has[:, int(np.count_nonzero(has[:, 1]) > np.count_nonzero(has[:, 0]))] |= has[:, :2].any(axis=1)
         lack = np.count_nonzero(~has, axis=0)
-        crowded[group] = (len(group) >= _FEW) & ((lack < 2) | (_FEW * lack < len(group)))
+        crowded[group] = (len(group) >= _CROWD) & ((lack < 2) | (_CROWD * lack < len(group)))
     for group in groups:
         for kind in np.flatnonzero(crowded[group[0]]):
             _enter(equations, active)

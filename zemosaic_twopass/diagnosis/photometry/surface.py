@@ -17,7 +17,7 @@ _SIDES = 3
 # In errors of a square: what is left of it, root mean square, is no more than noise.
 _NOISE = 1.6
 # As a part of the rise that is taken out: error of the surface anywhere on the tile.
-_SURE = 0.2
+_MOST_ERROR = 0.2
 _CORNERS = np.array([(u, v) for u in (-0.5, 0.0, 0.5) for v in (-0.5, 0.0, 0.5)]).T
 
 
@@ -82,7 +82,7 @@ def _fit(squares):
         return None
     corners = second_order(*_CORNERS)
     worst = np.sqrt(np.max(np.einsum("ij,jk,ik->i", corners, covariance, corners)))
-    return (terms, covariance) if worst < _SURE * max(np.ptp(design @ terms), 5 * squares.error) else None
+    return (terms, covariance) if worst < _MOST_ERROR * max(np.ptp(design @ terms), 5 * squares.error) else None
 
 
 def _solve(design, squares):

@@ -16,13 +16,13 @@ from .normal_equations import Equations, solve_symmetric
 from .tile_fit import STRUCTURE
 
 # In errors of the stars, and as a part of a scale: where sky and stars are further apart, the sky's gain is none.
-_APART = 3.0
+_CONTRADICTED = 3.0
 _LEAST_APART = 0.03
 # A gain as far from 1 is an exposure or unit of its own: how sharp structure is, is measured in that.
 _OWN_UNIT = 2.0
 _LEAST_FACTOR = 1e-9
 # Level and noise that are both so far off, and off alike, are those of other units; how well they tell the logarithm.
-_OTHER_UNITS, _ALIKE = 20.0, 4.0
+_OTHER_UNITS, _SAME_FACTOR = 20.0, 4.0
 _UNIT_ERROR = 0.3
 # Errors of a gain below this change nothing.
 _LEAST_ERROR = 1e-4
@@ -120,7 +120,7 @@ class Witness:
         left = self.logarithm - np.log(np.maximum(1 + gains, _LEAST_FACTOR))
         for group in self.groups:
             away = np.abs(left[group] - np.median(left[group]))
-            found[group] = away / np.maximum(_APART * self.error[group], _LEAST_APART)
+            found[group] = away / np.maximum(_CONTRADICTED * self.error[group], _LEAST_APART)
         return np.nan_to_num(found)
 
 
@@ -147,7 +147,7 @@ def own_units(tiles, noise):
         if known.any():
             first, second = (np.log(np.where(known, own, 1.0) / np.median(own[known])) for own in pair)
             far = np.minimum(np.abs(first), np.abs(second)) > np.log(_OTHER_UNITS)
-            found[channel] = np.where(known & far & (np.abs(first - second) < np.log(_ALIKE)), first, np.nan)
+            found[channel] = np.where(known & far & (np.abs(first - second) < np.log(_SAME_FACTOR)), first, np.nan)
     return found
 
 

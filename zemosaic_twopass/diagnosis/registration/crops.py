@@ -15,9 +15,9 @@ from ...measure.robust import HUBER
 from .shifts import SHIFT_FLOOR
 
 _ITERATIONS = 20
-_FEWEST, _FEWEST_SEEN = 3, 2
+_FEWEST_OF_GROUP, _FEWEST_SEEN = 3, 2
 # Share of the tiles whose shift it must explain.
-_MOST = 0.75
+_MOST_OF_TILES = 0.75
 # In errors, and in pixels: a crop is of whole ones.
 _SURE, _LEAST = 5.0, 0.9
 
@@ -70,12 +70,14 @@ def take_out_crops(shifts, axes):
         seen = [shifts[index].matters for index in group]
         # A tile that misses the mosaic has no known axes there.
         known = all(np.isfinite(axes[index]).all() for index in group)
-        if not known or len(group) < _FEWEST or np.count_nonzero(seen) < _FEWEST_SEEN:
+        if not known or len(group) < _FEWEST_OF_GROUP or np.count_nonzero(seen) < _FEWEST_SEEN:
             continue
         pixels, covariance, rest = _fit_shifts([shifts[index] for index in group], [axes[index] for index in group])
         own = [replace(shifts[index], pixels=pixel) for index, pixel in zip(group, rest, strict=True)]
         explained = [before and not shift.matters for before, shift in zip(seen, own, strict=True)]
-        fits = np.mean([not shift.matters for shift in own]) >= _MOST and sum(explained) >= _MOST * sum(seen)
+        fits = np.mean([not shift.matters for shift in own]) >= _MOST_OF_TILES and sum(
+            explained
+        ) >= _MOST_OF_TILES * sum(seen)
         if not (fits and sum(explained) >= _FEWEST_SEEN and np.hypot(*pixels) > _LEAST):
             continue
         sizes = [np.hypot(*shifts[index].pixels) for index, one in zip(group, explained, strict=True) if one]

@@ -15,9 +15,9 @@ from ...tiles.grid import common_part
 
 RADIUS = 1.5
 # Two tiles that are each 20 px off, away from each other, and some more.
-_REACH = 48.0
+_FURTHEST_PX = 48.0
 _VOTERS = 60
-_FEWEST = 3
+_FEWEST_STARS = 3
 _FEWEST_NEARBY = 2
 _AGREE = 0.5
 _CHANCE = 1e-4
@@ -154,17 +154,17 @@ def _nearby(first, second):
 def _vote(first, second):
     """(offset, stars) on which more pairs of stars agree than chance would have it; None where none stands out."""
     first, second = first[:_VOTERS], second[:_VOTERS]
-    if min(len(first), len(second)) < _FEWEST:
+    if min(len(first), len(second)) < _FEWEST_STARS:
         return None
     offsets = (first[:, np.newaxis] - second).reshape(-1, 2)
-    offsets = offsets[np.hypot(*offsets.T) < _REACH]
-    if len(offsets) < _FEWEST:
+    offsets = offsets[np.hypot(*offsets.T) < _FURTHEST_PX]
+    if len(offsets) < _FEWEST_STARS:
         return None
     tree = cKDTree(offsets)
     votes = tree.query_ball_point(offsets, RADIUS, return_length=True)
     best = int(np.argmax(votes))
-    expected = len(offsets) * (RADIUS / _REACH) ** 2
-    if votes[best] < _FEWEST or len(offsets) * pdtrc(votes[best] - 2, expected) > _CHANCE:
+    expected = len(offsets) * (RADIUS / _FURTHEST_PX) ** 2
+    if votes[best] < _FEWEST_STARS or len(offsets) * pdtrc(votes[best] - 2, expected) > _CHANCE:
         return None
     agreed = offsets[tree.query_ball_point(offsets[best], RADIUS)]
     return np.median(agreed, axis=0), int(votes[best])

@@ -35,7 +35,7 @@ _AGREE = 0.5
 # With so many of the stars where a plain shift has them no turn is looked for.
 _PLAIN = 0.8
 # How far beside its place a star is looked for at first, beyond the reach of the offsets: a turn moves it in its cell.
-_ALIKE = 3.0
+_BESIDE_PX = 3.0
 _ROUNDS = 12
 # Error in pixels of a centroid of a star that lies on another grid; what is more exact than this is rounding.
 _CENTROID_ERROR = 1e-3
@@ -247,7 +247,7 @@ def _support(trees, middle, terms):
 def _fit(found, start):
     """The similarity of all stars that are where it says; None where these are too few."""
     middle, terms = start
-    trees, reach = _trees(found), RADIUS + _ALIKE
+    trees, reach = _trees(found), RADIUS + _BESIDE_PX
     for _ in range(_ROUNDS):
         before = terms
         ours, theirs = _pair(trees, middle, terms, reach)

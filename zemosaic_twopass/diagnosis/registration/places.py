@@ -15,7 +15,7 @@ from scipy.sparse import coo_array, csr_array, dia_array
 _ACROSS = 3
 # Those that the shift of their tile rests on tell nothing of how far they disagree with it; nor do so few others.
 _OWN = 0.1
-_FEWEST = 8
+_FEWEST_TELLING = 8
 _HALVINGS = 40
 
 
@@ -69,7 +69,7 @@ class Places:
         by_tile = (self._normal @ tiles).toarray()
         free = np.clip(1 - np.einsum("kn,nm,km->k", by_tile, inverse, by_tile, optimize=True) / whole, 0, 1)
         tell = free > _OWN
-        if np.count_nonzero(tell) < _FEWEST:
+        if np.count_nonzero(tell) < _FEWEST_TELLING:
             return 0.0
         by_noise = (excess * whole * free)[tell]
         by_place = (self._normal.multiply(self._normal) @ np.ones(len(whole)) * free**2)[tell]

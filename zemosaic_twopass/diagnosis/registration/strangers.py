@@ -23,7 +23,7 @@ _BESIDE = 7.5
 _LEAST_CHANCE = 0.01
 # So much likelier must a tile be thrown off than sound, as a logarithm; and so many stars must be missing each way, for
 # what one tile alone has may be the trail of a satellite.
-_SURE, _FEWEST = float(np.log(1e4)), 2
+_SURE_LOGARITHM, _FEWEST_LACKING = float(np.log(1e4)), 2
 # A place as sure is one that a shift is read off.
 _PLACED = 0.2
 
@@ -73,7 +73,10 @@ def find_strangers(stars, coarse, noise, shifts):
         met = [other for other, its in enumerate(coarse) if other != tile and meet(coarse[tile], its)]
         ways = [[seen[tile].search_in(seen[other]), seen[other].search_in(seen[tile])] for other in met]
         own, others = (_Held.together([both[way] for both in ways]) for way in (0, 1))
-        sure = min(own.lacking, others.lacking) >= _FEWEST and own.for_chance() + others.for_chance() > _SURE
+        sure = (
+            min(own.lacking, others.lacking) >= _FEWEST_LACKING
+            and own.for_chance() + others.for_chance() > _SURE_LOGARITHM
+        )
         if sure and not any(seen[tile].shares_stars(seen[other]) for other in met):
             pairs = zip(met, ways, strict=True)
             strange = {other for other, both in pairs if sum(one.for_chance() for one in both) > 0}

@@ -16,9 +16,9 @@ from .stretches import LONGEST, stretches_of
 from .thin import ThinLines
 
 # By so many places beside an edge is what is found there taken for what is usual.
-_PRIOR, _FEW = 4, 2
+_PRIOR, _FEW_PLACES = 4, 2
 # In one line: this far off it, in pixels, and of the directions so much the same. No edge counts for more errors.
-_OFF, _PARALLEL, _MOST = 4.0, 0.995, 3.0
+_OFF, _PARALLEL, _MOST_ERRORS = 4.0, 0.995, 3.0
 
 
 def seams_alone(pictures, regions):
@@ -70,7 +70,7 @@ def _steps(strips):
         # Less than is usual at so few places is chance.
         beside = np.maximum((square + _PRIOR * usual) / (count + _PRIOR), usual)
         # An error that is known by few of them has to be larger for as many of it to be as rare.
-        errors.append(np.sqrt(np.maximum(error**2, beside)) * (1 + _FEW / (count + _PRIOR)))
+        errors.append(np.sqrt(np.maximum(error**2, beside)) * (1 + _FEW_PLACES / (count + _PRIOR)))
     return np.stack(steps, axis=1), np.stack(errors, axis=1)
 
 
@@ -96,7 +96,7 @@ def of_their_line(stretches, step, error):
     links = csr_array((np.ones(same.sum()), (one[same], other[same])), shape=(n, n))
     group = connected_components(links, directed=False)[1]
     found = np.zeros(n)
-    for z in np.clip(np.nan_to_num(step / error), -_MOST, _MOST).T:
+    for z in np.clip(np.nan_to_num(step / error), -_MOST_ERRORS, _MOST_ERRORS).T:
         count = np.bincount(group, z != 0)
         sure = (np.bincount(group, z) / np.sqrt(np.maximum(count, 1)))[group]
         found = np.maximum(found, np.where(sure * z > 0, np.abs(sure), 0.0))

@@ -10,7 +10,7 @@ from .fit import along
 _WHOLE = 0.98
 _ROUNDS = 8
 _CLIP = 5.0
-_MOST = 10_000
+_MOST_BLOCKS = 10_000
 # Two standard deviations of the variance that is taken from it, in units of it, times the root of the number.
 _CHANCE = 4.7
 
@@ -67,7 +67,7 @@ def match(value, sky):
         y, x = np.diff(own, axis=1).ravel(), np.diff(true, axis=1).ravel()
         known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
         # Enough for a tenth of a per cent.
-        known = known[:: max(1, len(known) // _MOST)]
+        known = known[:: max(1, len(known) // _MOST_BLOCKS)]
         y, x = y[known], x[known]
         if len(x) < 2 or not (np.median(np.abs(x)) > 0 and np.median(np.abs(y)) > 0):
             continue

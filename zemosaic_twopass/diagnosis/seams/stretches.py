@@ -15,12 +15,12 @@ SHORTEST = 48.0
 LONGEST = 160.0
 # Points of an edge lie so far apart, and its direction is taken from those within a reach, in pixels.
 _CELL = 8
-_REACH = 28.0
+_NEIGHBOURS_PX = 28.0
 # Off a straight line by more, within the reach and within a stretch: a corner.
 _BENT = 3.0
 _CURVED = 6.0
 _TURN = np.cos(np.deg2rad(15))
-_APART = 1e7
+_OTHER_PAIR_PX = 1e7
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +136,8 @@ def _runs(points):
     if n == 0:
         return np.zeros(0, dtype=int)
     # A third axis keeps edges between different regions apart.
-    places = np.column_stack([points["x"], points["y"], _APART * points["pair"]])
-    one, other = cKDTree(places).query_pairs(_REACH, output_type="ndarray").T
+    places = np.column_stack([points["x"], points["y"], _OTHER_PAIR_PX * points["pair"]])
+    one, other = cKDTree(places).query_pairs(_NEIGHBOURS_PX, output_type="ndarray").T
     own = np.arange(n)
     near = csr_array((np.ones(2 * len(one) + n), (np.r_[one, other, own], np.r_[other, one, own])), shape=(n, n))
     x, y, down, right = (points[name] for name in ("x", "y", "down", "right"))

@@ -11,7 +11,7 @@ COLUMNS = 20
 BLOCK = 8
 BLOCKS_DEEP = 8
 # Columns nearer to each other than this hold the same noise.
-_APART = 7.5
+_SAME_NOISE_PX = 7.5
 _NOWHERE = 1e6
 # A region that is seen along less than half of an edge is passed over for one as near as this.
 _SLIVER = 40.0
@@ -95,7 +95,7 @@ def beyond_slivers(labels, distance, ends):
 
 def spread_ahead(stretches, each):
     """How far from its middle points of the columns of each stretch lie along it, shape (n, columns × each)."""
-    columns = np.clip(stretches.length // _APART, 1, COLUMNS)[:, np.newaxis] * each
+    columns = np.clip(stretches.length // _SAME_NOISE_PX, 1, COLUMNS)[:, np.newaxis] * each
     number = np.arange(COLUMNS * each)
     return np.where(number < columns, ((number + 0.5) / columns - 0.5) * stretches.length[:, np.newaxis], _NOWHERE)
 

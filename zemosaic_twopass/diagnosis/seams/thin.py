@@ -17,7 +17,7 @@ from .strips import COLUMNS, near_pixels, spread_ahead
 _AT = np.arange(-2.5, 3.0)
 _BESIDE = np.arange(4.0, 8.0)
 _DEPTHS = np.concatenate([-_BESIDE[::-1], _AT, _BESIDE])
-_FEW = 4
+_FEW_PLACES = 4
 # Pixels along the edge in a column, a multiple of four.
 _ALONG = 8
 # Stretches at a time, so that their pixels lie in the cache.
@@ -94,7 +94,7 @@ class ThinLines:
         depth, error = along(own - beside, np.ones((len(columns), columns.shape[2])))
         # With few columns the one or the other is small by chance, and both must be larger to be as rare.
         error = np.maximum(error, np.take_along_axis(spread, place[..., np.newaxis], -1)[..., 0])
-        error *= 1 + _FEW / np.isfinite(own).sum(axis=-1)
+        error *= 1 + _FEW_PLACES / np.isfinite(own).sum(axis=-1)
         depth = np.where(np.isfinite(depth), np.where(bright, np.maximum(depth, 0), np.minimum(depth, 0)), np.nan)
         distance = np.concatenate([[-_BESIDE.mean()], _AT, [_BESIDE.mean()]])
         return cls(depth, error, distance, level - middle(level)[..., np.newaxis], spread)
