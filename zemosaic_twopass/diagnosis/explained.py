@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from .finding import Finding, WhatIf, in_digits
 from .kinds import KINDS
 from .seams import FAINT, SURE, VISIBLE
-from .seen import in_mosaic, place_of, told
+from .seen import in_mosaic, place_of, tell_picture
 from .shares import MOST_OF_IT, Edges, Share, beside
 
 # As far from each other two edges are the same in two mosaics.
@@ -109,7 +109,7 @@ def _share(finding, made, edges):
     # What it does to the mosaic is not known, but that it is not what was to be expected. Matching hands what the
     # coadd did to one tile on to all.
     beyond = edges.of(edges.left.step)
-    own = np.where(edges.touching(None if pipeline else finding.tile), np.where(np.isfinite(beyond), beyond, step), 0.0)
+    own = np.where(edges.mark(None if pipeline else finding.tile), np.where(np.isfinite(beyond), beyond, step), 0.0)
     return Share(own, edges.seen & (np.abs(own) >= MOST_OF_IT * np.abs(step)), True, pipeline)
 
 

@@ -64,7 +64,7 @@ class Edges:
         """Values of shape (n, C) in the channel of the largest step of each edge."""
         return values[np.arange(len(values)), self.channel]
 
-    def touching(self, tile):
+    def mark(self, tile):
         """Which are edges of a tile, or lie in it or in what the coadd may have used beyond it; all for None."""
         own = np.array([tile in (None, edge.tile, *edge.neighbours) for edge in self.map.edges], dtype=bool)
         return own | self.beyond.get(tile, False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zemosaic_twopass.diagnosis.examination import Examination
-from zemosaic_twopass.diagnosis.explained import explained
+from zemosaic_twopass.diagnosis.explained import explain
 from zemosaic_twopass.diagnosis.finding import Finding
 from zemosaic_twopass.diagnosis.seams import Edge, Left, SeamMap, Seams
 
@@ -27,7 +27,7 @@ def told(edges, *findings, beyond=(), of_gains=None):
     left = Left(np.where(known, 0.0, np.nan), 0 * steps + 0.02, np.where(known, 0.0, np.nan))
     *made, of_gains = (own and NOISE * np.array(own)[:, np.newaxis] for own in (*made, of_gains))
     seams = Seams((SeamMap.of("second_pass", edges, 1),), (), (left,), tuple(made), of_gains, dict(beyond))
-    return explained(Examination(found), seams, found)
+    return explain(Examination(found), seams, found)
 
 
 def light(tile=4):

@@ -257,7 +257,7 @@ def three_in_a_row(altered):
 def test_what_the_coadd_changed_in_a_tile_is_not_taken_for_matching(taken):
     own, used = three_in_a_row(altered=2)
     value = mean_of(used, np.ones(3), np.ones(3), taken)
-    left = own.predicted(Picture("second_pass", value, np.ones((1, *SHAPE))), {}).left(value)[0]
+    left = own.predict(Picture("second_pass", value, np.ones((1, *SHAPE))), {}).subtract(value)[0]
     assert np.allclose(left[:10, 30:], 4.0, atol=0.01)
     assert np.allclose(left[:10, 24:30], 2.0, atol=0.01)
     assert np.allclose(left[10:], 0.0, atol=0.01)
@@ -267,7 +267,7 @@ def test_what_the_coadd_changed_in_a_tile_is_not_taken_for_matching(taken):
 def test_of_a_tile_that_was_changed_nothing_is_expected_where_no_others_meet():
     own, used = three_in_a_row(altered=1)
     value = mean_of(used, np.ones(3), np.ones(3), (0.0, 0.0, 0.0))
-    left = own.predicted(Picture("second_pass", value, np.ones((1, *SHAPE))), {}).left(value)[0]
+    left = own.predict(Picture("second_pass", value, np.ones((1, *SHAPE))), {}).subtract(value)[0]
     assert np.isnan(left[:, 10:30]).all()
     assert np.allclose(left[:, :10], 0.0, atol=0.01)
 
@@ -276,6 +276,6 @@ def test_gains_make_steps_where_they_are_in_the_mosaic_and_nothing_takes_them():
     own, before = makings(gains=(1.0, 1.2)), {}
     for name, gains, step in (("first_pass", (1.0, 1.0), 0.0), ("second_pass", (1.0, 1.2), 0.1 * 106.0 + 0.1 * 100.0)):
         picture = Picture(name, mean_of(own, gains, own.weights, (0.0, 0.0)), np.ones((1, *SHAPE)))
-        before[name] = own.predicted(picture, before)
+        before[name] = own.predict(picture, before)
         made = own.steps_of_gains(before[name])
         assert made[:, :, 25:].mean() - made[:, :, :15].mean() == pytest.approx(step, abs=0.2)

@@ -99,7 +99,7 @@ def test_it_is_looked_for_where_no_tile_shares_enough_to_be_judged():
     """A slope and an offset stand in for most of a cloud where overlaps are narrow: no such may be claimed."""
     tiles = synthetic_tiles(rows=2, columns=3, shape=SHAPE, overlap=0.3, noise=NOISE, seed=1)
     tiles = with_light(tiles, 120.0 * (COLUMNS / SHAPE[1] - 0.5) - clouds(150))
-    grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
     survey = survey_of(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
     assert {tile for _, tile in found(survey)} == {ODD}
     assert ("uneven_background", ODD) in found(survey)
@@ -115,7 +115,7 @@ def test_banding_in_all_tiles_is_in_common_though_most_of_it_cancels():
     """Tiles lie two periods apart, all but: what few places differ by counts by how much it is."""
     tiles = synthetic_tiles(rows=2, columns=3, shape=SHAPE, overlap=0.4, noise=NOISE, seed=2)
     tiles = with_light(tiles, 6.0 * np.sin(2 * np.pi * ROWS / 66), range(6))
-    grid = MosaicGrid.holding([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
     ((kind, tile), finding) = found(survey_of(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))).popitem()
     assert (kind, tile) == ("uneven_background", None)
     assert finding.message.startswith("All tiles have in common light")
@@ -127,7 +127,7 @@ def test_a_glow_in_a_corner_of_all_tiles_is_one_finding_of_no_tile(corner, heigh
     survey = surveyed(with_light(flat_tiles(41, nebula=20.0), glow(corner, height), range(6)))
     assert list(found(survey)) == [("uneven_background", None)]
     assert found(survey)["uneven_background", None].message.startswith("All tiles have in common light")
-    assert foretold(survey.looks) > 0.9
+    assert foretell(survey.looks) > 0.9
 
 
 def test_light_of_its_own_on_each_tile_is_not_said_to_be_in_common():
@@ -136,7 +136,7 @@ def test_light_of_its_own_on_each_tile_is_not_said_to_be_in_common():
     for index in range(6):
         tiles = with_light(tiles, clouds(100, seed=index), [index])
     survey = surveyed(tiles)
-    assert foretold(survey.looks) < 0.1
+    assert foretell(survey.looks) < 0.1
     (said,) = found(survey).values()
     assert (said.kind, said.tile) == ("uneven_background", None)
     assert said.message.startswith("More tiles than can be told apart have, each its own or not, light")
@@ -156,7 +156,7 @@ def test_what_many_tiles_have_in_common_takes_little_memory():
 @pytest.mark.parametrize("light", LIGHTS, ids=NAMES)
 def test_light_on_one_tile_is_not_in_common(light):
     looks = surveyed(with_light(flat_tiles(42, nebula=20.0), light)).looks
-    assert foretold(looks) < 0.1
+    assert foretell(looks) < 0.1
 
 
 @pytest.mark.parametrize("corner", range(4))

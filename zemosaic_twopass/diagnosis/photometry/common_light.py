@@ -28,7 +28,6 @@ _STIFF, _SMALL = 0.03, 3e-5
 # foretells wrongly, which is less than nothing: in 21 small mosaics with light in one tile it is -0.07 at the most; in
 # 20 with banding of 2 to 15 adu in all it is 0.23 and more, 0.9 to 1 where that is strong.
 _FORETOLD = 0.25
-_GAUSSIAN_MAD, _MEDIAN_COST = 1.4826, 1.2533
 
 
 def same_in_all(looks):
@@ -43,10 +42,10 @@ def same_in_all(looks):
     bool
         In the channel in which tiles differ most.
     """
-    return bool(foretold(looks) > _FORETOLD)
+    return bool(foretell(looks) > _FORETOLD)
 
 
-def foretold(looks):
+def foretell(looks):
     """What part of how tiles differ from their neighbours, noise apart, is light that the others have too.
 
     Parameters

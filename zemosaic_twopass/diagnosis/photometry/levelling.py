@@ -11,7 +11,7 @@ from ...tiles.grid import common_part
 from .bending import bent_alike
 from .common_light import same_in_all
 from .correction import correction_of
-from .illumination import Curvature, flattened
+from .illumination import Curvature, flatten
 from .scatter import FEWEST_TILES
 from .solution import Solution, solve
 from .unevenness import Unevenness, light_beyond
@@ -85,7 +85,7 @@ def level_tiles(looks, scales, shape_out):
     odd, found = _take_back(odd, found)
     # What is left may be too little to tell one from the usual.
     unknown = len(odd.tiles) > 1 and not found.solution.misfit.judged.any() and first.solution.misfit.usual > 1
-    return _all_uneven(first, shared=False) if unknown or found.solution.misfit.usual > 1 else odd.described(found)
+    return _all_uneven(first, shared=False) if unknown or found.solution.misfit.usual > 1 else odd.describe(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,11 +163,11 @@ def _oddest(odd, found):
     wherever it fits; where they are more than two, or do not meet alone, None.
     """
     odds, sharing = found.solution.misfit.whose, found.solution.sharing
-    candidates = [index for index in np.argsort(-odds)[:_TRIED].tolist() if odds[index] > _ALIKE * odds.max()]
+    candidates = [index for index in np.argsort(-odds)[:_TRIED].tolist() if odds[index] > _SUSPECT_SHARE * odds.max()]
     tried = []
     for index in candidates:
         without = odd.with_tiles(np.flatnonzero(sharing == sharing[index]).tolist())
-        rest = without.solved()
+        rest = without.solve_rest()
         misfit = rest.solution.misfit
         tried.append(((not misfit.fits, _faults(rest), misfit.largest), index, without))
     tried.sort(key=lambda one: one[0])
@@ -177,7 +177,7 @@ def _oddest(odd, found):
         pair = tuple(sorted(one[1] for one in tried[:2]))
         if pair[1] in found.solution.neighbours[pair[0]] and pair not in odd.pairs:
             either = replace(odd, pairs=(*odd.pairs, pair))
-            if either.solved().solution.misfit.fits:
+            if either.solve_rest().solution.misfit.fits:
                 return either
         if known == 1:
             return None
@@ -192,7 +192,7 @@ def _take_back(odd, found):
     """Without what need not be left out: what was taken for odd before the worst was known."""
     for index in odd.tiles if len(odd) > 1 else ():
         fewer = replace(odd, tiles=tuple(own for own in odd.tiles if own != index))
-        rest = fewer.solved()
+        rest = fewer.solve_rest()
         if rest.solution.misfit.fits and _faults(rest) <= _faults(found):
             odd, found = fewer, rest
     return odd, found

@@ -6,15 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...measure.robust import MEDIAN_SQUARE
 from .fit import Filters, along
 from .strips import Strips
 
 # So far from the edge, in pixels, to either side: near enough to be like it, and half of a strip away from it.
 _AWAY = -48.0, 48.0
 # Cells on both sides that such a place must have, and edges that are looked beside at most.
-_CELLS, _MOST = 4, 100
-# The median of a squared Gaussian.
-_MEDIAN_SQUARE = 0.4549
+_CELLS, _MOST_EDGES = 4, 100
 # Two standard deviations of the ratio of medians that chance makes, times the root of the number.
 _CHANCE = 4.7
 
@@ -39,7 +38,7 @@ class Beside:
         stretches : Stretches
         regions : Regions
         """
-        some, found = slice(None, None, 1 + (len(stretches) - 1) // _MOST), []
+        some, found = slice(None, None, 1 + (len(stretches) - 1) // _MOST_EDGES), []
         for away, own in zip(_AWAY, (stretches.inside, stretches.outside), strict=True):
             x, y = np.column_stack([stretches.x, stretches.y]).T + away * stretches.normal.T
             moved = replace(
@@ -75,6 +74,6 @@ class Beside:
             count += np.isfinite(square).any(axis=1).sum()
         if not count:
             return 1.0
-        found = np.median(np.concatenate(squares)) / _MEDIAN_SQUARE
+        found = np.median(np.concatenate(squares)) / MEDIAN_SQUARE
         # The channels of one place show the same light.
         return float(np.sqrt(found)) if found > 1 + _CHANCE / np.sqrt(count) else 1.0

@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
+from ...measure.robust import GAUSSIAN_MAD
 from .fit import middle
-from .sky import matched
+from .sky import match
 from .taken import NOTHING, Matching, fit_matching
 
-_MAD = 1.4826
 # Blocks may scatter by so much of the noise of a pixel beside what is predicted: else it was made otherwise.
 _CLOSES = 0.1
 
@@ -142,7 +142,7 @@ class Makings:
                 found[tile][own[0]] = own[1] <= NOTHING
         return found
 
-    def matched(self):
+    def coadd_matched(self):
         """Blocks of a mean of the tiles before any gain, backgrounds matched, shape (C, h, w)."""
         given = {i: own for i, own in enumerate(self.given) if own is not None}
         return self._sum(given, self._matching.balance(given), self._shares(self.weights))
@@ -233,4 +233,4 @@ def _scatter(left):
     known = left[:, np.isfinite(left).all(axis=0)]
     if not known.size:
         return np.inf
-    return _MAD * float(np.median(np.abs(known - np.median(known, axis=1, keepdims=True))))
+    return GAUSSIAN_MAD * float(np.median(np.abs(known - np.median(known, axis=1, keepdims=True))))

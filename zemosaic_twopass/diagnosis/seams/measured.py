@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .beside import Beside
-from .edges import ENOUGH, Left, Measured, measured, noise_beside, structure_along
+from .edges import ENOUGH, Left, Measured, map_edges, noise_beside, structure_along
 from .fit import RAMPS, Filters, along, middle, profiles, ramps_of
 from .profiled import profile_worst
 from .records import Profile, SeamMap
@@ -126,7 +126,7 @@ class _ByTiles:
         return cls(stretches, strips, Beside.of(stretches, ground.regions), step, sky[2], floor)
 
     def measure(self, picture, predicted):
-        value, scale = matched(picture.value, self.sky)
+        value, scale = match(picture.value, self.sky)
         beyond = value - self.sky
         off, shown = self.strips.of(beyond), self.strips.of(value, ENOUGH)
         level, spread = profiles(off)
@@ -143,11 +143,11 @@ class _ByTiles:
         left = None
         if predicted is not None:
             # The very pixels, so neither noise nor sky is in it.
-            rest = predicted.left(picture.value)
+            rest = predicted.subtract(picture.value)
             left, beside = _read(self.strips.of(rest), filters)
             left = left, np.hypot(beside, least) * self.beside.excess(rest, least)
-        looks = noise, structure_along(shown), picture.thin and picture.thin.scaled(scale)
-        return measured(picture.name, self.stretches, (step, error, left, None), looks, (self.strips, level, spread))
+        looks = noise, structure_along(shown), picture.thin and picture.thin.scale_by(scale)
+        return map_edges(picture.name, self.stretches, (step, error, left, None), looks, (self.strips, level, spread))
 
     def reached_by(self, blocks):
         """The edges that have some of the blocks beside them, shape (n,) bool; blocks of shape (h, w) bool."""

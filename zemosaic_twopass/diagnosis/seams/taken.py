@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from ...measure.robust import GAUSSIAN_MAD, HUBER
 from ...tiles.grid import common_part
 
 # Less of a block than this is nothing of it.
@@ -14,9 +15,7 @@ NOTHING = 0.02
 # So much of what matching would take must be gone for it to have been there.
 _MATCHED = 0.5
 # Blocks from which what matching took is read: enough for some hundred tiles.
-_MOST = 5_000
-_MAD = 1.4826
-_HUBER = 1.345
+_MOST_BLOCKS = 5_000
 _ROUNDS = 5
 _RIDGE = 1e-9
 
@@ -129,7 +128,7 @@ def fit_matching(left, shares):
         NaN for a tile of which nothing is told.
     """
     usable = np.isfinite(left).any(axis=0)
-    step = max(1, int(np.sqrt(usable.sum() / _MOST)))
+    step = max(1, int(np.sqrt(usable.sum() / _MOST_BLOCKS)))
     thin = np.zeros_like(usable)
     thin[::step, ::step] = usable[::step, ::step]
     number = np.where(thin, np.cumsum(thin).reshape(thin.shape) - 1, -1)
@@ -157,6 +156,6 @@ def _huber(design, wanted):
         normal += (_RIDGE * np.trace(normal) / len(normal) + np.finfo(float).tiny) * np.eye(len(normal))
         found = np.linalg.solve(normal, design.T @ (weight * wanted))
         off = np.abs(wanted - design @ found)
-        spread = max(_MAD * float(np.median(off[known])), np.finfo(np.float32).tiny) if known.any() else 1.0
-        weight = known * np.minimum(1.0, _HUBER * spread / np.maximum(off, spread * _HUBER))
+        spread = max(GAUSSIAN_MAD * float(np.median(off[known])), np.finfo(np.float32).tiny) if known.any() else 1.0
+        weight = known * np.minimum(1.0, HUBER * spread / np.maximum(off, spread * HUBER))
     return np.where(told, found, np.nan)
