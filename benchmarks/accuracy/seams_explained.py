@@ -111,14 +111,16 @@ def outcome(report, kind, by_gains):
         return "right" if "made in the merge" in called[0].message else "stage"
     worst = report.seams[-1].edges[report.seams[-1].worst]
     whose = [finding for finding in report.findings if finding.seam is not None and finding.seam.seen]
+    # Of the worst seam alone: a fault may have another.
+    to_gains = "which multiply the pedestal" in report.summary
     if by_gains and not called:
-        if whose and whose[0].kind != "gain_seam":
-            return "other"
-        return "gains" if "which multiply the pedestal" in report.summary else "nobody"
+        return "gains" if to_gains else "other" if whose else "nobody"
     if kind == "mask_bug" and report.findings[0].kind == kind:
         return "right"
     if called:
         return "seam"
+    if to_gains and kind != "gain_seam":
+        return "other"
     if not whose:
         return "thin" if worst.thin else "nobody"
     own = whose[0]
