@@ -62,6 +62,18 @@ def test_the_picture_is_written(maps, tmp_path):
     write_seam_picture([SeamMap.of("a", [], 1)], [], [nothing], tmp_path / "nothing.png")
 
 
+def test_a_mosaic_that_is_the_last_to_the_bit_is_drawn_once(maps):
+    pytest.importorskip("matplotlib")
+    own = make_seams()
+    first, last = own["backdrops"]
+    both = seam_picture.draw_seams(maps, own["profiles"], (first, last))
+    once = seam_picture.draw_seams(maps, own["profiles"], (last, last))
+    assert len(both.axes) == len(once.axes) + 1
+    titles = [axes.get_title(loc="left") for axes in once.axes]
+    assert "first pass and merged: visible" in titles
+    assert not any(title.startswith("first pass:") for title in titles)
+
+
 @pytest.fixture
 def report():
     return replace(make_report(findings=(OFFSET,)), picture="visible")
