@@ -92,7 +92,7 @@ def make_seams():
     profiles = tuple(Profile(name, 0, 0, 0, *across) for name in ("first_pass", "merged"))
     image = np.random.default_rng(0).normal(100, 3, (40, 120, 2))
     image[:4] = np.nan
-    return {"seams": (first, last), "profiles": profiles, "backdrops": (Backdrop.of(image),) * 2}
+    return {"seams": (first, last), "profiles": profiles, "backdrops": (Backdrop.of(image), Backdrop.of(image))}
 
 
 def make_evidence(finding):
