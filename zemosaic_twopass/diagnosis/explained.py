@@ -63,7 +63,7 @@ def explain(found, seams, asked=()):
 def _name_causes(edges, findings, shares):
     """The map with the worst edge; of edges that are read as one, that of the tile whose finding makes it."""
     worst = edges.map.worst
-    number = None if edges.map.edges[worst].thin else edges.cause(worst, shares)
+    number = None if edges.map.edges[worst].lined else edges.cause(worst, shares)
     if number is None:
         return edges.map
     tile = findings[number].tile

@@ -32,8 +32,8 @@ def place_of(edge, tile=None):
 def seam_words(edge, tile=None):
     """How an edge looks, how strong it is and where, such as ``A faint seam, 0.6 times the noise, at …``."""
     what, contrast = f"{edge.look} seam", edge.contrast
-    if edge.thin:
-        what, contrast = f"thin {edge.tone} line", edge.line_contrast
+    if edge.lined:
+        what, contrast = f"{'thin' if edge.thin else 'broad'} {edge.tone} line", edge.line_contrast
         what = f"faint, {what}" if edge.look == "faint" else what
     return f"A {what}, {in_digits(contrast)} times the noise, {place_of(edge, tile)}"
 
@@ -61,7 +61,7 @@ def tell_picture(found, edges, shares, stage):
     if not edge.seen:
         return f"No seam is in the mosaic{_of_none(found, edges, shares)}"
     number = edges.cause(worst, shares)
-    if edge.thin:
+    if edge.lined:
         text = f"{seam_words(edge)}: {_of_line(edge, findings, stage)}."
     elif number is None:
         rest = _without_cause(edges, worst) if found.of_pass else ""
@@ -121,10 +121,13 @@ def _of_none(found, edges, shares):
 
 
 def _of_line(edge, findings, stage):
-    """What is said of a thin line."""
+    """What is said of a line."""
     own = [finding for finding in findings if finding.kind in _LINES and finding.tile in (edge.tile, *edge.neighbours)]
     if own:
         return own[0].message.rstrip(".")
+    if not edge.thin:
+        how = "darker" if edge.tone == "dark" else "brighter"
+        return f"no step, but {how} on both sides of the edge, made in {stage}; try that without what smooths seams"
     return f"no step, but pixels at the edge that are none of the sky, in {stage}; look at masks and at the tile's rim"
 
 

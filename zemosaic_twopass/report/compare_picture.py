@@ -78,7 +78,7 @@ def comparison_sentence(found):
     sizes = f"steps {before} → {after} adu"
     # What makes a picture worse may be these alone.
     if any(change.most is change.line for change in found.largest_first()):
-        sizes += f", thin lines {found.lines[0]:.3g} → {found.lines[1]:.3g} adu"
+        sizes += f", lines {found.lines[0]:.3g} → {found.lines[1]:.3g} adu"
     return f"{text}: {sizes}. Edge by edge, from first to second: {counts}."
 
 

@@ -31,7 +31,7 @@ _COLUMNS = {
     "error": ("adu", "standard error of the change of the size of the step"),
     "line_a": (
         "adu",
-        "thin line along the edge beyond both sides in the first mosaic, in the channel where it is more",
+        "line along the edge beyond both sides in the first mosaic, in the channel where it is more",
     ),
     "line_b": ("adu", "the same in the second"),
     "line_error": ("adu", "standard error of the change of the size of the line"),
@@ -100,7 +100,8 @@ def _edge(entry):
         raise ValueError(f"{len(step)} steps, {len(lines[0])} lines")
     contrast, of_line = _number(entry["contrast"]), _number(entry.get("line_contrast"))
     together = 0.0 if entry.get("along_sigma") is None else _number(entry["along_sigma"])
-    return Edge(tile, neighbours, x, y, normal, length, step, error, noise, contrast, None, *lines, of_line, together)
+    looks = contrast, None, *lines, of_line, together, _number(entry.get("line_px"))
+    return Edge(tile, neighbours, x, y, normal, length, step, error, noise, *looks)
 
 
 def _number(value):

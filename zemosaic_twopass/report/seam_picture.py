@@ -24,7 +24,7 @@ COLOURS_UP_TO = 2.0
 _WIDTHS = {"visible": 2.8, "faint": 1.8, "noise": 0.9, "none": 0.7, "unknown": 0.6}
 # Where there are so many edges, lines are this part as wide.
 _MANY, _THINNER = 150, 0.6
-# Dashes of a thin line, which is no step.
+# Dashes of a line, which is no step.
 _THIN = (0, (1.4, 0.7))
 # Edges that nobody sees are light on a dark sky, and dotted where only the noise changes.
 _QUIET = "#d8d8d8"
@@ -160,7 +160,7 @@ def _heading(maps, worst):
     """How the last mosaic looks; where and why the page and the verdict say."""
     edges = f"{len(maps[-1].edges)} edges of footprints"
     below = f"; {'1' if len(worst) == 1 else f'1 to {len(worst)}'}, the worst of them, below" if worst else ""
-    lines = " Dashed: thin lines." if any(edge.thin for seams in maps for edge in seams.edges) else ""
+    lines = " Dashed: lines, no steps." if any(edge.lined for seams in maps for edge in seams.edges) else ""
     return textwrap.fill(f"{PICTURE_SENTENCES[maps[-1].picture]} {edges}{below}.{lines}", 78)
 
 
@@ -207,7 +207,7 @@ def draw_edges(axes, seams, limits, worst):
             for colour, wider in (("white", 2.4), (INK, 1.0)):
                 axes.add_collection(LineCollection(lines, colors=colour, linewidths=width + wider, capstyle="butt"))
             steps = [colours(limits(_in_noise(edge))) for edge in edges]
-            styles = [_THIN if edge.thin else "solid" for edge in edges]
+            styles = [_THIN if edge.lined else "solid" for edge in edges]
             own = {"linewidths": width, "linestyles": styles, "capstyle": "butt"}
             axes.add_collection(LineCollection(lines, colors=steps, **own))
         elif lines:
@@ -229,7 +229,7 @@ def _ends(edge):
 
 
 def _in_noise(edge):
-    size, _ = largest_line(edge) if edge.thin else largest_step(edge)
+    size, _ = largest_line(edge) if edge.lined else largest_step(edge)
     return size / max(np.hypot(*edge.noise) / np.sqrt(2), np.finfo(float).tiny)
 
 
@@ -309,4 +309,4 @@ def _draw_profiles(figure, maps, profiles, worst, height):
 
 def _whose(seams, index):
     tile = seams.tile if index == seams.worst else seams.edges[index].tile
-    return f"{'no tile' if tile is None else f'tile {tile}'}{', a line' if seams.edges[index].thin else ''}"
+    return f"{'no tile' if tile is None else f'tile {tile}'}{', a line' if seams.edges[index].lined else ''}"

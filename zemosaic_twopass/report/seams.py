@@ -27,11 +27,12 @@ _DESCRIPTIONS = {
     "noise_inside": "standard deviation of a pixel inside",
     "noise_outside": "standard deviation of a pixel outside",
     "contrast": "largest step over noise and structure of the sky; NaN: not known",
-    "line_contrast": "the same of a thin line along the edge",
+    "line_contrast": "the same of a line along the edge",
+    "line_px": "over how many pixels across the edge the line was read, at most",
     "along_sigma": "errors in the steps of all edges in one line with it, together; 0: not needed, or the other way",
     "look": "of step or line, visible, faint, noise (nothing but the noise changes), none, or unknown",
 }
-_UNITS = {"x": "pix", "y": "pix", "length": "pix", "noise_inside": "adu", "noise_outside": "adu"}
+_UNITS = {"x": "pix", "y": "pix", "length": "pix", "line_px": "pix", "noise_inside": "adu", "noise_outside": "adu"}
 PICTURE_SENTENCES = {
     "no_seam": "No seam is in the picture.",
     "faint": "A faint seam is in the picture.",
@@ -42,7 +43,7 @@ _NUMBERS = {
     "step": "inside - outside",
     "error": "standard error of the step",
     "expected": "step that is predicted",
-    "line": "thin line along the edge beyond both sides, 0: none",
+    "line": "line along the edge, thin or broad, beyond both sides, 0: none",
     "line_error": "standard error of the line",
 }
 
@@ -68,11 +69,11 @@ def seam_line(seams):
     edge = seams.edges[seams.worst]
     tile = MISSING if seams.tile is None else seams.tile
     size, contrast = (
-        (largest_line(edge)[0], edge.line_contrast) if edge.thin else (largest_step(edge)[0], edge.contrast)
+        (largest_line(edge)[0], edge.line_contrast) if edge.lined else (largest_step(edge)[0], edge.contrast)
     )
     return (
         f"{text} worst={size:.6g} unit=adu contrast={contrast:.6g} visible={seams.visible:.6g} "
-        f"worst_idx={tile} x={edge.x:.0f} y={edge.y:.0f}{' line' if edge.thin else ''}"
+        f"worst_idx={tile} x={edge.x:.0f} y={edge.y:.0f}{' line' if edge.lined else ''}"
     )
 
 
@@ -94,8 +95,10 @@ def seam_sentence(seams):
     whose = f"tile {seams.tile}" if seams.tile is not None else "no known tile"
     where = f"{'along' if seams.along is not None else 'at an edge of'} {whose}, x={edge.x:.0f}, y={edge.y:.0f}"
     what, (size, error), contrast = "largest step", largest_step(edge), edge.contrast
-    if edge.thin:
-        what, (size, error), contrast = f"strongest line, thin and {edge.tone}", largest_line(edge), edge.line_contrast
+    if edge.lined:
+        width = "thin" if edge.thin else "broad"
+        what, (size, error) = f"strongest line, {width} and {edge.tone}", largest_line(edge)
+        contrast = edge.line_contrast
     return (
         f"{text} The {what}, {size:+.3g} ± {error:.2g} adu, {contrast:.2g} times noise and structure of the sky, is "
         f"{where}."
@@ -124,7 +127,7 @@ def largest_step(edge):
 
 
 def largest_line(edge):
-    """The same of a thin line along it."""
+    """The same of the line along it."""
     return _largest(edge.line, edge.line_error)
 
 
@@ -202,6 +205,6 @@ def _columns(mosaics, numbers, edges):
         "noise_outside": [edge.noise[1] for edge in edges],
         **{
             name: [getattr(edge, name) for edge in edges]
-            for name in ("contrast", "line_contrast", "along_sigma", "look")
+            for name in ("contrast", "line_contrast", "line_px", "along_sigma", "look")
         },
     }

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import binary_closing, binary_erosion
+from scipy.ndimage import binary_closing, binary_erosion, distance_transform_edt
 
 import zemosaic_worker
 from zemosaic_instrument import TwoPassProbe
@@ -102,6 +102,25 @@ def test_a_thin_line_that_the_merge_leaves_is_seen_and_is_no_step(tmp_path, monk
     assert report.summary.startswith("A thin dark line, ")
     assert "no step, but pixels at the edge that are none of the sky, in the merge of the two passes" in report.summary
     assert report.summary.count("thin") == 1
+
+
+def test_a_groove_that_a_later_step_digs_is_a_broad_line_made_there(tmp_path, monkeypatch):
+    def with_groove(fault, kwargs, mosaic, *rest):
+        raised, *_ = with_seam(fault, kwargs, mosaic)
+        inside = binary_closing(np.isfinite(mosaic[..., 0]) & (raised[..., 0] != mosaic[..., 0]), iterations=4)
+        away = np.where(inside, distance_transform_edt(inside), distance_transform_edt(~inside))
+        return mosaic - np.float32(fault.size) * np.clip(1 - away / 12, 0, None)[..., np.newaxis], *rest
+
+    with_seam = faults._with_seam
+    monkeypatch.setattr(faults, "_with_seam", with_groove)
+    report = report_of("seam:4:30", directory=tmp_path)
+    assert report.picture == "visible"
+    # Where it ends across another edge that has a step too.
+    assert {finding.kind for finding in told(report)} <= {"seam"}
+    worst = report.seams[-1].edges[report.seams[-1].worst]
+    assert (worst.lined, worst.thin, worst.tone) == (True, False, "dark")
+    assert report.summary.startswith("A broad dark line, ")
+    assert "no step, but darker on both sides of the edge, made in the merge of the two passes" in report.summary
 
 
 @pytest.mark.parametrize("size", [5.0, -30.0])

@@ -81,6 +81,43 @@ def test_where_there_is_no_line_none_is_seen(measure):
     assert max(z) < 5
 
 
+def put_groove(depth, sides=(-1, 1), half=12):
+    """Along the left side of the tile, deepest at the edge and gone so many pixels away."""
+
+    def put(pixels):
+        away = np.arange(SHAPE[1]) - 143.5
+        rows = depth * NOISE * np.clip(1 - np.abs(away) / half, 0, None)
+        pixels[TILE[0]] += np.where(np.isin(np.sign(away), sides), rows, 0.0)
+
+    return put
+
+
+@pytest.mark.parametrize("measure", [measured, measured_alone])
+@pytest.mark.parametrize(("depth", "half"), [(-3.0, 12), (4.0, 14), (-2.0, 16)])
+def test_a_groove_along_an_edge_is_a_broad_line(measure, depth, half):
+    found = measure(1, put_groove(depth, half=half))
+    own = [edge for edge in found.edges if left_of_tile(edge)]
+    assert {edge.look for edge in found.edges if not left_of_tile(edge)} <= {"none", "noise"}
+    assert len(own) >= 2
+    for edge in own:
+        assert edge.look in ("faint", "visible")
+        assert (edge.lined, edge.thin, edge.tone) == (True, False, "dark" if depth < 0 else "bright")
+        # What is read is the mean of the pixels near the edge.
+        assert 0.3 < edge.line[0] / (depth * NOISE) < 0.9
+    tone = "dark" if depth < 0 else "bright"
+    assert f"broad {tone} line, " in seam_words(found.edges[found.worst])
+
+
+@pytest.mark.parametrize("measure", [measured, measured_alone])
+def test_what_fades_on_one_side_or_steps_is_no_broad_line(measure):
+    def step(pixels):
+        pixels[TILE] += 2 * NOISE
+
+    for put in (put_groove(-3.0, sides=(1,)), put_groove(-3.0, sides=(-1,)), step):
+        own = [edge for edge in measure(5, put).edges if left_of_tile(edge)]
+        assert not any(edge.lined and not edge.thin for edge in own)
+
+
 @pytest.mark.parametrize("soft", [1, 4, 8])
 def test_a_step_however_soft_is_no_line(soft):
     def put(pixels):
@@ -115,7 +152,7 @@ def test_where_pixels_are_missing_at_the_edge_nothing_is_known_of_a_line():
         pixels[TILE[0], 140:148] = np.nan
 
     own = [edge for edge in measured(4, put).edges if left_of_tile(edge)]
-    assert all(np.isnan(edge.line[0]) and np.isnan(edge.line_contrast) for edge in own)
+    assert all(np.isnan(edge.line[0]) or edge.line_px > 5 and not edge.lined for edge in own)
 
 
 def test_an_edge_of_the_coverage_is_called_that():

@@ -11,9 +11,9 @@ from ...measure.robust import MEDIAN_SQUARE
 from .deep import DeepStrips, likeness
 from .edges import Measured, map_edges, noise_beside, structure_along
 from .fit import Filters, along, middle, profiles
+from .lines import read_lines
 from .measured import together
 from .stretches import LONGEST, stretches_of
-from .thin import ThinLines
 
 # By so many places beside an edge is what is found there taken for what is usual.
 _PRIOR, _FEW_PLACES = 4, 2
@@ -47,8 +47,8 @@ def seams_alone(pictures, regions):
                 continue
             strips = DeepStrips.of(stretches, regions, pixels)
             step, error = _steps(strips)
-            shown, thin = strips.at_edge(), ThinLines.of(stretches, regions, pixels)
-            looks = noise_beside(strips.whole, picture.noise), structure_along(shown), thin
+            shown, lines = strips.at_edge(), read_lines(stretches, regions, pixels)
+            looks = noise_beside(strips.whole, picture.noise), structure_along(shown), lines
             steps = step, error, None, of_their_line(stretches, step, error)
             found.append(map_edges(picture.name, stretches, steps, looks, (strips.near, *profiles(shown))))
     return together(found)

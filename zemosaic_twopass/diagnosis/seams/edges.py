@@ -8,11 +8,13 @@ import numpy as np
 
 from ...measure.robust import GAUSSIAN_MAD
 from .fit import middle
-from .records import Edge, SeamMap
-from .thin import ThinLines
+from .lines import Lines
+from .records import SURE, Edge, SeamMap
 
 # Every so many columns of a strip are enough for what need not be known to a few per cent.
 ENOUGH = 3
+# What is half as deep over many pixels as over a few is no thin line, of which less lies there: thin, and broad.
+_SHARES = 1.0, 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,7 @@ class Measured:
         What lies across each of its edges: distances, levels, and their errors.
     channel : ndarray, shape (n,)
         Channel of the largest contrast.
-    thin : ThinLines or None
+    thin : Lines or None
         In adu of the map.
     line_channel : ndarray, shape (n,)
         As `channel`, of the lines.
@@ -53,7 +55,7 @@ class Measured:
     map: SeamMap
     across: tuple[np.ndarray, np.ndarray, np.ndarray]
     channel: np.ndarray
-    thin: ThinLines | None = None
+    thin: Lines | None = None
     line_channel: np.ndarray | None = None
     left: Left | None = None
 
@@ -80,7 +82,7 @@ def map_edges(name, stretches, steps, looks, across):
     steps : (ndarray, ndarray, (ndarray, ndarray) or None, ndarray or None)
         Steps, their errors, and what is left of them with its errors, shape (n, C) each; errors in the steps of their
         lines, shape (n,).
-    looks : (ndarray of shape (2, n, C), ndarray of shape (n, C), ThinLines or None)
+    looks : (ndarray of shape (2, n, C), ndarray of shape (n, C), tuple of Lines)
         Noise on both sides, structure of the sky, and lines.
     across : (Strips, ndarray, ndarray)
         With the levels in them and their errors, shape (n, C, m) each.
@@ -89,12 +91,13 @@ def map_edges(name, stretches, steps, looks, across):
     -------
     Measured
     """
-    (step, error, left, sure), (noise, structure, thin) = steps, looks
+    (step, error, left, sure), (noise, structure, lines) = steps, looks
     expected = np.full(step.shape, np.nan) if left is None else step - left[0]
     # Not their sum: what is left of the noise is in the structure too, and a step of the noise is to be one.
     scale = np.fmax(np.sqrt(np.mean(noise**2, axis=0)), structure)
     contrast, channel = _contrast(step, scale)
-    lines, line_channel = _lines(thin, scale) if thin is not None else ([()] * len(step), channel)
+    thin = lines[0] if lines else None
+    lines, line_channel = _lines(lines, scale) if lines else ([((), (), np.nan, np.nan)] * len(step), channel)
     edges = [
         Edge(
             stretches.tile[index],
@@ -108,8 +111,9 @@ def map_edges(name, stretches, steps, looks, across):
             tuple(noise[:, index].mean(axis=-1).tolist()),
             float(contrast[index, channel[index]]),
             tuple(expected[index].tolist()) if np.isfinite(expected[index]).any() else None,
-            *lines[index],
+            *lines[index][:3],
             along_sigma=0.0 if sure is None else float(sure[index]),
+            line_px=lines[index][3],
         )
         for index in range(len(stretches))
     ]
@@ -120,12 +124,20 @@ def map_edges(name, stretches, steps, looks, across):
     return Measured(found, (distance, level, spread), channel, thin, line_channel, left)
 
 
-def _lines(thin, scale):
-    """What an `Edge` has of its line, of each, and the channels of the largest contrasts."""
-    contrast, channel = _contrast(thin.depth, scale)
-    largest = contrast[np.arange(len(channel)), channel]
-    rows = zip(thin.depth.tolist(), thin.error.tolist(), largest.tolist(), strict=True)
-    return [(tuple(depth), tuple(error), most) for depth, error, most in rows], channel
+def _lines(lines, scale):
+    """Depth, error, contrast and width of the line along each edge, thin or broad, and the channel of the contrast."""
+    found = []
+    for own, share in zip(lines, _SHARES, strict=True):
+        contrast, channel = _contrast(own.depth, scale)
+        largest = contrast[np.arange(len(channel)), channel]
+        sigma = np.fmax.reduce(np.abs(own.depth) / own.error, axis=1)
+        # What is not sure counts for less, as of steps.
+        weight = np.nan_to_num(largest * np.minimum(1.0, sigma / SURE), nan=-1.0) / share
+        found.append((weight, own.depth, own.error, largest, channel, own.width))
+    which = np.argmax([own[0] for own in found], axis=0)
+    rows = [(found[kind], index) for index, kind in enumerate(which)]
+    lines = [(tuple(own[1][i].tolist()), tuple(own[2][i].tolist()), float(own[3][i]), own[5]) for own, i in rows]
+    return lines, np.array([own[4][i] for own, i in rows], dtype=int)
 
 
 def _contrast(values, scale):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...tiles.planes import channels_last
+from .lines import read_lines
 from .regions import Regions
 from .stretches import Stretches, stretches_of
 from .strips import BLOCK, Strips
-from .thin import ThinLines
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class Layout:
         return self._grounds[key][1]
 
     def with_lines(self, picture, pixels, coverage=None):
-        """A picture with the thin lines along its edges, read off the pixels that it was made of.
+        """A picture with the lines along its edges, read off the pixels that it was made of.
 
         Parameters
         ----------
@@ -70,8 +70,8 @@ class Layout:
         ground = self.under(picture)
         if not len(ground.stretches):
             return picture
-        thin = ThinLines.of(ground.stretches, ground.regions, channels_last(pixels), coverage)
-        return replace(picture, thin=thin)
+        lines = read_lines(ground.stretches, ground.regions, channels_last(pixels), coverage)
+        return replace(picture, lines=lines)
 
 
 def _ends(picture):

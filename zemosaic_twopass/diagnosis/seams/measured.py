@@ -146,7 +146,7 @@ class _ByTiles:
             rest = predicted.subtract(picture.value)
             left, beside = _read(self.strips.of(rest), filters)
             left = left, np.hypot(beside, least) * self.beside.excess(rest, least)
-        looks = noise, structure_along(shown), picture.thin and picture.thin.scale_by(scale)
+        looks = noise, structure_along(shown), tuple(own.scale_by(scale) for own in picture.lines)
         return map_edges(picture.name, self.stretches, (step, error, left, None), looks, (self.strips, level, spread))
 
     def reached_by(self, blocks):

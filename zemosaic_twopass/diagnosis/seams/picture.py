@@ -8,8 +8,8 @@ import numpy as np
 
 from ...tiles.grid import block_mean
 from ...tiles.planes import channels_last
+from .lines import Lines
 from .strips import BLOCK
-from .thin import ThinLines
 
 # Noise is the same over a few pixels after an interpolation: neighbours would show too little of it.
 _LAG = BLOCK // 2
@@ -31,15 +31,15 @@ class Picture:
         Standard deviation of a pixel by differences of pixels 4 px apart, in adu; NaN where a pixel is missing.
     part : ndarray, shape (h, w), or None
         How much of each block the second pass has in a merged mosaic.
-    thin : ThinLines or None
-        Along the edges of footprints, as `Layout.with_lines` reads them off its pixels.
+    lines : tuple of Lines
+        Thin and broad ones along the edges of footprints, as `Layout.with_lines` reads them off its pixels.
     """
 
     name: str
     value: np.ndarray
     noise: np.ndarray
     part: np.ndarray | None = None
-    thin: ThinLines | None = None
+    lines: tuple[Lines, ...] = ()
 
     @classmethod
     def of(cls, name, pixels, coverage=None, part=None):

@@ -15,7 +15,7 @@ def profile_worst(found):
     """Profiles across the worst edges of the last of some `Measured`, and at the same places in the others."""
     last, profiles = found[-1].map, []
     for edge, index in _worst(last):
-        channel = int((found[-1].line_channel if edge.thin else found[-1].channel)[index])
+        channel = int((found[-1].line_channel if edge.lined else found[-1].channel)[index])
         for one in found:
             own = _same(one.map.edges, edge)
             if own is not None:

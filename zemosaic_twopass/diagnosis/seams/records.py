@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from .fit import middle
+from .lines import THIN_PX
 
 # What a picture looks like.
 PICTURES = ("no_seam", "faint", "visible", "unknown")
@@ -48,14 +49,15 @@ class Edge:
     expected : tuple of float or None
         What tiles, gains and matching predict, in adu; None where that is not known.
     line, line_error : tuple of float
-        How far a thin line along the edge, of a pixel to a few, lies beyond both sides in adu, one a channel, negative
-        where it is darker, 0 where there is none; and its standard error. NaN where it cannot be told, empty where
-        nobody looked.
+        How far a line along the edge, thin or broad, lies beyond both sides in adu, one a channel, negative where it is
+        darker, 0 where there is none; and its standard error. NaN where it cannot be told, empty where nobody looked.
     line_contrast : float
         As `contrast`, of the line.
     along_sigma : float
         Errors in the steps of all edges in one line with it, together, where its own goes the same way; 0 where it does
         not, or where each is sure enough by itself.
+    line_px : float
+        Over how many pixels across the edge the line was read, at most; a few where it is thin. NaN: nobody looked.
     """
 
     tile: int | None
@@ -73,6 +75,7 @@ class Edge:
     line_error: tuple[float, ...] = ()
     line_contrast: float = math.nan
     along_sigma: float = 0.0
+    line_px: float = math.nan
 
     @cached_property
     def sigma(self):
@@ -107,9 +110,14 @@ class Edge:
         return self.look in ("faint", "visible")
 
     @cached_property
-    def thin(self):
+    def lined(self):
         """Whether what is seen, or the most of it, is a line and no step."""
         return self._line_weight > _weight(self.contrast, self.sigma)
+
+    @property
+    def thin(self):
+        """Whether it is a line of a pixel to a few."""
+        return self.lined and not self.line_px > THIN_PX
 
     @cached_property
     def step_look(self):

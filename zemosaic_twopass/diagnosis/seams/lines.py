@@ -1,7 +1,8 @@
-"""Thin lines along edges, of a pixel to a few: no step, but seen as a seam.
+"""Lines along edges, of a pixel to a few or of ten to some twenty: no step, but seen as a seam.
 
-Masks that leave a gap, a feathered rim or a row of a tile's border averaged in make them. Each column across an edge
-tells how far the pixels at the edge lie beyond those beside it on either side: a step, however soft, lies between both.
+Masks that leave a gap, a feathered rim or a row of a tile's border averaged in make thin ones, and what smooths seams
+after the coadd digs broad ones. Each column across an edge tells how far the pixels at the edge lie beyond those beside
+it on either side: a step, however soft, lies between both.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ import numpy as np
 from .fit import along, middle, profiles
 from .strips import COLUMNS, near_pixels, spread_ahead
 
-# Distances from the edge in pixels: where a line may be, and what it is held against on either side.
+# Distances from the edge in pixels: where a thin line may be, and what it is held against on either side. A broad one
+# is read from all of these, and held against what is far.
 _AT = np.arange(-2.5, 3.0)
 _BESIDE = np.arange(4.0, 8.0)
-_DEPTHS = np.concatenate([-_BESIDE[::-1], _AT, _BESIDE])
+_NEAR = np.concatenate([-_BESIDE[::-1], _AT, _BESIDE])
+_FAR = np.array([14.0, 16.0, 18.0, 20.0])
+# How wide a line of either kind may be.
+THIN_PX, _BROAD_PX = 5.0, 24.0
 _FEW_PLACES = 4
 # Pixels along the edge in a column, a multiple of four.
 _ALONG = 8
@@ -25,50 +30,29 @@ _AT_A_TIME = 64
 
 
 @dataclass(frozen=True, eq=False)
-class ThinLines:
-    """What was found at n edges.
+class Lines:
+    """What was found at n edges, of one width.
 
     Attributes
     ----------
+    width : float
+        Of the widest such line in pixels.
     depth, error : ndarray, shape (n, C)
         How far the pixels at the edge lie beyond both sides, in adu, negative where they are darker; 0 where they lie
-        between them. The one of six places within 3 px of the edge counts that has most errors. NaN where not known.
+        between them. Of six places within 3 px of the edge, where a thin one may be, that counts which has most errors.
+        NaN where not known.
     distance : ndarray, shape (m,)
         From the edge in pixels, of what follows.
     level, spread : ndarray, shape (n, C, m)
         Medians along the edge, less the mean of both sides, and their errors.
     """
 
+    width: float
     depth: np.ndarray
     error: np.ndarray
     distance: np.ndarray
     level: np.ndarray
     spread: np.ndarray
-
-    @classmethod
-    def of(cls, stretches, regions, pixels, coverage=None):
-        """Look along edges.
-
-        Parameters
-        ----------
-        stretches : Stretches
-        regions : Regions
-        pixels : ndarray, shape (H, W, C)
-        coverage : ndarray, shape (H, W), optional
-            Where it is not positive there is nothing.
-
-        Returns
-        -------
-        ThinLines
-        """
-        ahead = spread_ahead(stretches, _ALONG)
-        columns = np.full((len(stretches), COLUMNS, len(_AT) + 2, pixels.shape[2]), np.nan, dtype=np.float32)
-        with np.errstate(all="ignore"):
-            for first in range(0, len(stretches), _AT_A_TIME):
-                part = slice(first, first + _AT_A_TIME)
-                values = near_pixels(stretches, regions, pixels, (ahead, _DEPTHS, part), coverage)
-                columns[part] = _columns(values.reshape(len(values), COLUMNS, _ALONG, *values.shape[2:]))
-            return cls._of_columns(columns.transpose(0, 3, 1, 2))
 
     def scale_by(self, scale):
         """The same in other units, of which `scale`, shape (C,), is one."""
@@ -78,7 +62,7 @@ class ThinLines:
         )
 
     @classmethod
-    def _of_columns(cls, columns):
+    def of_columns(cls, width, distance, columns):
         """Lines from values of shape (n, C, columns, m), both sides first and last."""
         level, spread = profiles(columns - (columns[..., :1] + columns[..., -1:]) / 2)
         half = np.abs(level[..., :1] - level[..., -1:]) / 2
@@ -96,22 +80,64 @@ class ThinLines:
         error = np.maximum(error, np.take_along_axis(spread, place[..., np.newaxis], -1)[..., 0])
         error *= 1 + _FEW_PLACES / np.isfinite(own).sum(axis=-1)
         depth = np.where(np.isfinite(depth), np.where(bright, np.maximum(depth, 0), np.minimum(depth, 0)), np.nan)
-        distance = np.concatenate([[-_BESIDE.mean()], _AT, [_BESIDE.mean()]])
-        return cls(depth, error, distance, level - middle(level)[..., np.newaxis], spread)
+        return cls(width, depth, error, distance, level - middle(level)[..., np.newaxis], spread)
 
 
-def _columns(values):
-    """Columns across edges, both sides first and last: (n, columns, m, C) of pixels (n, columns, along, depth, C).
+def read_lines(stretches, regions, pixels, coverage=None):
+    """Look for lines along edges.
+
+    Parameters
+    ----------
+    stretches : Stretches
+    regions : Regions
+    pixels : ndarray, shape (H, W, C)
+    coverage : ndarray, shape (H, W), optional
+        Where it is not positive there is nothing.
+
+    Returns
+    -------
+    (Lines, Lines)
+        Thin and broad ones.
+    """
+    ahead = spread_ahead(stretches, _ALONG)
+    shape, channels = (len(stretches), COLUMNS), pixels.shape[2]
+    thin = np.full((*shape, len(_AT) + 2, channels), np.nan, dtype=np.float32)
+    broad = np.full((*shape, 3, channels), np.nan, dtype=np.float32)
+    with np.errstate(all="ignore"):
+        for first in range(0, len(stretches), _AT_A_TIME):
+            part = slice(first, first + _AT_A_TIME)
+            near, far = (
+                _middle_pairs(near_pixels(stretches, regions, pixels, (ahead, depths, part), coverage))
+                for depths in (_NEAR, np.concatenate([-_FAR[::-1], _FAR]))
+            )
+            thin[part] = _average_sides(near, len(_BESIDE))
+            sides = _average_sides(far, len(_FAR))
+            broad[part] = np.stack([sides[:, :, 0], near.mean(axis=2), sides[:, :, 1]], axis=2)
+        return tuple(
+            Lines.of_columns(width, np.array([-beside, *at, beside]), columns.transpose(0, 3, 1, 2))
+            for width, beside, at, columns in (
+                (THIN_PX, _BESIDE.mean(), _AT, thin),
+                (_BROAD_PX, _FAR.mean(), [0.0], broad),
+            )
+        )
+
+
+def _middle_pairs(values):
+    """Columns across edges, shape (n, columns, depth, C), of pixels (n, columns × along, depth, C).
 
     Each is the mean of the two in the middle of every four along an edge, which stars do not draw along.
     """
-    count, fours = len(_BESIDE), []
-    for first in range(0, values.shape[2], 4):
+    values, fours = values.reshape(len(values), COLUMNS, _ALONG, *values.shape[2:]), []
+    for first in range(0, _ALONG, 4):
         one, two, three, four = (values[:, :, first + number] for number in range(4))
         low = np.minimum(np.minimum(one, two), np.minimum(three, four))
         high = np.maximum(np.maximum(one, two), np.maximum(three, four))
         fours.append(one + two + three + four - low - high)
-    pixels = sum(fours) / (2 * len(fours))
+    return sum(fours) / (2 * len(fours))
+
+
+def _average_sides(pixels, count):
+    """Pixels along the third axis with so many of them on either side averaged, those first and last."""
     inside, outside = (
         sum(part[:, :, number] for number in range(count)) / count for part in (pixels, pixels[:, :, -count:])
     )
