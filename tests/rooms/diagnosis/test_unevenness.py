@@ -2,6 +2,7 @@
 
 import tracemalloc
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -109,6 +110,33 @@ def test_in_all_tiles_it_is_one_finding_of_no_tile():
     survey = surveyed(with_light(flat_tiles(34), banding(30), range(6)))
     assert {tile for _, tile in found(survey)} == {None}
     assert [one.tile for one in survey.uneven] == [None]
+
+
+@pytest.mark.parametrize(("judged", "fits", "left_out"), [(0, 3, None), (0, 1, (0,)), (4, 3, (0,))])
+def test_where_none_is_judged_one_is_left_out_only_if_no_other_does_as_well(judged, fits, left_out):
+    """Terms that stand in for the light make the rest fit without a sound tile, and without the odd one with fewer."""
+
+    def solved(misfit, faults=0):
+        is_judged = np.arange(4) < judged
+        solution = SimpleNamespace(
+            misfit=Misfit(np.full(4, misfit), is_judged, misfit),
+            sharing=np.arange(4),
+            neighbours=((1, 2, 3),) * 4,
+            active=np.arange(4) < faults,
+        )
+        return SimpleNamespace(solution=solution)
+
+    class Odd(SimpleNamespace):
+        def with_tiles(self, tiles):
+            return Odd(tiles=tuple(tiles))
+
+        def solved(self):
+            return solved(0.5 if self.tiles[0] < fits else 5.0, faults=self.tiles[0])
+
+    found = solved(2.0)
+    found.solution.misfit = Misfit(np.array([9.0, 8.0, 7.0, 6.0]), np.arange(4) < judged, 2.0)
+    chosen = levelling._oddest(Odd(), found)
+    assert (None if chosen is None else chosen.tiles) == left_out
 
 
 def test_banding_in_all_tiles_is_in_common_though_most_of_it_cancels():

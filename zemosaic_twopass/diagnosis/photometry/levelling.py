@@ -175,7 +175,8 @@ def _oddest(odd, found):
     alike = sum(one[0][:known] == tried[0][0][:known] for one in tried)
     if alike > 1 and not tried[0][0][0]:
         pair = tuple(sorted(one[1] for one in tried[:2]))
-        if pair[1] in found.solution.neighbours[pair[0]] and pair not in odd.pairs:
+        only = alike == 2 or known == 2
+        if only and pair[1] in found.solution.neighbours[pair[0]] and pair not in odd.pairs:
             either = replace(odd, pairs=(*odd.pairs, pair))
             if either.solve_rest().solution.misfit.fits:
                 return either
