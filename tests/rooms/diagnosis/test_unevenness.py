@@ -14,7 +14,9 @@ from zemosaic_twopass.diagnosis.comparison import CorrectedTiles, corrections, r
 from zemosaic_twopass.diagnosis.evidence import gather
 from zemosaic_twopass.diagnosis.examination import Examination, put_in_order
 from zemosaic_twopass.diagnosis.gains import Gains
+from zemosaic_twopass.diagnosis.photometry import levelling
 from zemosaic_twopass.diagnosis.photometry.common_light import foretell
+from zemosaic_twopass.diagnosis.photometry.scatter import Misfit
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.synthetic.surveys import survey as survey_of
 from zemosaic_twopass.tiles.mosaic import MosaicGrid
@@ -130,7 +132,7 @@ def test_where_none_is_judged_one_is_left_out_only_if_no_other_does_as_well(judg
         def with_tiles(self, tiles):
             return Odd(tiles=tuple(tiles))
 
-        def solved(self):
+        def solve_rest(self):
             return solved(0.5 if self.tiles[0] < fits else 5.0, faults=self.tiles[0])
 
     found = solved(2.0)
