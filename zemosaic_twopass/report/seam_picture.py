@@ -32,8 +32,8 @@ _STAGES = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 _SKY = 0.25
 # Half widths of profiles, in pixels: across an edge, and across a thin line.
 _HALF_PROFILE, _NEAR = 68, 8
-# Size of a stage's name below the profiles: letters at most, and the width of one in inches.
-_NAMED, _LETTER = 22, 0.068
+# Below the profiles, in inches: where the names of the stages begin, how wide a letter of them is, and a space.
+_LEGEND, _LETTER, _SPACE = 2.45, 0.068, 0.12
 _NAMES = {"first_pass": "first pass", "second_pass": "second pass", "merged": "merged", "final": "final"}
 _LOOKS = {
     "visible": "visible",
@@ -300,11 +300,15 @@ def _draw_profiles(figure, maps, profiles, worst, height):
         axes.set_ylim(-1.15 * top, 1.15 * top) if top > 0 else None
     panels[0].set_ylabel("adu", fontsize=SMALL, labelpad=1, **TEXT)
     figure.text(left / WIDTH, 0.02 / height, "pixels from the edge; left of it is inside", fontsize=SMALL, **TEXT)
-    at = left + 2.45
-    for place, seams in enumerate(maps if len(maps) > 1 else ()):
-        own, name = TEXT | {"color": _STAGES[place % len(_STAGES)]}, _name(seams)[:_NAMED]
+    at = left + _LEGEND
+    names = [_name(seams) for seams in maps] if len(maps) > 1 else []
+    letters = max(map(len, names), default=0)
+    while sum(min(len(name), letters) * _LETTER + _SPACE for name in names) > WIDTH - at:
+        letters -= 1
+    for place, name in enumerate(name[:letters] for name in names):
+        own = TEXT | {"color": _STAGES[place % len(_STAGES)]}
         figure.text(at / WIDTH, 0.02 / height, name, fontsize=SMALL, **own)
-        at += _LETTER * len(name) + 0.12
+        at += _LETTER * len(name) + _SPACE
 
 
 def _whose(seams, index):
