@@ -11,9 +11,10 @@ from zemosaic_twopass.diagnosis.evidence import Chart, Evidence, Layer, Series
 from zemosaic_twopass.diagnosis.seams import Edge, Profile, SeamMap
 from zemosaic_twopass.measure.delta import delta_map
 from zemosaic_twopass.report.artefacts import JSON_NAME, PAGE_NAME, TABLE_NAME
+from zemosaic_twopass.report.backdrop import Backdrop
 from zemosaic_twopass.report.evidence_picture import EVIDENCE_PICTURE
 from zemosaic_twopass.report.pictures import TILES_PICTURE
-from zemosaic_twopass.report.seam_picture import SEAMS_PICTURE, Backdrop
+from zemosaic_twopass.report.seam_picture import SEAMS_PICTURE
 from zemosaic_twopass.report.seams import SEAMS_TABLE
 from zemosaic_twopass.tiles.grid import tile_outline
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from .finding import in_digits
 from .kinds import KINDS
-from .seams import FAINT
 
 # So little is told as less than it.
 _SMALL = 0.01
@@ -199,7 +198,7 @@ def in_mosaic(finding, share, edges, worst):
         place, left = place_of(edge, edges.along(worst, finding.tile)), in_digits(abs(step - own))
         text = f"in the mosaic that makes a {edge.step_look} step of {abs(step):.3g} adu {place}"
         text += f", {left} adu with that taken out: {advice}"
-    elif finding.kind in _LEVELS and share.largest(edges) < FAINT:
+    elif finding.kind in _LEVELS and not share.may_show(edges):
         text = (
             f"nobody sees that in the mosaic, {_at_most(share, edges)} times the noise at its edges: nothing to do for "
             "this picture."

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .seams import Left, SeamMap
+from .seams import FAINT, Left, SeamMap
 
 # So much of a step must be a finding's for it to be its.
 MOST_OF_IT = 0.5
@@ -119,6 +119,10 @@ class Share:
     def largest(self, edges):
         """The most that it makes anywhere, in units of noise and structure."""
         return float(np.nanmax(np.abs(self.made) / edges.scale, initial=0.0))
+
+    def may_show(self, edges):
+        """Whether that is as much as somebody sees who looks for it."""
+        return self.largest(edges) >= FAINT
 
 
 def in_line(edge, other):

@@ -23,9 +23,9 @@ from ..measure.coarse import FACTOR
 from ..measure.delta import compare_tiles
 from ..measure.measurement import measure_all
 from ..measure.stats import scan_as_given
+from ..report.backdrop import Backdrop
 from ..report.next_steps import MASTER_TILES
 from ..report.report import TileRecord, TwoPassReport
-from ..report.seam_picture import Backdrop
 from ..settings import LOGGER_NAME
 from ..tiles.images import TileError, open_image
 from ..tiles.reading import warn_about

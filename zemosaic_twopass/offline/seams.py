@@ -12,7 +12,7 @@ from ..diagnosis.gains import Gains
 from ..diagnosis.seams import Layout, Picture, Regions, seams_alone, seams_with_tiles
 from ..measure.coarse import FACTOR
 from ..measure.measurement import measure_tile
-from ..report.seam_picture import Backdrop
+from ..report.backdrop import Backdrop
 from ..tiles.grid import block_mean
 from ..tiles.images import TileError, open_image
 from ..tiles.planes import channels_last

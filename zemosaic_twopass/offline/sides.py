@@ -13,8 +13,8 @@ from ..console import silent
 from ..diagnosis.seams import SeamMap, compare_seams, match
 from ..measure.coarse import FACTOR
 from ..report.artefacts import FITS_NAME, JSON_NAME
+from ..report.backdrop import Backdrop
 from ..report.seam_changes import last_seams, mosaics_of
-from ..report.seam_picture import Backdrop
 from ..report.show import read_report
 from ..tiles.grid import pixels_between
 from ..tiles.headers import celestial_wcs

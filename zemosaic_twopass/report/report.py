@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..diagnosis.evidence import Evidence
     from ..diagnosis.photometry import TileFit
     from ..diagnosis.seams import Profile, SeamMap
-    from .seam_picture import Backdrop
+    from .backdrop import Backdrop
 
 SCHEMA = "zemosaic-twopass-report"
 # Changes when a key changes its meaning or goes.

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass, replace
 
 import numpy as np
-from astropy.stats import mad_std
 
 from ..files import whole_file
-from ..tiles.grid import block_mean
 from .seams import PICTURE_SENTENCES, largest_line, largest_step
 from .style import FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finish_ticks, new_figure, write_picture
 
 SEAMS_PICTURE = "twopass_seams.png"
-# Pixels of the longer side of what is kept of a mosaic to be drawn.
-_SHOWN = 720
 # In inches.
 _PANEL, _LEFT, _TITLE, _TOP, _BOTTOM, _GAP = 5.3, 0.12, 0.24, 0.5, 0.62, 0.1
 _PROFILE = 1.05
@@ -29,7 +24,6 @@ _THIN = (0, (1.4, 0.7))
 # Edges that nobody sees are light on a dark sky, and dotted where only the noise changes.
 _QUIET = "#d8d8d8"
 _STAGES = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
-_SKY = 0.25
 # Half widths of profiles, in pixels: across an edge, and across a thin line.
 _HALF_PROFILE, _NEAR = 68, 8
 # Below the profiles, in inches: where the names of the stages begin, how wide a letter of them is, and a space.
@@ -41,41 +35,6 @@ _LOOKS = {
     "noise": "nothing but the noise changes",
     "none": "no step seen",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Backdrop:
-    """What is kept of a mosaic to be drawn.
-
-    Attributes
-    ----------
-    grey : ndarray, shape (h, w), uint8
-        Mean of the channels of blocks, after `stretch`; white where there is nothing.
-    step : int
-        Side of a block in pixels.
-    shape : tuple of int
-        (H, W) of the mosaic.
-    """
-
-    grey: np.ndarray
-    step: int
-    shape: tuple[int, int]
-
-    @classmethod
-    def of(cls, pixels):
-        """Reduce a mosaic, shape (H, W) or (H, W, C), to at most 720 pixels a side."""
-        shape = np.shape(pixels)[:2]
-        step = max(1, -(-max(shape) // _SHOWN))
-        grey = stretch(block_mean(pixels, step).astype(np.float32))
-        return cls(np.rint(255 * grey).astype(np.uint8), step, tuple(shape))
-
-    def move_by(self, right, up):
-        """The same in the pixels of a mosaic that begins so far to the left and below, to a block; white beyond it."""
-        grey, (height, width) = np.full_like(self.grey, 255), self.grey.shape
-        right, up = (int(np.clip(round(by / self.step), -n, n)) for by, n in ((right, width), (up, height)))
-        seen = self.grey[max(-up, 0) : height - max(up, 0), max(-right, 0) : width - max(right, 0)]
-        grey[max(up, 0) :, max(right, 0) :][: len(seen), : seen.shape[1]] = seen
-        return replace(self, grey=grey)
 
 
 def write_seam_picture(maps, profiles, backdrops, path):
@@ -169,27 +128,6 @@ def draw_mosaic(axes, backdrop):
     extent = (-0.5, columns * backdrop.step - 0.5, -0.5, rows * backdrop.step - 0.5)
     axes.imshow(backdrop.grey, cmap="gray", vmin=0, vmax=255, origin="lower", extent=extent, aspect="auto")
     axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
-
-
-def stretch(grey):
-    """A linear image as people look at it, from 0 to 1: the sky at a quarter, by a midtones transfer function.
-
-    Black lies 2.8 deviations below the median, as screen stretches have it; where there is nothing it is white.
-    """
-    known = grey[np.isfinite(grey)]
-    if not known.size:
-        return np.ones_like(grey)
-    median = np.median(known)
-    spread = mad_std(known)
-    black = median - 2.8 * spread
-    white = max(np.quantile(known, 0.9995), black + 10 * spread, black + np.finfo(np.float32).tiny)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        part = np.clip((grey - black) / (white - black), 0, 1)
-        sky = float(np.clip((median - black) / (white - black), 1e-6, 1 - 1e-6))
-        # The balance that brings the sky to where it is to be.
-        balance = sky * (1 - _SKY) / (sky * (1 - 2 * _SKY) + _SKY)
-        shown = (balance - 1) * part / ((2 * balance - 1) * part - balance)
-    return np.where(np.isfinite(grey), np.nan_to_num(shown), 1.0)
 
 
 def draw_edges(axes, seams, limits, worst):
@@ -303,7 +241,7 @@ def _draw_profiles(figure, maps, profiles, worst, height):
     at = left + _LEGEND
     names = [_name(seams) for seams in maps] if len(maps) > 1 else []
     letters = max(map(len, names), default=0)
-    while sum(min(len(name), letters) * _LETTER + _SPACE for name in names) > WIDTH - at:
+    while sum(min(len(name), letters) * _LETTER + _SPACE for name in names) > WIDTH - at and letters > 1:
         letters -= 1
     for place, name in enumerate(name[:letters] for name in names):
         own = TEXT | {"color": _STAGES[place % len(_STAGES)]}

@@ -10,7 +10,7 @@ from ..diagnosis.causes import causes_of, makings_of
 from ..diagnosis.contract import part_of
 from ..diagnosis.explained import explain
 from ..diagnosis.seams import Layout, Picture, seams_with_tiles
-from ..report.seam_picture import Backdrop
+from ..report.backdrop import Backdrop
 from ..tiles.planes import channels_last
 
 # Share of a merged mosaic that is the second pass's, from which it is as good as that.
