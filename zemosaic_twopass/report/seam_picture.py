@@ -119,7 +119,7 @@ def _heading(maps, worst):
     """How the last mosaic looks; where and why the page and the verdict say."""
     edges = f"{len(maps[-1].edges)} edges of footprints"
     below = f"; {'1' if len(worst) == 1 else f'1 to {len(worst)}'}, the worst of them, below" if worst else ""
-    lines = " Dashed: lines, no steps." if any(edge.lined for seams in maps for edge in seams.edges) else ""
+    lines = " Dashed: lines." if any(edge.lined for seams in maps for edge in seams.edges) else ""
     return textwrap.fill(f"{PICTURE_SENTENCES[maps[-1].picture]} {edges}{below}.{lines}", 78)
 
 

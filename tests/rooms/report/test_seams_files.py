@@ -100,7 +100,7 @@ def test_what_the_verdict_says_of_the_picture_is_not_said_again(report, maps, tm
     assert "Dashed" not in heading
     edge = replace(maps[1].edges[0], line=(-9.0, 0.0), line_error=(0.5, 0.5), line_contrast=4.0)
     own = SeamMap.of("merged", [edge], 2)
-    assert seam_picture._heading([own], {}).endswith("1 edges of footprints. Dashed: lines, no steps.")
+    assert seam_picture._heading([own], {}).endswith("1 edges of footprints. Dashed: lines.")
     assert seam_line(own).endswith("worst=-9 unit=adu contrast=4 visible=1 worst_idx=0 x=50 y=20 line")
     assert "The strongest line, thin and dark, -9 ± 0.5 adu" in seam_sentence(own)
     assert heading == "A seam is visible in the picture. 2 edges of footprints; 1 to 2, the worst of\nthem, below."
