@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...measure.median import median_of_known
 from ...measure.robust import GAUSSIAN_MAD
 
 # Tiles whose difference scatters by less than this part of what their noise lets expect share their pixels, as crops of
@@ -39,7 +40,7 @@ def noise_in_common(layout, value, noise):
         step = np.diff(value[first] - value[meet.second[begin:end]])[np.diff(layout.place[first]) == 1]
         if len(step) >= _FEWEST_STEPS:
             expected = np.sqrt(2) * np.hypot(*noise[meet.tiles[:, number]])
-            alike[number] = GAUSSIAN_MAD * np.median(np.abs(step)) / max(expected, _TINY)
+            alike[number] = GAUSSIAN_MAD * median_of_known(np.abs(step)) / max(expected, _TINY)
     sharing[tuple(meet.tiles[:, alike < _SHARED])] = True
     if not sharing.any():
         return np.ones(len(value)), sharing

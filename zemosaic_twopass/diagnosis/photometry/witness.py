@@ -231,11 +231,13 @@ def _find_structured(channel, matrix, flat):
     # What is off by a good part of its level may be scaled: so large a gain is told by less.
     large = (off > _LARGE_PART * level) & (off > _LARGE_OFFSET * channel.noise)
     enough = np.where(large & ~channel.witness.told, _LESS_STRUCTURE, STRUCTURE)
-    for index in np.flatnonzero(flat > 0):
-        block = matrix[index, :, index]
-        if not np.isfinite(block).all():
-            continue
-        rest = np.delete(np.arange(len(block)), 1)
-        known = np.linalg.lstsq(block[np.ix_(rest, rest)], block[rest, 1], rcond=None)[0]
-        found[index] = flat[index] < enough[index] * (block[1, 1] - block[1, rest] @ known)
+    tiles = np.flatnonzero(flat > 0)
+    blocks = matrix[tiles, :, tiles]
+    told = np.isfinite(blocks).all(axis=(1, 2))
+    tiles, blocks = tiles[told], blocks[told]
+    rest = np.delete(np.arange(matrix.shape[1]), 1)
+    across, own = blocks[:, rest, 1], blocks[:, rest[:, np.newaxis], rest]
+    # All at once; what the other terms do not tell stays out of it.
+    known = np.linalg.pinv(own, np.finfo(float).eps * len(rest), hermitian=True) @ across[..., np.newaxis]
+    found[tiles] = flat[tiles] < enough[tiles] * (blocks[:, 1, 1] - np.sum(across * known[..., 0], axis=1))
     return found

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from ...measure.median import median_of_known
 from ...measure.robust import GAUSSIAN_MAD, HUBER
 
 # Fewer stars say nothing of the scale of a tile.
@@ -98,7 +99,7 @@ class StarScales:
                 contrast = same / -np.count_nonzero(same)
                 contrast[index] = 1.0
                 variance = contrast @ self.covariance[channel] @ contrast
-                found[:, index, channel] = own[index] - np.median(own[same]), np.sqrt(max(variance, 0.0))
+                found[:, index, channel] = own[index] - median_of_known(own[same]), np.sqrt(max(variance, 0.0))
         return found
 
 
@@ -206,7 +207,7 @@ def _solve(values, errors, shared, count):
     inherent = 1 / (errors**2 + _SYSTEMATIC**2)
     weight, scale = inherent, np.zeros(count)
     for _ in range(_ITERATIONS):
-        inverse, groups = _inverse(weight, tiles, numbers, count)
+        inverse = _inverse(weight, tiles, numbers, count)
         before, scale = scale, inverse @ np.bincount(tiles, weight * _less_mean(values, weight, numbers), count)
         left = _less_mean(values - scale[tiles], weight, numbers)
         share = weight / np.bincount(numbers, weight)[numbers]
@@ -222,12 +223,12 @@ def _solve(values, errors, shared, count):
     excess = float(np.mean((huber * size) ** 2)) / slope
     # Errors of pixels that are independent are too small; what a few stars scatter by is not known.
     excess = max((free * excess + _PRIOR_FREEDOM) / (free + _PRIOR_FREEDOM), 1.0)
-    inverse, groups = _inverse(inherent * (size <= limit), tiles, numbers, count)
+    inverse = _inverse(inherent * (size <= limit), tiles, numbers, count)
     pull = weight * left / np.sqrt(np.maximum(1 - share, _TINY))
     pulls = csr_array((pull, (numbers, tiles)), shape=(numbers.max() + 1, count))
     # No star is surer than the noise of its pixels lets it be.
     own = np.sqrt(np.maximum(_own_scatter(pulls, inverse, excess), 1.0))
-    return scale, inverse * np.outer(own, own), groups, excess
+    return scale, inverse * np.outer(own, own), _groups_of(tiles, numbers, count), excess
 
 
 def _own_scatter(pulls, inverse, excess):
@@ -248,7 +249,7 @@ def _less_mean(values, weight, numbers):
 
 
 def _inverse(weight, tiles, numbers, count):
-    """Pseudo-inverse of the normal matrix, 0 for a scale that all tiles joined by stars have, and their groups."""
+    """Pseudo-inverse of the normal matrix, 0 for a scale that all tiles joined by stars have."""
     total = np.maximum(np.bincount(numbers, weight), _TINY)
     table = csr_array((weight, (numbers, tiles)), shape=(len(total), count))
     # Its rows add up to 0. The weights on the diagonal, less what is eliminated, would leave more rounding than that
@@ -256,6 +257,10 @@ def _inverse(weight, tiles, numbers, count):
     normal = -(table.T @ (table / total[:, np.newaxis])).toarray()
     np.fill_diagonal(normal, 0.0)
     np.fill_diagonal(normal, -normal.sum(axis=1))
-    links = csr_array((np.ones(len(tiles)), (numbers, tiles)), shape=(len(total), count))
-    _, groups = connected_components(links.T @ links, directed=False)
-    return np.linalg.pinv(normal, _NOTHING, hermitian=True), groups
+    return np.linalg.pinv(normal, _NOTHING, hermitian=True)
+
+
+def _groups_of(tiles, numbers, count):
+    """A number for each tile, the same for those that stars join."""
+    links = csr_array((np.ones(len(tiles)), (numbers, tiles)), shape=(numbers.max() + 1, count))
+    return connected_components(links.T @ links, directed=False)[1]

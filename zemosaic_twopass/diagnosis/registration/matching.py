@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from scipy.special import pdtrc
 
 from ...measure.coarse import FACTOR
+from ...measure.median import median_of_known
 from ...tiles.grid import common_part
 
 RADIUS = 1.5
@@ -148,7 +149,7 @@ def _nearby(first, second):
     brighter = max(_FEWEST_NEARBY, min(len(first), len(second)) // 2)
     if np.count_nonzero(paired[:brighter]) < _AGREE * brighter or np.count_nonzero(paired) < _FEWEST_NEARBY:
         return None
-    return np.median(first[paired] - second[partner[paired]], axis=0), int(np.count_nonzero(paired))
+    return median_of_known((first[paired] - second[partner[paired]]).T), int(np.count_nonzero(paired))
 
 
 def _vote(first, second):
