@@ -103,10 +103,10 @@ def _by_stars(found, stars):
     contradicted = (factor != 1) & (factor > 0) & ((size > _CONTRADICTED * error) | (size > limit))
     for index in np.flatnonzero(contradicted.any(axis=1)):
         channel = int(np.argmax(np.where(contradicted[index], size[index], -np.inf)))
-        said, doubt = np.exp(before[index, channel]), error[index, channel] * np.exp(before[index, channel])
+        said, said_error = np.exp(before[index, channel]), error[index, channel] * np.exp(before[index, channel])
         reason = (
             f"its factor{in_channel(channel, factor.shape[1])}, {factor[index, channel]:.4g}, is contradicted by "
-            f"{stars.counts[index, channel]} stars that it shares: {said:.4g} +/- {doubt:.2g}"
+            f"{stars.counts[index, channel]} stars that it shares: {said:.4g} +/- {said_error:.2g}"
         )
         yield _Objection(int(index), float(size[index, channel]), reason)
 

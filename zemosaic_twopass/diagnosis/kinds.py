@@ -54,7 +54,7 @@ class Kind:
 
 
 _MULTIPLIED = "Tile {tile} was multiplied by {value:.6g}, recorded is {recorded:.6g}: "
-_AGAINST = " against the others{where}, {effect} times the noise of a pixel{doubt}: {advice}."
+_AGAINST = " against the others{where}, {effect} times the noise of a pixel{beside}: {advice}."
 _COADD = "see the arguments and the result of the coadd"
 
 # Those of the pipeline in their order of gravity, then those of the tiles, then the notes in their order.

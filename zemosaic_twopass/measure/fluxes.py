@@ -272,7 +272,7 @@ def _usual(part, error, usable):
 
 def _growth(growth, error, usable):
     """What all of a star is over what lies in the aperture, and its error, by channel; shape (2, C)."""
-    factor, doubt = np.ones(len(growth)), np.full(len(growth), _GROWTH_UNKNOWN)
+    factor, factor_error = np.ones(len(growth)), np.full(len(growth), _GROWTH_UNKNOWN)
     for channel in range(len(growth)):
         told = growth[channel, usable[channel] & (error[channel] < _TELLS_GROWTH)]
         told = told[(told > _PLAUSIBLE[0]) & (told < _PLAUSIBLE[1])]
@@ -281,8 +281,8 @@ def _growth(growth, error, usable):
             scatter = GAUSSIAN_MAD * np.median(np.abs(told - factor[channel]))
             # How a few stars scatter is not known from them alone.
             scatter = np.sqrt((len(told) * scatter**2 + _FEWEST_STARS * _TELLS_GROWTH**2) / (len(told) + _FEWEST_STARS))
-            doubt[channel] = MEDIAN_COST * scatter / np.sqrt(len(told))
-    return np.stack([factor, doubt])
+            factor_error[channel] = MEDIAN_COST * scatter / np.sqrt(len(told))
+    return np.stack([factor, factor_error])
 
 
 def _area(wcs, wcs_out, x, y):

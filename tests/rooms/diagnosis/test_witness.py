@@ -7,7 +7,7 @@ import pytest
 
 from helpers.flat_skies import LEVEL, SHAPE, flat_tiles, found, surveyed
 from zemosaic_twopass.diagnosis.photometry import StarScales
-from zemosaic_twopass.diagnosis.photometry.witness import Witness, with_doubt
+from zemosaic_twopass.diagnosis.photometry.witness import Witness, with_gain_errors
 
 ODD = 4
 
@@ -117,14 +117,14 @@ def test_a_gain_that_the_sky_tells_has_an_error_of_its_own_beside_the_noise():
     design = rng.normal(size=(60, 21))
     values = rng.normal(size=60)
     matrix, score = (design.T @ design).reshape(3, 7, 3, 7), (design.T @ values).reshape(3, 7)
-    own, right = with_doubt(matrix, score, unsure, 2.0)
+    own, right = with_gain_errors(matrix, score, unsure, 2.0)
     wide = np.hstack([design, design[:, [1, 15]]])
     normal = wide.T @ wide + np.diag([0.0] * 21 + [2.0 / 0.01**2, 2.0 / 0.03**2])
     best = np.linalg.solve(normal, wide.T @ values)[:21]
     np.testing.assert_allclose(np.linalg.solve(own.reshape(21, 21), right.ravel()), best, rtol=1e-5)
     spread = np.linalg.inv(normal)[:21, :21]
     np.testing.assert_allclose(np.linalg.inv(own.reshape(21, 21)), spread, rtol=1e-4, atol=1e-8)
-    same = with_doubt(matrix, score, np.zeros(3), 1.0)
+    same = with_gain_errors(matrix, score, np.zeros(3), 1.0)
     assert same[0] is matrix
     assert same[1] is score
 

@@ -83,7 +83,7 @@ def _finding(solution, index, kind):
         "factor": 1 + number[0],
         "where": in_channel(channel, len(solution.level)),
         "effect": in_digits(effect[channel]),
-        "doubt": _by_stars(solution, index, kind, channel)
+        "beside": _by_stars(solution, index, kind, channel)
         if told_apart
         else _else(solution, index, kind, channel, number[0]),
     }

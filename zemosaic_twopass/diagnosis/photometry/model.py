@@ -70,7 +70,7 @@ class Channel:
     witness : Witness
     variance : float
         Variance of a term, in units of that from the inverse of `normal`; 1 until it is known.
-    doubted : ndarray of bool, shape (N,)
+    contradicted : ndarray of bool, shape (N,)
         Tiles whose gain the sky does not tell, for the stars contradict it.
     """
 
@@ -79,7 +79,7 @@ class Channel:
         self.count, self.keys = self.layout.count, self.layout.keys
         self.pairs = self.layout.overlaps.tiles
         self._tile, self._block_index = self.layout.tile, self.layout.block_index
-        self.witness, self.variance, self.doubted = witness, 1.0, np.zeros(self.count, dtype=bool)
+        self.witness, self.variance, self.contradicted = witness, 1.0, np.zeros(self.count, dtype=bool)
         self._unit = witness.units()
         unit = self.layout.each(self._unit)
         self._layers = *self.layout.uv, *(shared.edges[:, self._block_index] * unit)
@@ -91,7 +91,7 @@ class Channel:
         # This is the noise of a block of independent pixels.
         self.noise = np.array(noise, dtype=float) / FACTOR
         self._scale = self.noise.copy()
-        self._doubt, self._huber = np.ones((2, len(shared.value)))
+        self._error_scale, self._huber = np.ones((2, len(shared.value)))
         self._common, self.sharing = noise_in_common(self.layout, shared.value, self.noise)
         self.freedom = np.zeros(self.count)
         # Tiles whose terms were the first that were no numbers any more: soon none are.
@@ -217,7 +217,7 @@ class Channel:
         return float(np.median(self.level))
 
     def weigh(self, left, without_gain):
-        """Noise of the tiles, doubt of rough blocks and Huber's weights; they count from the next `move` on.
+        """Noise of the tiles, errors of rough blocks, Huber's weights; they count from the next `move` on.
 
         Parameters
         ----------
@@ -232,7 +232,7 @@ class Channel:
         estimated = estimate_noise(self.layout, self.in_errors(left), self._common, self.noise, self._scale, told)
         if estimated:
             self._scale, self.freedom = estimated
-        self._doubt = self._doubts(self.in_errors(without_gain) * self._doubt)
+        self._error_scale = self._scale_errors(self.in_errors(without_gain) * self._error_scale)
         size = np.abs(self.in_errors(left))
         limit = HUBER * max(1.0, GAUSSIAN_MAD * np.median(size))
         self._huber = limit / np.maximum(size, limit)
@@ -245,13 +245,13 @@ class Channel:
 
     def _errors(self):
         """Error of each block by itself."""
-        return self.layout.each(self._scale) * self._common * self._doubt
+        return self.layout.each(self._scale) * self._common * self._error_scale
 
     def _sum(self, values):
         """Sums over the tiles at each place."""
         return np.bincount(self._block_index, values)
 
-    def _doubts(self, size):
+    def _scale_errors(self, size):
         """Error of each block in units of that of a block without structure; at least 1.
 
         A star on the edge of a block is cut differently in each tile. How much that matters is read from the blocks

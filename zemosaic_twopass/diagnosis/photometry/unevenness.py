@@ -212,6 +212,6 @@ def _plain(kind, tile, sizes, channel, noise, effect=None):
         "factor": 1 + value,
         "where": in_channel(channel, len(noise)),
         "effect": in_digits(effect),
-        "doubt": ", beside light that is uneven",
+        "beside": ", beside light that is uneven",
     }
     return effect, Finding.of(kind, tile, value, abs(value) / error, said, error=error, channel=channel)

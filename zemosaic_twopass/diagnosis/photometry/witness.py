@@ -182,9 +182,11 @@ class Witnessed:
 def find_witnessed(channel, skies=True):
     """Equations in which the sky speaks of a gain where it has structure and the stars do not contradict it."""
     matrix, score, flat = channel.normal()
-    asked = _find_structured(channel, matrix, flat) & ~channel.doubted if skies else np.zeros(channel.count, dtype=bool)
-    # The halves that a finding is tried on are made of what is not lessened by a doubt, for that is of all blocks.
-    unsure = with_doubt(matrix, score, channel.bound_blur(), channel.variance)
+    asked = np.zeros(channel.count, dtype=bool)
+    if skies:
+        asked = _find_structured(channel, matrix, flat) & ~channel.contradicted
+    # The halves that a finding is tried on are made of what is not lessened by these errors, for that is of all blocks.
+    unsure = with_gain_errors(matrix, score, channel.bound_blur(), channel.variance)
     while True:
         own, right = with_stars(channel, *unsure, asked)
         equations, told = Equations(own, right, channel.terms, channel.level), asked | channel.witness.told
@@ -194,10 +196,10 @@ def find_witnessed(channel, skies=True):
         if apart[worst] <= 1:
             return Witnessed(equations, change, told, np.where(asked, flat, 0.0), asked, matrix, score)
         # One by one: a tile that is not what it seems draws its neighbours along.
-        asked[worst], channel.doubted[worst] = False, True
+        asked[worst], channel.contradicted[worst] = False, True
 
 
-def with_doubt(matrix, score, error, variance):
+def with_gain_errors(matrix, score, error, variance):
     """Equations of the sky in which each gain has an error of its own, shape (N,), beside what the noise makes.
 
     As if each tile had one more gain, of that error and of nothing that the stars see, solved for and left out.
