@@ -62,7 +62,7 @@ def tell_picture(found, edges, shares, stage):
         return f"No seam is in the mosaic{_of_none(found, edges, shares)}"
     number = edges.cause(worst, shares)
     if edge.lined:
-        text = f"{seam_words(edge)}: {_of_line(edge, findings, stage)}."
+        text = f"{seam_words(edge)}: {_of_line(edges, worst, findings, stage)}."
     elif number is None:
         rest = _without_cause(edges, worst) if found.of_pass else ""
         text = f"{seam_words(edge)}{rest}."
@@ -120,9 +120,10 @@ def _of_none(found, edges, shares):
     return f": {what}, leaves {_at_most(share, edges)} times the noise at the edges.{more}"
 
 
-def _of_line(edge, findings, stage):
+def _of_line(edges, index, findings, stage):
     """What is said of a line."""
-    own = [finding for finding in findings if finding.kind in _LINES and finding.tile in (edge.tile, *edge.neighbours)]
+    edge = edges.map.edges[index]
+    own = [one for one in findings if one.kind in _LINES and edges.mark(one.tile)[index]]
     if own:
         return own[0].message.rstrip(".")
     if not edge.thin:

@@ -69,6 +69,17 @@ def test_a_border_makes_the_edge_of_another_tile_where_it_reaches_it(reached):
     assert ("what makes it is not known" in found.told) != reached
 
 
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_line_that_a_border_of_another_tile_reaches_is_told_with_it(reached):
+    size = -9.0 * NOISE
+    crossed = replace(edge(1, 192.0, 0.1, (0, 3)), line=(size,), line_error=(0.5,), line_contrast=9.0, line_px=24.0)
+    border = Finding("unmasked_border", 4, 0.06, 20.0, "Tile 4 is filled at its edge.")
+    found, _ = told([crossed], (border, None), beyond={4: np.array([reached])})
+    assert found.told.startswith("A broad dark line, 9 times the noise, at the left side of tile 1 (x=192, y=200): ")
+    assert ("Tile 4 is filled" in found.told.partition(": ")[2][:20]) == reached
+    assert ("no step, but darker on both sides" in found.told) != reached
+
+
 @pytest.mark.parametrize(("made", "said"), [([0.6], "the gains make it"), ([0.2], "none of them stands out")])
 def test_a_seam_of_no_finding_may_be_the_gains(made, said):
     found, _ = told([edge(8, 500.0, 0.7, (5,))], of_gains=made)
