@@ -164,7 +164,7 @@ def report_sound(groups):
         known, noise = np.isfinite(off) & np.isfinite(error), noise[:, np.newaxis] + np.zeros(3)
         z = np.abs(off[known] / error[known])
         steps, offs = (np.nanquantile(np.abs(own[known]) / noise[known], 0.683) for own in (step, off))
-        looks = [sum(edge.look == look and edge.thin == thin for edge in edges) for thin, look in _LOOKS]
+        looks = [sum(edge.look == look and edge.lined == line for edge in edges) for line, look in _LOOKS]
         unknown = sum(edge.look == "unknown" for edge in edges)
         print(
             f"| {' | '.join(what[:3])} | {len(found)} | {unknown} | {steps:.4f} | "

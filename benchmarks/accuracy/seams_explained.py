@@ -122,12 +122,12 @@ def outcome(report, kind, by_gains):
     if to_gains and kind != "gain_seam":
         return "other"
     if not whose:
-        return "thin" if worst.thin else "nobody"
+        return "line" if worst.lined else "nobody"
     own = whose[0]
     return "right" if own.kind == kind and (kind in _ALL or own.tile == 4) else "other"
 
 
-_OUTCOMES = "right", "gains", "seam", "stage", "other", "nobody", "thin", "none", "unknown"
+_OUTCOMES = "right", "gains", "seam", "stage", "other", "nobody", "line", "none", "unknown"
 
 
 def main():
@@ -146,7 +146,7 @@ def main():
     print(
         "Right: to the fault and its tile, or of the merge; gains: by those of the sound scene, and said to be; seam:"
     )
-    print("called one of the pipeline, and is none; stage: of another; thin: a line that nobody has; none: no seam.\n")
+    print("called one of the pipeline, and is none; stage: of another; line: one that nobody has; none: no seam.\n")
     print(f"| fault | matching | {' | '.join(_OUTCOMES)} |\n{'|---' * (len(_OUTCOMES) + 2)}|")
     for kind, matching in product(options.kinds, (True, False)):
         counts = found[kind, matching]
