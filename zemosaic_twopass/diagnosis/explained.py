@@ -132,10 +132,12 @@ def _show(finding, share, edges):
 def _edge_of(tile, share, edges):
     """Index of the edge that shows a finding: of its tile, or else the worst that it accounts for; None without one."""
     own = edges.own(tile) & np.isfinite(share.made) & np.isfinite(edges.of(edges.steps))
-    if not (own & share.accounts).any() and share.accounts.any():
-        # Beside its own, where the steps of both are read together.
-        return share.worst(edges)
-    chosen = own & share.accounts if (own & share.accounts).any() else own
+    chosen = own & share.accounts
+    if not chosen.any():
+        if share.accounts.any():
+            # Beside its own, where the steps of both are read together.
+            return share.worst(edges)
+        chosen = own
     return int(np.argmax(np.where(chosen, np.abs(share.made), -1.0))) if chosen.any() else None
 
 

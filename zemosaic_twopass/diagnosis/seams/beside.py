@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...measure.robust import MEDIAN_SQUARE
+from ...measure.robust import MEDIAN_SQUARE, SQUARE_CHANCE
 from .fit import Filters, along
 from .strips import Strips
 
@@ -14,8 +14,6 @@ from .strips import Strips
 _AWAY = -48.0, 48.0
 # Cells on both sides that such a place must have, and edges that are looked beside at most.
 _CELLS, _MOST_EDGES = 4, 100
-# Two standard deviations of the ratio of medians that chance makes, times the root of the number.
-_CHANCE = 4.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,4 +74,4 @@ class Beside:
             return 1.0
         found = np.median(np.concatenate(squares)) / MEDIAN_SQUARE
         # The channels of one place show the same light.
-        return float(np.sqrt(found)) if found > 1 + _CHANCE / np.sqrt(count) else 1.0
+        return float(np.sqrt(found)) if found > 1 + SQUARE_CHANCE / np.sqrt(count) else 1.0

@@ -97,7 +97,7 @@ def map_edges(name, stretches, steps, looks, across):
     scale = np.fmax(np.sqrt(np.mean(noise**2, axis=0)), structure)
     contrast, channel = _contrast(step, scale)
     thin = lines[0] if lines else None
-    lines, line_channel = _lines(lines, scale) if lines else ([((), (), np.nan, np.nan)] * len(step), channel)
+    lines, line_channel = _choose_lines(lines, scale) if lines else ([((), (), np.nan, np.nan)] * len(step), channel)
     edges = [
         Edge(
             stretches.tile[index],
@@ -111,9 +111,9 @@ def map_edges(name, stretches, steps, looks, across):
             tuple(noise[:, index].mean(axis=-1).tolist()),
             float(contrast[index, channel[index]]),
             tuple(expected[index].tolist()) if np.isfinite(expected[index]).any() else None,
-            *lines[index][:3],
+            *lines[index][:-1],
             along_sigma=0.0 if sure is None else float(sure[index]),
-            line_px=lines[index][3],
+            line_px=lines[index][-1],
         )
         for index in range(len(stretches))
     ]
@@ -124,20 +124,19 @@ def map_edges(name, stretches, steps, looks, across):
     return Measured(found, (distance, level, spread), channel, thin, line_channel, left)
 
 
-def _lines(lines, scale):
+def _choose_lines(lines, scale):
     """Depth, error, contrast and width of the line along each edge, thin or broad, and the channel of the contrast."""
-    found = []
+    each, found = np.arange(len(scale)), []
     for own, share in zip(lines, _SHARES, strict=True):
         contrast, channel = _contrast(own.depth, scale)
-        largest = contrast[np.arange(len(channel)), channel]
-        sigma = np.fmax.reduce(np.abs(own.depth) / own.error, axis=1)
+        largest, sigma = contrast[each, channel], np.fmax.reduce(np.abs(own.depth) / own.error, axis=1)
         # What is not sure counts for less, as of steps.
         weight = np.nan_to_num(largest * np.minimum(1.0, sigma / SURE), nan=-1.0) / share
-        found.append((weight, own.depth, own.error, largest, channel, own.width))
-    which = np.argmax([own[0] for own in found], axis=0)
-    rows = [(found[kind], index) for index, kind in enumerate(which)]
-    lines = [(tuple(own[1][i].tolist()), tuple(own[2][i].tolist()), float(own[3][i]), own[5]) for own, i in rows]
-    return lines, np.array([own[4][i] for own, i in rows], dtype=int)
+        found.append((weight, own.depth, own.error, largest, channel, np.full(len(each), own.width)))
+    weight, *rest = map(np.stack, zip(*found, strict=True))
+    depth, error, largest, channel, width = (values[np.argmax(weight, axis=0), each] for values in rest)
+    rows = zip(map(tuple, depth.tolist()), map(tuple, error.tolist()), largest.tolist(), width.tolist(), strict=True)
+    return list(rows), channel
 
 
 def _contrast(values, scale):

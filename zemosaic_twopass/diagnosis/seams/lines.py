@@ -19,7 +19,8 @@ from .strips import COLUMNS, near_pixels, spread_ahead
 _AT = np.arange(-2.5, 3.0)
 _BESIDE = np.arange(4.0, 8.0)
 _NEAR = np.concatenate([-_BESIDE[::-1], _AT, _BESIDE])
-_FAR = np.array([14.0, 16.0, 18.0, 20.0])
+_AWAY = np.arange(14.0, 21.0, 2.0)
+_FAR = np.concatenate([-_AWAY[::-1], _AWAY])
 # How wide a line of either kind may be.
 THIN_PX, _BROAD_PX = 5.0, 24.0
 _FEW_PLACES = 4
@@ -108,16 +109,16 @@ def read_lines(stretches, regions, pixels, coverage=None):
             part = slice(first, first + _AT_A_TIME)
             near, far = (
                 _middle_pairs(near_pixels(stretches, regions, pixels, (ahead, depths, part), coverage))
-                for depths in (_NEAR, np.concatenate([-_FAR[::-1], _FAR]))
+                for depths in (_NEAR, _FAR)
             )
             thin[part] = _average_sides(near, len(_BESIDE))
-            sides = _average_sides(far, len(_FAR))
+            sides = _average_sides(far, len(_AWAY))
             broad[part] = np.stack([sides[:, :, 0], near.mean(axis=2), sides[:, :, 1]], axis=2)
         return tuple(
             Lines.of_columns(width, np.array([-beside, *at, beside]), columns.transpose(0, 3, 1, 2))
             for width, beside, at, columns in (
                 (THIN_PX, _BESIDE.mean(), _AT, thin),
-                (_BROAD_PX, _FAR.mean(), [0.0], broad),
+                (_BROAD_PX, _AWAY.mean(), [0.0], broad),
             )
         )
 

@@ -97,13 +97,18 @@ def seams_with_tiles(pictures, layout, corrected, makings=None, faults=()):
                 predicted[picture.name] = makings.predict(picture, predicted)
             own = predicted.get(picture.name)
             found.append(edges[ground].measure(picture, own) if edges[ground] else Measured.without_edges(picture))
-        made, of_gains, beyond = (None,) * len(faults), None, {}
-        if makings is not None and edges[ground]:
-            beyond = {tile: edges[ground].reached_by(blocks) for tile, blocks in makings.beyond().items()}
-        if own is not None and edges[ground]:
-            made = tuple(fields and edges[ground].steps(makings.steps_of(fields, own)) for fields in faults)
-            of_gains = edges[ground].steps(makings.steps_of_gains(own))
-    return replace(together(found), made=made, of_gains=of_gains, beyond=beyond)
+        return replace(together(found), **_make_last(edges[ground], makings, own, faults))
+
+
+def _make_last(edges, makings, predicted, faults):
+    """What of `Seams` is about what was made: by faults and gains in the last mosaic, and beyond what tiles show."""
+    if makings is None or not edges:
+        return {"made": (None,) * len(faults)}
+    beyond = {tile: edges.reached_by(blocks) for tile, blocks in makings.beyond().items()}
+    if predicted is None:
+        return {"made": (None,) * len(faults), "beyond": beyond}
+    made = tuple(fields and edges.steps(makings.steps_of(fields, predicted)) for fields in faults)
+    return {"made": made, "beyond": beyond, "of_gains": edges.steps(makings.steps_of_gains(predicted))}
 
 
 @dataclass(frozen=True, eq=False)

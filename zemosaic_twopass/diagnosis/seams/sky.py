@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...measure.robust import GAUSSIAN_MAD, MEDIAN_SQUARE
+from ...measure.robust import GAUSSIAN_MAD, MEDIAN_SQUARE, SQUARE_CHANCE
 from .fit import along
 
 _WHOLE = 0.98
 _ROUNDS = 8
 _CLIP = 5.0
 _MOST_BLOCKS = 10_000
-# Two standard deviations of the variance that is taken from it, in units of it, times the root of the number.
-_CHANCE = 4.7
 
 
 def sky_of(footprints, corrected, shape, channels):
@@ -119,6 +117,6 @@ def excess(stretches, strips, filters, sky):
             square = np.median(step[known, channel] ** 2) / MEDIAN_SQUARE
             usual = np.median(error[known, channel] ** 2)
             # More than chance makes of so few.
-            if square > usual * (1 + _CHANCE / np.sqrt(known.sum())):
+            if square > usual * (1 + SQUARE_CHANCE / np.sqrt(known.sum())):
                 found[channel] = square - usual
     return np.sqrt(found)
