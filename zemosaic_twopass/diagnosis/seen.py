@@ -205,7 +205,9 @@ def in_mosaic(finding, share, edges, worst):
             "this picture."
         )
     elif finding.kind in _LEVELS:
-        text = f"whether that is seen in the mosaic is not sure, {_at_most(share, edges)} times the noise: {advice}"
+        text = (
+            f"whether that is seen in the mosaic is not sure, {_at_most(share, edges)} times the noise there: {advice}"
+        )
     else:
         text = f"it makes no seam that anybody sees: {advice}"
     return f"{what} {text[0].upper()}{text[1:]}" if what.endswith(".") else f"{what}; {text}"

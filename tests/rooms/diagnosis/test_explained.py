@@ -58,6 +58,19 @@ def test_a_finding_that_makes_no_seam_is_given_none_of_another():
     assert "and none of them stands out" in found.told
 
 
+@pytest.mark.parametrize(
+    ("made", "said"), [(0.2, "nobody sees that in the mosaic, 0.2 times"), (1.3, "is not sure, 1.3 times")]
+)
+def test_what_may_show_is_not_said_to_be_unseen(made, said):
+    """The step itself is known too badly to be seen."""
+    unsure = replace(edge(4, 184.0, made, (0, 3)), error=(3 * NOISE,))
+    finding = Finding.of("gradient", 4, 60.0, 30.0, {"where": "", "effect": "7", "beside": ""})
+    sure = [edge(8, x, 0.01, (5,)) for x in (500.0, 600.0)]
+    found, _ = told([unsure, *sure], (finding, [made, 0.0, 0.0]))
+    assert said in found.findings[0].message
+    assert ("nothing to do" in found.findings[0].message) == (made < 0.5)
+
+
 @pytest.mark.parametrize("reached", [True, False])
 def test_a_border_makes_the_edge_of_another_tile_where_it_reaches_it(reached):
     # Nothing is expected there, for it is not known what of the border was used.

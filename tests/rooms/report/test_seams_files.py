@@ -75,6 +75,19 @@ def test_a_mosaic_that_is_the_last_to_the_bit_is_drawn_once(maps):
     assert not any(title.startswith("first pass:") for title in titles)
 
 
+def test_long_names_of_mosaics_do_not_leave_the_picture(maps):
+    pytest.importorskip("matplotlib")
+    own = make_seams()
+    long = [replace(one, mosaic=f"{number}_of_a_mosaic_with_a_long_name.fits") for number, one in enumerate(maps)]
+    profiles = [replace(one, mosaic=long[0 if one.mosaic == "first_pass" else 1].mosaic) for one in own["profiles"]]
+    figure = seam_picture.draw_seams(long, profiles, own["backdrops"])
+    figure.draw_without_rendering()
+    names = [text for text in figure.texts if text.get_text()[1:].startswith("_of_a")]
+    assert len(names) == 2
+    assert max(text.get_window_extent().x1 for text in names) <= figure.bbox.x1
+    assert names[0].get_window_extent().x1 < names[1].get_window_extent().x0
+
+
 @pytest.fixture
 def report():
     return replace(make_report(findings=(OFFSET,)), picture="visible")
