@@ -16,7 +16,8 @@ from zemosaic_twopass.diagnosis.examination import Examination, put_in_order
 from zemosaic_twopass.diagnosis.gains import Gains
 from zemosaic_twopass.diagnosis.photometry import levelling
 from zemosaic_twopass.diagnosis.photometry.common_light import foretell
-from zemosaic_twopass.diagnosis.photometry.scatter import Misfit
+from zemosaic_twopass.diagnosis.photometry.overlaps import Layout
+from zemosaic_twopass.diagnosis.photometry.scatter import Misfit, Residuals, misfit
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.synthetic.surveys import survey as survey_of
 from zemosaic_twopass.tiles.mosaic import MosaicGrid
@@ -106,6 +107,24 @@ def test_it_is_looked_for_where_no_tile_shares_enough_to_be_judged():
     survey = survey_of(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
     assert {tile for _, tile in found(survey)} == {ODD}
     assert ("uneven_background", ODD) in found(survey)
+
+
+def test_what_little_a_tile_shares_is_held_against_what_chance_makes_of_so_little():
+    """Twenty pairs, each of which shares one square of sky."""
+    side, count = 8, 40
+    rows, columns = np.divmod(np.arange(side**2), side)
+    places = [rows * side * count + side * (tile // 2) + columns for tile in range(count)]
+    corner = np.array([[side * (tile // 2), 0] for tile in range(count)]).T
+    starts = side**2 * np.arange(count + 1)
+    layout = Layout((side, side * count), starts, np.concatenate(places), corner, np.full((2, count), side))
+    ones, rng = np.ones(starts[-1]), np.random.default_rng(8)
+    # Each is half of the sky that it is held against.
+    left = rng.normal(0, np.sqrt(0.5), starts[-1])
+    sound = misfit([Residuals(layout, left, ones, 0.5 * ones, ones > 0, ones)])
+    assert not sound.judged.any()
+    assert sound.each.max() < 1
+    left[: side**2] += 1.5
+    assert np.flatnonzero(misfit([Residuals(layout, left, ones, 0.5 * ones, ones > 0, ones)]).each > 1).tolist() == [0]
 
 
 def test_in_all_tiles_it_is_one_finding_of_no_tile():
