@@ -237,7 +237,12 @@ class TwoPassReport:
 
 
 def _in_order(evidence, findings):
-    """Evidence with its findings as they are told, in their order: they may know more now than when it was gathered."""
+    """Evidence with its findings as they are told, in their order: they may know more now than when it was gathered.
+
+    What came closest to a finding is left out where one was found since, as seams are.
+    """
+    if any(finding.about.group != "note" for finding in findings):
+        evidence = [one for one in evidence if one.found]
     numbers = {(one.kind, one.tile, one.tiles): number for number, one in enumerate(findings)}
     known = [(numbers.get((one.finding.kind, one.finding.tile, one.finding.tiles)), one) for one in evidence]
     told = [(n, replace(one, finding=findings[n]) if one.found and n is not None else one) for n, one in known]

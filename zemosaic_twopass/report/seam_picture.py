@@ -220,7 +220,8 @@ def _draw_profiles(figure, maps, profiles, worst, height):
         box = ((left + place * (width + gap)) / WIDTH, 0.4 / height, width / WIDTH, _PROFILE / height)
         axes = figure.add_axes(box)
         axes.axvline(0, color="#909090", linewidth=0.8)
-        reach = _NEAR if maps[-1].edges[index].thin else _HALF_PROFILE
+        edge = maps[-1].edges[index]
+        reach = _NEAR if edge.thin else edge.line_px if edge.lined else _HALF_PROFILE
         axes.set_xlim(-reach, reach)
         for profile in (own for own in profiles if own.last == index and own.mosaic in stages):
             colour = _STAGES[stages.index(profile.mosaic) % len(_STAGES)]

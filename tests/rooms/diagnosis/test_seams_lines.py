@@ -108,6 +108,19 @@ def test_a_groove_along_an_edge_is_a_broad_line(measure, depth, half):
     assert f"broad {tone} line, " in seam_words(found.edges[found.worst])
 
 
+@pytest.mark.parametrize(("put", "furthest"), [(put_groove(-3.0), 17.0), (put_groove(-9.0, half=2), 5.5)])
+def test_the_profile_of_a_line_shows_what_was_read(put, furthest):
+    pixels, footprints, corrected = scene(1, put)
+    layout = Layout(footprints)
+    picture = layout.with_lines(Picture.of("merged", pixels), pixels)
+    found = seams_with_tiles([picture], layout, corrected)
+    (profile,) = (one for one in found.profiles if one.edge == found.maps[0].worst)
+    edge = found.maps[0].edges[profile.edge]
+    assert profile.distance[[0, -1]].tolist() == [-furthest, furthest]
+    # Held against the side that is nearer to it.
+    assert profile.value.min() - profile.value[[0, -1]].min() == pytest.approx(edge.line[0], abs=3 * edge.line_error[0])
+
+
 @pytest.mark.parametrize("measure", [measured, measured_alone])
 def test_what_fades_on_one_side_or_steps_is_no_broad_line(measure):
     def step(pixels):

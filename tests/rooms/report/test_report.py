@@ -2,10 +2,11 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 
-from helpers.reports import make_seams
+from helpers.reports import OFFSET, make_evidence, make_seams
 from zemosaic_twopass import DeltaMap, Finding, TileRecord, TileStats, TwoPassReport
 from zemosaic_twopass.diagnosis.examination import Examination, summary_of
 from zemosaic_twopass.files import whole_file
@@ -140,3 +141,10 @@ def test_the_tile_to_look_at_is_that_of_the_sentence():
     assert TwoPassReport.of(found, picture="visible", **seams).worst == 0
     assert TwoPassReport.of(found, picture="no_seam", **seams).worst is None
     assert "worst_idx=0 A visible seam" in TwoPassReport.of(found, picture="visible", **seams).verdict_line()
+
+
+def test_what_was_closest_is_not_shown_beside_what_was_found_since():
+    nearly = replace(make_evidence(OFFSET), found=False)
+    seam = Finding("seam", 4, 9.0, 20.0, "A visible seam that no tile accounts for.")
+    assert TwoPassReport.of(Examination(()), evidence=(nearly,)).evidence == (nearly,)
+    assert TwoPassReport.of(Examination((seam,)), evidence=(nearly,)).evidence == ()

@@ -45,8 +45,8 @@ class Measured:
         What lies across each of its edges: distances, levels, and their errors.
     channel : ndarray, shape (n,)
         Channel of the largest contrast.
-    thin : Lines or None
-        In adu of the map.
+    lines : tuple of Lines
+        Thin and broad ones, in adu of the map; empty where nobody looked.
     line_channel : ndarray, shape (n,)
         As `channel`, of the lines.
     left : Left or None
@@ -55,7 +55,7 @@ class Measured:
     map: SeamMap
     across: tuple[np.ndarray, np.ndarray, np.ndarray]
     channel: np.ndarray
-    thin: Lines | None = None
+    lines: tuple[Lines, ...] = ()
     line_channel: np.ndarray | None = None
     left: Left | None = None
 
@@ -64,10 +64,11 @@ class Measured:
         """The edges of a picture in which no footprint ends: none."""
         return cls(SeamMap.of(picture.name, (), len(picture.value)), (), np.zeros(0))
 
-    def profile(self, index, channel, thin):
-        """(distance, level, error) across an edge, near by where that shows a thin line."""
-        if thin and self.thin is not None:
-            return self.thin.distance, self.thin.level[index, channel], self.thin.spread[index, channel]
+    def profile(self, index, channel, edge):
+        """(distance, level, error) across an edge, as its line was read where the `Edge` shows one."""
+        if edge.lined and self.lines:
+            own = self.lines[0 if edge.thin else 1]
+            return own.distance, own.level[index, channel], own.spread[index, channel]
         distance, level, error = self.across
         return distance[index], level[index, channel] - middle(level[index, channel]), error[index, channel]
 
@@ -96,8 +97,7 @@ def map_edges(name, stretches, steps, looks, across):
     # Not their sum: what is left of the noise is in the structure too, and a step of the noise is to be one.
     scale = np.fmax(np.sqrt(np.mean(noise**2, axis=0)), structure)
     contrast, channel = _contrast(step, scale)
-    thin = lines[0] if lines else None
-    lines, line_channel = _choose_lines(lines, scale) if lines else ([((), (), np.nan, np.nan)] * len(step), channel)
+    chosen, line_channel = _choose_lines(lines, scale) if lines else ([((), (), np.nan, np.nan)] * len(step), channel)
     edges = [
         Edge(
             stretches.tile[index],
@@ -111,9 +111,9 @@ def map_edges(name, stretches, steps, looks, across):
             tuple(noise[:, index].mean(axis=-1).tolist()),
             float(contrast[index, channel[index]]),
             tuple(expected[index].tolist()) if np.isfinite(expected[index]).any() else None,
-            *lines[index][:-1],
+            *chosen[index][:-1],
             along_sigma=0.0 if sure is None else float(sure[index]),
-            line_px=lines[index][-1],
+            line_px=chosen[index][-1],
         )
         for index in range(len(stretches))
     ]
@@ -121,7 +121,7 @@ def map_edges(name, stretches, steps, looks, across):
     distance = middle(np.moveaxis(np.where(strips.known, strips.distance, np.nan), 1, -1))
     left = left and Left(*left, np.abs(left[0]) / np.where(scale > 0, scale, np.nan))
     found = SeamMap.of(name, edges, step.shape[1])
-    return Measured(found, (distance, level, spread), channel, thin, line_channel, left)
+    return Measured(found, (distance, level, spread), channel, lines, line_channel, left)
 
 
 def _choose_lines(lines, scale):

@@ -19,7 +19,7 @@ def profile_worst(found):
         for one in found:
             own = _same(one.map.edges, edge)
             if own is not None:
-                profiles.append(Profile(one.map.mosaic, own, index, channel, *one.profile(own, channel, edge.thin)))
+                profiles.append(Profile(one.map.mosaic, own, index, channel, *one.profile(own, channel, edge)))
     return tuple(profiles)
 
 
