@@ -265,14 +265,13 @@ def _average_ragged(windows):
     left, right = windows[:, 1:-1, :-2], windows[:, 1:-1, 2:]
     above, below = windows[:, :-2, 1:-1], windows[:, 2:, 1:-1]
     curvature = left + right + above + below - 4 * centre
-    # One mask for all, so that a derivative belongs to the very pixels that are averaged.
-    known = ~np.isnan(curvature)
-    count = np.count_nonzero(known, axis=(1, 2))
-    # The share counts the pixels themselves: a footprint ends where they do, not where their neighbours are missing.
-    means[4, touched] = np.count_nonzero(~np.isnan(centre), axis=(1, 2)) / FACTOR**2
-    enough = np.flatnonzero(count >= _MIN_BLOCK_SHARE * FACTOR**2)
-    known, count = known[enough], count[enough]
-    for number, layer in enumerate((centre, right - left, below - above, curvature)):
-        total = np.where(known, layer[enough], 0).sum(axis=(1, 2), dtype=np.float64)
-        means[number, touched[enough]] = total / count
+    # One mask for the derivatives. Value and share are of all pixels that are there: a footprint ends where they do,
+    # and a mean without those whose neighbours are missing is another one where a star is.
+    there, known = ~np.isnan(centre), ~np.isnan(curvature)
+    means[4, touched] = np.count_nonzero(there, axis=(1, 2)) / FACTOR**2
+    enough = np.flatnonzero(np.count_nonzero(known, axis=(1, 2)) >= _MIN_BLOCK_SHARE * FACTOR**2)
+    layers = (centre, there), (right - left, known), (below - above, known), (curvature, known)
+    for number, (layer, own) in enumerate(layers):
+        total = np.where(own[enough], layer[enough], 0).sum(axis=(1, 2), dtype=np.float64)
+        means[number, touched[enough]] = total / np.count_nonzero(own[enough], axis=(1, 2))
     return means

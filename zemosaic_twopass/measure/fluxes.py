@@ -1,9 +1,10 @@
 """How bright the stars of a tile are, channel by channel, in apertures that tiles have in common.
 
 An aperture of so many pixels holds less of a star the worse the seeing was, and more of its neighbours and of the sky
-the wider it is. So all tiles that are compared have the same, which holds the stars of most; what lies outside is read
-off a curve of growth (Stetson 1990, PASP 102, 932). Which that is, is not known of one tile alone: each is measured in
-the least of a few standard apertures that holds its stars, and in the next one.
+the wider it is. So all tiles that are compared have the same, which holds the stars of most. Which that is, is not
+known of one tile alone: each is measured in the least of a few standard apertures that holds its stars, and in the next
+one. What lies outside is read off curves of growth (Stetson 1990, PASP 102, 932), star by star: a neighbour is in that
+too, but in that of all tiles.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ _BRIGHT = 0.3
 _MIDDLE = 4.5
 # In errors, far below what stars are asked for in the mean of several tiles.
 _LEAST_SIGNAL = 5.0
-# Error with which a star tells what lies outside; and of that, where none does. What has more or less has a neighbour.
-_TELLS_GROWTH, _GROWTH_UNKNOWN = 0.05, 0.1
+# Error with which a star tells what lies outside. What has more or less has a neighbour.
+TELLS_GROWTH = 0.05
 _PLAUSIBLE = 0.9, 1.4
 
 
@@ -66,8 +67,9 @@ class Fluxes:
         Flux of each of its `Stars`, in adu times the area of a pixel of the mosaic, and the standard error from the
         noise of pixels that are independent, both of what lies in the apertures; NaN for one that is saturated,
         blended, too faint or not measured.
-    growth, growth_error : ndarray, shape (C,)
-        All of a star over what lies in the aperture, the same for all of them, and its standard error.
+    growth, growth_error : ndarray, shape (n, C)
+        All of a star, and of its neighbours, over what lies in the aperture, and its standard error; NaN for one that
+        does not tell it to `TELLS_GROWTH`.
     """
 
     step: int
@@ -79,7 +81,7 @@ class Fluxes:
     @classmethod
     def none(cls, channels, stars=0):
         """Fluxes of so many stars of which none is measured."""
-        return cls(-1, *np.full((2, stars, channels), np.nan), *np.full((2, channels), np.nan))
+        return cls(-1, *np.full((4, stars, channels), np.nan))
 
 
 def measure_fluxes(tile, wcs, stars, flat=None):
@@ -148,11 +150,13 @@ def _in_aperture(step, stamps, width, area, count):
     # A channel may hold nothing.
     with np.errstate(divide="ignore", invalid="ignore"):
         usable &= _usual(core / flux, np.hypot(core_error / core, error / flux), usable)
-        growth = _growth(whole / flux, np.hypot(whole_error, error) / flux, usable)
-    scale = np.where(usable, area, np.nan)
+        growth, growth_error = whole / flux, np.hypot(whole_error, error) / flux
+        telling = usable & (growth_error < TELLS_GROWTH)
+        telling &= (growth > _PLAUSIBLE[0]) & (growth < _PLAUSIBLE[1])
+    scale, telling = np.where(usable, area, np.nan), np.where(telling, 1.0, np.nan)
     rest = ((0, count - len(area)), (0, 0))
-    flux, error = (np.pad((own * scale).T, rest, constant_values=np.nan) for own in (flux, error))
-    return Fluxes(step, flux, error, *growth)
+    each = flux * scale, error * scale, growth * telling, growth_error * telling
+    return Fluxes(step, *(np.pad(own.T, rest, constant_values=np.nan) for own in each))
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,21 +272,6 @@ def _usual(part, error, usable):
     """Which stars have the usual part of their light in the core, shape (C, n)."""
     usual = median_of_known(np.where(usable, part, np.nan))[:, np.newaxis]
     return np.abs(part / usual - 1) <= _UNUSUAL + _UNUSUAL_ERRORS * error
-
-
-def _growth(growth, error, usable):
-    """What all of a star is over what lies in the aperture, and its error, by channel; shape (2, C)."""
-    factor, factor_error = np.ones(len(growth)), np.full(len(growth), _GROWTH_UNKNOWN)
-    for channel in range(len(growth)):
-        told = growth[channel, usable[channel] & (error[channel] < _TELLS_GROWTH)]
-        told = told[(told > _PLAUSIBLE[0]) & (told < _PLAUSIBLE[1])]
-        if len(told) >= _FEWEST_STARS:
-            factor[channel] = np.median(told)
-            scatter = GAUSSIAN_MAD * np.median(np.abs(told - factor[channel]))
-            # How a few stars scatter is not known from them alone.
-            scatter = np.sqrt((len(told) * scatter**2 + _FEWEST_STARS * _TELLS_GROWTH**2) / (len(told) + _FEWEST_STARS))
-            factor_error[channel] = MEDIAN_COST * scatter / np.sqrt(len(told))
-    return np.stack([factor, factor_error])
 
 
 def _area(wcs, wcs_out, x, y):

@@ -98,3 +98,22 @@ def test_a_gain_that_a_channel_knows_nothing_of_is_not_in_beside_an_offset():
     assert (own.least[:, 1] > 100 * rounding).all()
     own.enter(np.array([[False] * 3, [True, True, False], [True, True, False]]))
     assert own.active[1:, :2].tolist() == [[True, False], [True, True]]
+
+
+def test_a_shift_that_nothing_tells_does_not_run_away():
+    """Noise in pairs of tiles tells no shift or blur of all, and next to none of two that share no star."""
+    rng, count = np.random.default_rng(9), 4
+    matrix, score = np.zeros((count, 7, count, 7)), np.zeros((count, 7))
+    for i, j in ((0, 1), (1, 2), (2, 3), (3, 0), (0, 2)):
+        design = rng.normal(0, 1, (200, 7)) * [1, 50, 0.3, 0.3, 1e-3, 1e-3, 1e-3]
+        own, noise = design.T @ design, design.T @ rng.normal(0, 1, 200)
+        for tile, other, sign in ((i, j, 1), (j, i, -1)):
+            matrix[tile, :, tile] += own
+            matrix[tile, :, other] -= own
+            score[tile] += sign * noise
+    found = Equations(matrix, score, np.zeros((count, 7)), np.full(count, 1000.0))
+    assert (found.alone > 0).all()
+    found = found.scale_by(1.0)
+    for active in np.zeros((count, 3), dtype=bool), np.eye(count, 3, dtype=bool):
+        found.enter(active)
+        assert np.abs(found.terms()[:, 4:]).max() < 1.0

@@ -9,33 +9,42 @@ from zemosaic_twopass.measure.fluxes import Fluxes
 SCALES = np.array([1.0, 1.0, 1.3, 0.97, 1.0])
 
 
-def measured(seed, stars=40, scales=SCALES, error=0.03, spoiled=0.0, growth=0.0):
+def fluxes_of(flux, error, growth=1.0):
+    """`Fluxes` of one channel, of which each star tells what lies outside to 3 %."""
+    flux, error, growth = (np.broadcast_to(own, np.shape(flux)) for own in (flux, error, growth))
+    return Fluxes(0, flux, error, growth, 0.03 * growth)
+
+
+def measured(seed, stars=40, scales=SCALES, error=0.03, spoiled=0.0, growth=0.0, crowded=0.0):
     """Arguments of `star_scales`: every star is in every second tile or so, some of them far off.
 
-    Tiles with a wide aperture hold more of their stars, and tell that less lies outside.
+    Tiles with a wide aperture hold more of their stars, and tell that less lies outside. In a crowded field there are
+    neighbours outside, of each star its own.
     """
     rng = np.random.default_rng(seed)
     bright = 10 ** rng.uniform(3, 5, stars)
     seen = rng.random((len(scales), stars)) < 0.6
+    beside = 1 + crowded * np.random.default_rng(seed + 1000).exponential(size=stars)
     fluxes, tiles, numbers = [], [], []
     for index, (scale, own) in enumerate(zip(scales, seen, strict=True)):
         wide = growth * rng.normal()
         flux = scale * bright[own] * np.exp(rng.normal(0, error, own.sum()) + wide)
         flux = np.where(rng.random(own.sum()) < spoiled, 1.5 * flux, flux)[:, np.newaxis]
-        fluxes.append(
-            Fluxes(0, flux, error * flux, np.full(1, 1.1 * np.exp(rng.normal(0, 0.01) - wide)), np.full(1, 0.01))
-        )
+        outside = 1.1 * beside[own] * np.exp(rng.normal(0, 0.03, own.sum()) - wide)
+        fluxes.append(fluxes_of(flux, error * flux, outside[:, np.newaxis]))
         tiles.append(np.full(own.sum(), index))
         numbers.append(np.flatnonzero(own))
     entries = np.arange(sum(map(len, tiles)))
     return fluxes, entries, np.concatenate(tiles), np.concatenate(numbers)
 
 
-@pytest.mark.parametrize(("spoiled", "growth"), [(0.0, 0.0), (0.1, 0.0), (0.0, 0.05)])
-def test_scales_and_their_errors(spoiled, growth):
+@pytest.mark.parametrize(
+    ("spoiled", "growth", "crowded"), [(0.0, 0.0, 0.0), (0.1, 0.0, 0.0), (0.0, 0.05, 0.0), (0.0, 0.05, 0.3)]
+)
+def test_scales_and_their_errors(spoiled, growth, crowded):
     z = []
     for seed in range(60):
-        scales = star_scales(*measured(seed, spoiled=spoiled, growth=growth))
+        scales = star_scales(*measured(seed, spoiled=spoiled, growth=growth, crowded=crowded))
         left, error = scales.against_others(SCALES[:, np.newaxis])
         assert (scales.counts > 10).all()
         z.append(left / error)
@@ -62,11 +71,8 @@ def test_a_tile_that_knows_its_stars_far_better_than_the_other(ratio):
     for seed in range(20):
         rng = np.random.default_rng(seed)
         part = 10 ** rng.uniform(-4, -3, 40)[:, np.newaxis]
-        bright, growth = 10 ** rng.uniform(3, 5, 40)[:, np.newaxis], (np.ones(1), np.full(1, 0.01))
-        fluxes = [
-            Fluxes(0, 1.2 * bright, part * 1.2 * bright, *growth),
-            Fluxes(0, bright, ratio * part * bright, *growth),
-        ]
+        bright = 10 ** rng.uniform(3, 5, 40)[:, np.newaxis]
+        fluxes = [fluxes_of(1.2 * bright, part * 1.2 * bright), fluxes_of(bright, ratio * part * bright)]
         scales = star_scales(fluxes, np.arange(80), np.repeat([0, 1], 40), np.tile(np.arange(40), 2))
         np.testing.assert_allclose(scales.logarithm[:, 0], np.array([0.5, -0.5]) * np.log(1.2), atol=1e-8)
         assert abs(scales.covariance[0]).max() < 0.05
@@ -107,7 +113,7 @@ def test_two_halves_that_fewer_than_three_stars_join_are_not_joined(links, joine
     numbers = np.concatenate([np.repeat(np.arange(12), 2), np.repeat(12 + np.arange(links), 2)])
     order = np.argsort(tiles, kind="stable")
     flux = [np.full((np.count_nonzero(tiles == own), 1), 1000.0) for own in range(4)]
-    fluxes = [Fluxes(0, own, 0.01 * own, np.ones(1), np.full(1, 0.01)) for own in flux]
+    fluxes = [fluxes_of(own, 0.01 * own) for own in flux]
     scales = star_scales(fluxes, np.arange(len(tiles)), tiles[order], numbers[order])
     assert (scales.groups[0, 0] == scales.groups[3, 0]) == joined
     assert scales.counts[:, 0].tolist() == [6, 6 + joined * links, 6 + joined * links, 6]
@@ -118,7 +124,7 @@ def test_a_bright_star_in_two_halves_that_are_not_joined_tells_in_both():
     # Tiles 0 and 1, and 2 and 3, share three faint stars of their own and one that all four have.
     flux, error = np.array([300.0, 300, 300, 1e5])[:, np.newaxis], np.array([20.0, 20, 20, 100])[:, np.newaxis]
     scales = np.array([1.0, 1.5, 1.0, 2.0])
-    fluxes = [Fluxes(0, scale * flux, error, np.ones(1), np.full(1, 0.01)) for scale in scales]
+    fluxes = [fluxes_of(scale * flux, error) for scale in scales]
     numbers = np.array([[0, 1, 2, 6]] * 2 + [[3, 4, 5, 6]] * 2)
     found = star_scales(fluxes, np.arange(16), np.repeat(np.arange(4), 4), numbers.ravel())
     assert found.counts[:, 0].tolist() == [4, 4, 4, 4]

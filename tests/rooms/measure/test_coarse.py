@@ -84,8 +84,10 @@ def test_every_block_is_what_its_own_pixels_say(scene):
         whole = np.isfinite(middle).reshape(known.shape[0] // FACTOR, FACTOR, -1, FACTOR).sum(axis=(1, 3))
         assert np.any(whole > count)
         np.testing.assert_array_equal(found.share[channel], whole / FACTOR**2)
-        layers = {"value": middle, "dx": (right - left) / 2, "dy": (below - above) / 2, "curvature": curvature}
-        for name, layer in layers.items():
-            total = np.where(known, layer, 0).reshape(known.shape[0] // FACTOR, FACTOR, -1, FACTOR).sum(axis=(1, 3))
-            wanted = np.where(4 * count >= 3 * FACTOR**2, total / np.maximum(count, 1), np.nan)
+        # The value is that of all pixels that are there: next to a star a mean without some of them is another one.
+        layers = {"value": (middle, np.isfinite(middle), whole), "dx": ((right - left) / 2, known, count)}
+        layers |= {"dy": ((below - above) / 2, known, count), "curvature": (curvature, known, count)}
+        for name, (layer, own, number) in layers.items():
+            total = np.where(own, layer, 0).reshape(known.shape[0] // FACTOR, FACTOR, -1, FACTOR).sum(axis=(1, 3))
+            wanted = np.where(4 * count >= 3 * FACTOR**2, total / np.maximum(number, 1), np.nan)
             np.testing.assert_allclose(getattr(found, name)[channel], wanted, rtol=0, atol=3e-4)

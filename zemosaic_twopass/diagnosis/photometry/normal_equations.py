@@ -22,6 +22,8 @@ _KEPT = 4
 _AT_A_TIME = 8
 # Standard deviation of gains about the usual ones where little else is known of them.
 _USUAL_GAIN = 0.3
+# Of shifts and blurs, in pixels and squares of them, in units of 1 / variance of a block.
+_DAMPING = 1.0
 
 
 class Equations:
@@ -54,7 +56,10 @@ class Equations:
         kept, free = number[:, :_KEPT].ravel(), number[:, _KEPT:].ravel()
         matrix, score = matrix.reshape(terms.size, -1), score.ravel()
         across = matrix[np.ix_(free, kept)]
-        follow = solve_symmetric(matrix[np.ix_(free, free)], np.column_stack([across, score[free]]))
+        # What all tiles have of these is told by nothing, and without a star next to nothing is: no step is of more
+        # than a pixel or so (Levenberg 1944, Q. Appl. Math. 2, 164), for the other terms would lean on it.
+        damped = matrix[np.ix_(free, free)] + np.diag(np.full(len(free), _DAMPING))
+        follow = solve_symmetric(damped, np.column_stack([across, score[free]]))
         self._follow, self._ask = follow[:, :-1], follow[:, -1]
         across = csr_array(across.T)
         self._matrix = matrix[np.ix_(kept, kept)] - across @ self._follow

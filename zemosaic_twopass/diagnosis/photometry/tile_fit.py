@@ -137,7 +137,8 @@ def _channel_fit(channel, state):
             value, covariance = _estimate(block[index], right[index], columns)
             along = np.array([weights.get(column, 0.0) for column in columns])
             variance = along @ covariance @ along
-            if there.issuperset(more) or 0 < variance < _LOOSE**2 / state.equations.alone[index, row // 2]:
+            loose = variance * state.equations.alone[index, row // 2] >= _LOOSE**2
+            if there.issuperset(more) or (variance > 0 and not loose):
                 found[row : row + 2, index] = along @ value, np.sqrt(variance)
             else:
                 found[row, index] = 0.0

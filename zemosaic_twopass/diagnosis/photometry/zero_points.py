@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from ...measure.fluxes import TELLS_GROWTH
 from ...measure.median import median_of_known
 from ...measure.robust import GAUSSIAN_MAD, HUBER
 
@@ -120,8 +121,10 @@ def star_scales(fluxes, entries, tiles, numbers):
     StarScales
     """
     count, channels = len(fluxes), fluxes[0].flux.shape[1]
-    flux, error = (np.concatenate([getattr(own, name) for own in fluxes])[entries] for name in ("flux", "error"))
-    growth, growth_error = _growths(fluxes)
+    flux, error, *growth = (
+        np.concatenate([getattr(own, name) for own in fluxes])[entries]
+        for name in ("flux", "error", "growth", "growth_error")
+    )
     found = StarScales.none(count, channels)
     for channel in range(channels):
         known = _bright(flux[:, channel], error[:, channel], numbers)
@@ -129,13 +132,14 @@ def star_scales(fluxes, entries, tiles, numbers):
         if not len(known):
             continue
         relative = error[known, channel] / flux[known, channel]
-        whole = flux[known, channel] * growth[tiles[known], channel]
+        beyond, beyond_error = _growth(*(own[:, channel] for own in growth), tiles, numbers, count)
+        whole = flux[known, channel] * beyond[tiles[known]]
         shared = tiles[known], stars
         found.counts[:, channel] = np.bincount(tiles[known], minlength=count)
         scale, covariance, groups, found.excess[channel] = _solve(np.log(whole), relative, shared, count)
         there = found.counts[:, channel] > 0
         found.logarithm[there, channel], found.groups[:, channel] = scale[there], groups
-        found.covariance[channel] = covariance + np.diag(growth_error[:, channel] ** 2)
+        found.covariance[channel] = covariance + np.diag(beyond_error**2)
     return found
 
 
@@ -181,24 +185,30 @@ def _number_groups(tiles, numbers, count):
     return group[tiles]
 
 
-def _growths(fluxes):
-    """What lies outside the apertures of each tile, and the relative error of what is left of it, shape (N, C).
+def _growth(growth, error, tiles, numbers, count):
+    """What lies outside the apertures of each tile, and the relative error of what is left of it, shape (N,) each.
 
-    In apertures as wide as the stars it is nearly the same in all: what a tile tells of its own counts by how surely
-    tiles differ (Efron & Morris 1975, J. Am. Stat. Assoc. 70, 311).
+    By stars that tiles share, for what a star has beside it is in all of them. In apertures as wide as the stars it is
+    nearly the same in all: what a tile tells of its own counts by how surely tiles differ (Efron & Morris 1975, J. Am.
+    Stat. Assoc. 70, 311).
     """
-    own, error = (np.stack([getattr(one, name) for one in fluxes]) for name in ("growth", "growth_error"))
-    growth, left = np.ones_like(own), np.full_like(own, _SHAPES)
-    for channel in range(own.shape[1]):
-        told = np.isfinite(own[:, channel])
-        if told.any():
-            value, variance = own[told, channel], error[told, channel] ** 2
-            usual = np.average(value, weights=1 / variance)
-            differ = max(np.average((value - usual) ** 2 - variance, weights=1 / variance), _SHAPES**2)
-            more = (value - usual) * differ / (differ + variance)
-            growth[told, channel] = usual + (1 + _BEYOND) * more
-            left[told, channel] = np.hypot(np.sqrt(differ * variance / (differ + variance)), _BEYOND * more) / usual
-    return growth, left
+    more, left = np.zeros(count), np.full(count, _SHAPES)
+    known = np.flatnonzero(np.isfinite(growth))
+    known, stars = _choose_telling(known, tiles, numbers[known], count)
+    if not len(known):
+        return np.exp(more), left
+    shared, number = (tiles[known], stars), np.bincount(tiles[known], minlength=count)
+    own, covariance, groups, _ = _solve(np.log(growth[known]), error[known] / growth[known], shared, count)
+    # How a few stars scatter, in pixels that share their noise, is not known from them alone.
+    told, enough = number > 0, np.maximum(number, 1)
+    variance = (enough**2 * np.diag(covariance) + FEWEST_STARS * TELLS_GROWTH**2) / (enough + FEWEST_STARS) / enough
+    weight = np.where(told, 1 / variance, 0.0)
+    differ = max(np.average(own**2 - variance, weights=weight), _SHAPES**2)
+    more = np.where(told, own * differ / (differ + variance), 0.0)
+    # The mean of tiles that no star joins to others is not known, nor is that of one that tells nothing.
+    apart = differ / np.bincount(groups)[groups] if len(np.unique(groups[told])) > 1 else 0.0
+    left = np.sqrt(np.where(told, differ * variance / (differ + variance) + apart, differ))
+    return np.exp((1 + _BEYOND) * more), np.hypot(left, _BEYOND * more)
 
 
 def _solve(values, errors, shared, count):
