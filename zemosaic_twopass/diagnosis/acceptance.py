@@ -10,8 +10,9 @@ from ..tiles.planes import in_channel
 from .comparison import corrections, without
 from .photometry import FEWEST_STARS, Correction, StarScales
 
-# In errors: from there stars contradict a factor, and if it takes them further from the others, from there.
-_CONTRADICTED = 3.0
+# In errors: from there stars contradict the factors of a tile, by all channels together, and that of a single one, for
+# of some thirty one is 3 errors off by chance; and if the factors take them further from the others, from there.
+_CONTRADICTED, _ALONE = 3.0, 4.5
 _DOUBTED = 2.0
 # After so many rounds all that is left is refused at once.
 _ROUNDS = 8
@@ -99,16 +100,21 @@ def _by_stars(found, stars):
     left, error = stars.against_others(usable)
     # As it was, among neighbours as they will be.
     before = left + np.log(usable)
-    size, limit = np.abs(left), np.maximum(np.abs(before), _DOUBTED * error)
-    contradicted = (factor != 1) & (factor > 0) & ((size > _CONTRADICTED * error) | (size > limit))
-    for index in np.flatnonzero(contradicted.any(axis=1)):
-        channel = int(np.argmax(np.where(contradicted[index], size[index], -np.inf)))
+    asked = (factor != 1) & (factor > 0) & np.isfinite(left)
+    size = np.where(asked, np.abs(left) / error, 0.0)
+    # Channels share the seeing of their tile, so that the error of their mean is as large as theirs.
+    count = np.maximum(np.count_nonzero(asked, axis=1), 1)
+    whole, was, unsure = (np.where(asked, own, 0.0).sum(axis=1) / count for own in (left, before, error))
+    limit = np.minimum(_CONTRADICTED * unsure, np.maximum(np.abs(was), _DOUBTED * unsure))
+    contradicted = (np.abs(whole) > limit) | (size > _ALONE).any(axis=1)
+    for index in np.flatnonzero(contradicted):
+        channel = int(np.argmax(size[index]))
         said, said_error = np.exp(before[index, channel]), error[index, channel] * np.exp(before[index, channel])
         reason = (
             f"its factor{in_channel(channel, factor.shape[1])}, {factor[index, channel]:.4g}, is contradicted by "
             f"{stars.counts[index, channel]} stars that it shares: {said:.4g} +/- {said_error:.2g}"
         )
-        yield _Objection(int(index), float(size[index, channel]), reason)
+        yield _Objection(int(index), float(abs(left[index, channel])), reason)
 
 
 def _by_steps(solution):
