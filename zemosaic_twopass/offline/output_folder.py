@@ -128,8 +128,8 @@ def _tiles_of(folder):
         kept = folder / MASTER_TILES
         found = sorted(kept.glob(f"master_tile_*{_SUFFIX}")) if kept.is_dir() else []
         return tuple(found), () if found else (f"its master tiles were not kept: {_KEEP}",)
-    places = [(folder / MASTER_TILES / name, folder / name, path) for name, path in listed]
-    found = [next((path for path in choice if path is not None and path.is_file()), None) for choice in places]
+    choices = [(folder / MASTER_TILES / name, folder / name, path) for name, path in listed]
+    found = [next((path for path in choice if path is not None and path.is_file()), None) for choice in choices]
     gone = [name for (name, _), path in zip(listed, found, strict=True) if path is None]
     if not gone:
         return tuple(found), ()

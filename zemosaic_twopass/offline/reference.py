@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..tiles.grid import block_mean
 from ..tiles.images import TileError
-from ..tiles.planes import channels_last
 
 # Mosaics of the tiles themselves come out above 0.8, others below 0.15; fewer blocks tell nothing.
 # Least correlation of a mosaic with what its tiles show, and fewest blocks to tell it by.
@@ -37,12 +35,6 @@ class MosaicFit:
         return np.mean(
             [(mean - own) / scale for mean, scale, own in zip(means, self.scale, self.level, strict=True)], 0
         )
-
-
-def channel_means(image, factor, coverage):
-    """`block_mean` of each channel by itself, shape (C, h, w)."""
-    planes = np.moveaxis(channels_last(image), 2, 0)
-    return np.stack([block_mean(plane, factor, coverage) for plane in planes])
 
 
 def fit_mosaic(means, tiles, noise):

@@ -27,10 +27,11 @@ from ..report.backdrop import Backdrop
 from ..report.next_steps import MASTER_TILES
 from ..report.report import TileRecord, TwoPassReport
 from ..settings import LOGGER_NAME
+from ..tiles.grid import block_means
 from ..tiles.images import TileError, open_image
 from ..tiles.reading import warn_about
 from ..tiles.tile_set import TileSet, tell_each
-from .reference import channel_means, fit_mosaic
+from .reference import fit_mosaic
 from .seams import OtherTiles, check_coverage, seams_by_coverage
 from .target import Target
 
@@ -185,7 +186,7 @@ def _reference(mosaic, downsample):
     with open_image(mosaic) as (data, header, coverage):
         target = Target(os.path.abspath(mosaic), header, data.shape[:2], downsample)
         grid = target.grid()
-        return target, grid, grid.average(data, coverage), channel_means(data, FACTOR, coverage)
+        return target, grid, grid.average(data, coverage), block_means(data, FACTOR, coverage)
 
 
 def _unlike(path, one, channels, target):
@@ -205,7 +206,7 @@ def _in_adu(base, means, measured, target):
     if fit is None:
         return base, {}
     with open_image(target.mosaic) as (data, _, coverage):
-        base = fit.in_adu(channel_means(data, target.downsample, coverage))
+        base = fit.in_adu(block_means(data, target.downsample, coverage))
     return base, {"mosaic_scale": fit.scale.tolist(), "mosaic_level": fit.level.tolist()}
 
 

@@ -16,11 +16,10 @@ from ..report.artefacts import FITS_NAME, JSON_NAME
 from ..report.backdrop import Backdrop
 from ..report.seam_changes import last_seams, mosaics_of
 from ..report.show import read_report
-from ..tiles.grid import pixels_between
+from ..tiles.grid import block_means, pixels_between
 from ..tiles.headers import celestial_wcs
 from ..tiles.images import TileError, open_image
 from .output_folder import SCIENCE, OutputFolder
-from .reference import channel_means
 from .seams import seams_of_run
 
 _MOSAIC = "mosaic.fits"
@@ -64,11 +63,11 @@ class Side:
         if self.wcs is None or other.wcs is None:
             return None
 
-        def place(x, y):
+        def project(x, y):
             blocks = ((at + 0.5) / self.step - 0.5 for at in (x, y))
             return tuple((at + 0.5) * other.step - 0.5 for at in pixels_between(self.wcs, other.wcs, *blocks))
 
-        return place
+        return project
 
 
 def is_report(path):
@@ -222,7 +221,7 @@ def _in_scale_of(first, second):
     means = []
     for side in (first, second):
         with open_image(side.mosaic) as (data, _, coverage):
-            means.append(channel_means(data, FACTOR, coverage))
+            means.append(block_means(data, FACTOR, coverage))
     rows, columns = np.indices(means[0].shape[1:])
     x, y = first.to(second)(*(FACTOR * (cells.ravel() + 0.5) - 0.5 for cells in (columns, rows)))
     places = [((at + 0.5) / FACTOR - 0.5).reshape(rows.shape) for at in (y, x)]

@@ -40,40 +40,81 @@ def block_mean(image, factor, coverage=None):
     TypeError
         If its values are not real numbers.
     """
+    return _average_blocks(image, factor, coverage, together=True)[..., 0]
+
+
+def block_means(image, factor, coverage=None):
+    """Average each channel of an image over blocks by itself; parameters and errors as of `block_mean`.
+
+    Returns
+    -------
+    ndarray, shape (C, H // factor, W // factor), float64
+        NaN where fewer than half of the pixels of a block are finite in that channel.
+    """
+    return np.moveaxis(_average_blocks(image, factor, coverage, together=False), 2, 0)
+
+
+def _average_blocks(image, factor, coverage, together):
+    """Means over blocks, shape (h, w, C); of all channels `together` shape (h, w, 1)."""
     image = real_planes(image, "image")
     height, width, channels = image.shape
     if coverage is not None and np.shape(coverage) != (height, width):
         raise ValueError(f"coverage shape {np.shape(coverage)} != tile shape {(height, width)}")
-    out = np.full((height // factor, width // factor), np.nan)
+    down, across = height // factor, width // factor
+    out = np.full((down, across, 1 if together else channels), np.nan)
     # Band by band: the temporaries stay in the cache however large the mosaic is.
-    band = max(1, _BAND_VALUES // max(1, factor * width * channels))
-    for top in range(0, out.shape[0], band):
-        rows = slice(top * factor, min(top + band, out.shape[0]) * factor)
-        good = None if coverage is None else np.asarray(coverage[rows]) > 0
+    step = max(1, _BAND_VALUES // max(1, factor * width * channels))
+    for top in range(0, down if across else 0, step):
+        rows = slice(top * factor, min(top + step, down) * factor)
         # From a file the rows come with other strides and byte order; once as they are needed is quicker than twice.
-        part = np.ascontiguousarray(image[rows], dtype=image.dtype.newbyteorder("="))
-        total, count = _block_sums(part, factor, good)
-        np.divide(total, count * channels, out=out[top : top + band], where=2 * count >= factor * factor)
+        band = np.ascontiguousarray(image[rows], dtype=image.dtype.newbyteorder("="))
+        good = None if coverage is None else np.asarray(coverage[rows]) > 0
+        out[top : top + step] = _average_band(band, factor, good, together)
     return out
 
 
-def _block_sums(band, factor, good):
-    """Sum over the blocks of whole rows of blocks, shape (n factor, W, C), and how many of their pixels count."""
-    finite = np.isfinite(band)
-    channels = range(band.shape[2])
-    if not finite.all():
-        every = np.logical_and.reduce([finite[..., channel] for channel in channels])
-        good = every if good is None else every & good
-    if good is None or good.all():
-        total = block_sum(band, factor)
-        return total, np.full(total.shape, factor * factor)
-    bad = np.logical_not(good)
-    # Channel by channel: numpy is slow at spreading a mask over a short last axis.
-    for channel in channels:
-        finite[..., channel] = bad
-    band = band.copy()
-    np.copyto(band, band.dtype.type(0), where=finite)
-    return block_sum(band, factor), block_sum(good, factor)
+def _average_band(band, factor, good, together):
+    """The same of whole rows of blocks; of `good`, shape (n factor, W), those pixels alone that are."""
+    across, channels = band.shape[1] // factor, band.shape[2]
+    # Rows first, and as flat ones: adding long lines to each other is what numpy does fastest.
+    lines = np.add.reduce(band.reshape(-1, factor, band[0].size), axis=1, dtype=np.float64)
+    lines = lines[:, : across * factor * channels].reshape(len(lines), across, factor, channels)
+    with np.errstate(invalid="ignore", over="ignore"):
+        if together:
+            means = lines.reshape(*lines.shape[:2], -1).sum(axis=2, keepdims=True) / (factor * factor * channels)
+        else:
+            means = lines.sum(axis=2) / (factor * factor)
+    ragged = ~np.isfinite(means).all(axis=2)
+    if good is not None and not good.all():
+        whole = np.logical_and.reduce(good.reshape(-1, factor, band.shape[1]), axis=1)
+        # Column by column of the blocks: numpy is slow at short last axes.
+        ragged |= ~np.logical_and.reduce([whole[:, n : across * factor : factor] for n in range(factor)])
+    if ragged.any():
+        means[ragged] = _average_ragged(
+            *(_cut(own, factor)[ragged] for own in (band, good) if own is not None), together=together
+        )
+    return means
+
+
+def _cut(band, factor):
+    """The blocks of whole rows of them, shape (n, W // factor, factor, factor, …); a view but for what is left over."""
+    across = band.shape[1] // factor
+    return band[:, : across * factor].reshape(-1, factor, across, factor, *band.shape[2:]).swapaxes(1, 2)
+
+
+def _average_ragged(blocks, good=None, *, together):
+    """Means of blocks, shape (n, factor, factor, C), of what is finite and `good`; NaN where that is less than half."""
+    known = np.isfinite(blocks)
+    if together:
+        known = np.broadcast_to(known.all(axis=3, keepdims=True), known.shape)
+    if good is not None:
+        known = known & good[..., np.newaxis]
+    total = np.where(known, blocks, 0).sum(axis=(1, 2), dtype=np.float64)
+    count = np.count_nonzero(known, axis=(1, 2))
+    if together:
+        total, count = (own.sum(axis=1, keepdims=True) for own in (total, count))
+    pixels = blocks[0].size if together else blocks[0, ..., 0].size
+    return np.where(2 * count >= pixels, total / np.maximum(count, 1), np.nan)
 
 
 def block_sum(image, factor):

@@ -5,7 +5,15 @@ import pytest
 from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.utils import pixel_to_pixel
 
-from zemosaic_twopass.tiles.grid import block_mean, block_wcs, common_part, pixel_box, pixels_between, tile_outline
+from zemosaic_twopass.tiles.grid import (
+    block_mean,
+    block_means,
+    block_wcs,
+    common_part,
+    pixel_box,
+    pixels_between,
+    tile_outline,
+)
 
 
 def tangent(crval=(83.0, -5.0), scale=2 / 3600, angle=0.3, shape=(60, 80), projection="TAN"):
@@ -90,6 +98,25 @@ def test_block_mean_against_a_loop(shape):
         block = block[np.isfinite(block)]
         expected = block.mean() if block.size >= 8 else np.nan
         np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+def test_block_means_are_those_of_each_channel():
+    rng = np.random.default_rng(7)
+    image = rng.normal(100, 5, (45, 67, 3)).astype(">f4")
+    image[rng.random(image.shape) < 0.2] = np.nan
+    image[:20, :30] = rng.normal(100, 5, (20, 30, 3))
+    coverage = rng.random(image.shape[:2]) > 0.05
+    coverage[:20, :30] = True
+    for own in (None, coverage):
+        found = block_means(image, 8, own)
+        assert found.shape == (3, 5, 8)
+        wanted = [block_mean(image[..., channel], 8, own) for channel in range(3)]
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+        assert np.isfinite(found).any()
+    image[8:16, 8:16, 1] = np.nan
+    lacking = block_means(image, 8)[:, 1, 1]
+    assert np.isfinite(lacking).tolist() == [True, False, True]
+    assert np.isnan(block_mean(image, 8)[1, 1])
 
 
 def test_block_mean_half_of_a_block_is_enough_and_less_is_not():

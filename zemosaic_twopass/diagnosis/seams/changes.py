@@ -139,7 +139,7 @@ class Comparison:
         return sorted(changed, key=lambda change: -abs(change.most.growth))
 
 
-def compare_seams(first, second, place=None, tiles=None):
+def compare_seams(first, second, project=None, tiles=None):
     """Hold the seams of two mosaics of one sky against each other.
 
     Edges go together that end the same tile on the same side, those that lie nearest first; then, by their places
@@ -149,7 +149,7 @@ def compare_seams(first, second, place=None, tiles=None):
     ----------
     first, second : SeamMap
         In the same adu, of as many channels.
-    place : callable, optional
+    project : callable, optional
         From x, y in pixels of the second mosaic to those of the first, arrays of shape (n,) each. Without it both are
         on one grid.
     tiles : mapping of int to int, optional
@@ -159,7 +159,7 @@ def compare_seams(first, second, place=None, tiles=None):
     -------
     Comparison
     """
-    pairs = _pair(first.edges, second.edges, place, tiles)
+    pairs = _pair(first.edges, second.edges, project, tiles)
     # A step and a line in each channel.
     beyond = _beyond(2 * len(pairs) * len(first.rms))
     changes = [Change.of(first.edges[one], second.edges[other], beyond) for one, other in pairs]
@@ -173,11 +173,11 @@ def compare_seams(first, second, place=None, tiles=None):
     return Comparison((first, second), tuple(changes), rms, error, lines, _result(changes, both))
 
 
-def _pair(first, second, place, tiles):
+def _pair(first, second, project, tiles):
     """(index, index) of the edges that are in both, in the order of the first."""
     if not first or not second:
         return []
-    own, other = _Lines.of(first), _Lines.of(second).move_by(place)
+    own, other = _Lines.of(first), _Lines.of(second).move_by(project)
     numbers = [edge.tile if tiles is None or edge.tile is None else tiles.get(edge.tile) for edge in second]
     same = np.array([[one.tile == number and number is not None for number in numbers] for one in first])
     apart = np.stack([other.x - own.x[:, np.newaxis], other.y - own.y[:, np.newaxis]])
@@ -212,15 +212,15 @@ class _Lines:
         rows = np.array([(edge.x, edge.y, *edge.normal, edge.length) for edge in edges], dtype=float)
         return cls(*rows.T)
 
-    def move_by(self, place):
+    def move_by(self, project):
         """In another mosaic's pixels."""
-        if place is None:
+        if project is None:
             return self
-        (x, y), (x_out, y_out) = place(self.x, self.y), place(self.x + self.right, self.y + self.down)
+        (x, y), (x_out, y_out) = project(self.x, self.y), project(self.x + self.right, self.y + self.down)
         # The direction by the ends, which lie far enough apart for it.
         reach = self.length / 2
         first, last = (
-            np.array(place(self.x - sign * reach * self.down, self.y + sign * reach * self.right)) for sign in (-1, 1)
+            np.array(project(self.x - sign * reach * self.down, self.y + sign * reach * self.right)) for sign in (-1, 1)
         )
         length = np.hypot(*(last - first))
         with np.errstate(invalid="ignore", divide="ignore"):

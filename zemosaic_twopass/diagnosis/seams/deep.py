@@ -75,8 +75,8 @@ class DeepStrips:
 
     def beside(self):
         """The same as far as possible from the edge to either side, a few times: there no edge is."""
-        places = range(NEAR + 1, _FAR - NEAR + 1, _EVERY)
-        return [_window(self.values, sign * place) for place in places for sign in (-1, 1)]
+        distances = range(NEAR + 1, _FAR - NEAR + 1, _EVERY)
+        return [_window(self.values, sign * away) for away in distances for sign in (-1, 1)]
 
 
 def _strips(stretches, values, cells, shape):
@@ -87,9 +87,9 @@ def _strips(stretches, values, cells, shape):
     return Strips(np.broadcast_to(distance, known.shape), known, rows // BLOCK, columns // BLOCK)
 
 
-def _window(values, place):
+def _window(values, away):
     """Cells on both sides of one, so many from the edge."""
-    middle_cell = _FAR + place
+    middle_cell = _FAR + away
     sides = values[..., middle_cell - NEAR : middle_cell], values[..., middle_cell + 1 : middle_cell + NEAR + 1]
     return np.concatenate(sides, axis=-1)
 

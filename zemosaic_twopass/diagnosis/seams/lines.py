@@ -68,17 +68,17 @@ class Lines:
         level, spread = profiles(columns - (columns[..., :1] + columns[..., -1:]) / 2)
         half = np.abs(level[..., :1] - level[..., -1:]) / 2
         beyond = np.abs(level) - half
-        place = np.argmax(np.nan_to_num(beyond / spread, nan=-np.inf)[..., 1:-1], axis=-1) + 1
-        bright = np.take_along_axis(level, place[..., np.newaxis], -1)[..., 0] > 0
+        peak = np.argmax(np.nan_to_num(beyond / spread, nan=-np.inf)[..., 1:-1], axis=-1) + 1
+        bright = np.take_along_axis(level, peak[..., np.newaxis], -1)[..., 0] > 0
         # Held against the side that lies nearer to it.
         higher_inside = level[..., 0] > level[..., -1]
         side = np.where(bright == higher_inside, 0, columns.shape[-1] - 1)
         own, beside = (
-            np.take_along_axis(columns, index[:, :, np.newaxis, np.newaxis], -1)[..., 0] for index in (place, side)
+            np.take_along_axis(columns, index[:, :, np.newaxis, np.newaxis], -1)[..., 0] for index in (peak, side)
         )
         depth, error = along(own - beside, np.ones((len(columns), columns.shape[2])))
         # With few columns the one or the other is small by chance, and both must be larger to be as rare.
-        error = np.maximum(error, np.take_along_axis(spread, place[..., np.newaxis], -1)[..., 0])
+        error = np.maximum(error, np.take_along_axis(spread, peak[..., np.newaxis], -1)[..., 0])
         error *= 1 + _FEW_PLACES / np.isfinite(own).sum(axis=-1)
         depth = np.where(np.isfinite(depth), np.where(bright, np.maximum(depth, 0), np.minimum(depth, 0)), np.nan)
         return cls(width, depth, error, distance, level - middle(level)[..., np.newaxis], spread)

@@ -124,14 +124,20 @@ class Makings:
             NaN where it is not known.
         """
         fields = {tile: predicted.gains[tile] * field for tile, field in fields.items()}
-        taken = self._matching.balance(fields) if self._is_matched(predicted) else 0 * self._matching.balance({})
-        return self._sum(fields, taken, self._shares(self.weights))
+        return self._made(fields, self._matching.steps_of(fields), predicted)
 
     def steps_of_gains(self, predicted):
         """What unequal gains make in a mosaic, as `steps_of`."""
-        usual = np.nanmedian(predicted.gains)
-        fields = {i: (1 - usual / predicted.gains[i]) * own for i, own in enumerate(self.given) if own is not None}
-        return self.steps_of(fields, predicted)
+        gains = predicted.gains - np.nanmedian(predicted.gains)
+        return self._made(self._given_times(gains), self._matching.steps_of_gains(gains), predicted)
+
+    def _made(self, fields, steps, predicted):
+        """What fields after their gains, with those mean steps, make in a mosaic."""
+        taken = self._matching.balance(steps if self._is_matched(predicted) else np.zeros_like(steps))
+        return self._sum(fields, taken, self._shares(self.weights))
+
+    def _given_times(self, gains):
+        return {i: gains[i] * own for i, own in enumerate(self.given) if own is not None}
 
     def beyond(self):
         """Blocks of which the coadd may have used more than a doubtful tile shows, (h, w) bool, by tile."""
@@ -144,8 +150,9 @@ class Makings:
 
     def coadd_matched(self):
         """Blocks of a mean of the tiles before any gain, backgrounds matched, shape (C, h, w)."""
-        given = {i: own for i, own in enumerate(self.given) if own is not None}
-        return self._sum(given, self._matching.balance(given), self._shares(self.weights))
+        equal = np.ones_like(self.weights)
+        taken = self._matching.balance(self._matching.steps_of_gains(equal))
+        return self._sum(self._given_times(equal), taken, self._shares(self.weights))
 
     def noise(self, tiles):
         """Noise of a pixel of that mean, by that of each tile, sequence of ndarray of shape (C,): (C, h, w)."""
@@ -172,22 +179,25 @@ class Makings:
             if all(own is None for own in shares):
                 return None
             plain = self._sum(fields, np.zeros((len(gains), len(picture.value))), shares)
-            taken = self._taken(picture.value - plain, fields, shares)
+            taken = self._taken(picture.value - plain, gains, shares)
             value = self._sum(fields, taken, shares)
             if _scatter(picture.value - value) <= _CLOSES * noise:
                 return Predicted(value, np.ones(len(value)), gains, taken)
         return None
 
-    def _taken(self, left, fields, shares):
-        """What matching took of each tile, shape (N, C), of what a mosaic holds less than fields, −Σ f_i c_i."""
+    def _taken(self, left, gains, shares):
+        """What matching took of each tile, shape (N, C), by what is left of a mosaic of tiles × gains, −Σ f_i c_i."""
         clear = np.ones(self.shape, dtype=bool)
         for own, altered in zip(shares, self.altered, strict=True):
             if own is not None and altered:
                 clear[own[0]] &= own[1] == 0
         taken = fit_matching(np.where(clear, left, np.nan), shares)
-        matched = None if clear.all() else self._matching.would_take(fields, taken)
+        if clear.all():
+            return taken
+        steps = self._matching.steps_of_gains(gains)
+        matched = self._matching.would_take(steps, taken)
         if matched:
-            return self._matching.balance(fields, taken)
+            return self._matching.balance(steps, taken)
         return taken if matched is None else np.where(np.isfinite(taken), taken, np.nanmedian(taken, axis=0))
 
     def _shares(self, weights):
@@ -224,8 +234,7 @@ class Makings:
         """Whether backgrounds were matched."""
         if predicted.taken is None:
             return True
-        fields = {i: predicted.gains[i] * own for i, own in enumerate(self.given) if own is not None}
-        return self._matching.would_take(fields, predicted.taken)
+        return self._matching.would_take(self._matching.steps_of_gains(predicted.gains), predicted.taken)
 
 
 def _scatter(left):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...tiles.grid import block_mean
+from ...tiles.grid import block_mean, block_means
 from ...tiles.planes import channels_last
 from .lines import Lines
 from .strips import BLOCK
@@ -68,13 +68,9 @@ class Picture:
         for what, other in (("coverage", coverage), ("part", part)):
             if other is not None and np.shape(other) != planes.shape[:2]:
                 raise ValueError(f"{what} shape {np.shape(other)} != mosaic shape {planes.shape[:2]}")
-        value, noise = [], []
-        for channel in range(planes.shape[2]):
-            plane = np.asarray(planes[..., channel], dtype=np.float32)
-            value.append(block_mean(plane, BLOCK, coverage))
-            noise.append(_noise(plane))
+        noise = [_noise(planes[..., channel]) for channel in range(planes.shape[2])]
         part = None if part is None else block_mean(np.asarray(part, dtype=np.float32), BLOCK)
-        return cls(name, np.stack(value), np.stack(noise), part)
+        return cls(name, block_means(planes, BLOCK, coverage), np.stack(noise), part)
 
 
 def _noise(plane):

@@ -86,8 +86,8 @@ def _crossings(regions):
     swap = (level[0] < level[1]) | ((level[0] == level[1]) & (label[0] > label[1]))
     first, second = (np.where(swap[:, np.newaxis], *pair) for pair in ((second, first), (first, second)))
     along = _where_it_ends(first, second, regions)
-    place = regions.step * (first + along[:, np.newaxis] * (second - first) + 0.5) - 0.5
-    return place, regions.step * (second - first), first, second, labels
+    position = regions.step * (first + along[:, np.newaxis] * (second - first) + 0.5) - 0.5
+    return position, regions.step * (second - first), first, second, labels
 
 
 def _where_it_ends(first, second, regions):
@@ -104,15 +104,15 @@ def _where_it_ends(first, second, regions):
     return along
 
 
-def _points(place, across, first, second, labels):
+def _points(position, across, first, second, labels):
     """Crossings of the same two regions in the same small square, as one point."""
     pairs = np.stack([labels[tuple(cells.T)] for cells in (first, second)], axis=1)
     keys = (pairs[:, 0].astype(np.uint64) << np.uint64(32)) | pairs[:, 1]
     _, pair, count = np.unique(keys, return_inverse=True, return_counts=True)
     # Too short to be looked at, whatever becomes of it.
     long = np.abs(across).max(axis=1) * count[pair] >= SHORTEST
-    place, across, first, second, pair = (part[long] for part in (place, across, first, second, pair))
-    squares = np.column_stack([pair, np.floor(place / _CELL)]).astype(np.int64)
+    position, across, first, second, pair = (part[long] for part in (position, across, first, second, pair))
+    squares = np.column_stack([pair, np.floor(position / _CELL)]).astype(np.int64)
     _, example, square, count = np.unique(squares, axis=0, return_index=True, return_inverse=True, return_counts=True)
     square = square.ravel()
 
@@ -120,8 +120,8 @@ def _points(place, across, first, second, labels):
         return np.bincount(square, values, len(count)) / count
 
     return {
-        "y": mean(place[:, 0]),
-        "x": mean(place[:, 1]),
+        "y": mean(position[:, 0]),
+        "x": mean(position[:, 1]),
         "down": mean(across[:, 0]) * count,
         "right": mean(across[:, 1]) * count,
         "pair": pair[example],
@@ -136,8 +136,8 @@ def _runs(points):
     if n == 0:
         return np.zeros(0, dtype=int)
     # A third axis keeps edges between different regions apart.
-    places = np.column_stack([points["x"], points["y"], _OTHER_PAIR_PX * points["pair"]])
-    one, other = cKDTree(places).query_pairs(_NEIGHBOURS_PX, output_type="ndarray").T
+    positions = np.column_stack([points["x"], points["y"], _OTHER_PAIR_PX * points["pair"]])
+    one, other = cKDTree(positions).query_pairs(_NEIGHBOURS_PX, output_type="ndarray").T
     own = np.arange(n)
     near = csr_array((np.ones(2 * len(one) + n), (np.r_[one, other, own], np.r_[other, one, own])), shape=(n, n))
     x, y, down, right = (points[name] for name in ("x", "y", "down", "right"))

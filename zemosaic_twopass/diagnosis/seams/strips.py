@@ -133,21 +133,25 @@ def near_pixels(stretches, regions, pixels, places, coverage=None):
     coverage : ndarray, shape (H, W), optional
         Where it is not positive there is nothing.
     """
-    rows, columns, good = nearest_pixels(*lattice(stretches, *places), pixels.shape)
-    # At both ends of a strip: it is shorter than any region.
-    ends = rows[..., [0, -1]], columns[..., [0, -1]]
-    cells = [np.minimum(at // regions.step, n - 1) for at, n in zip(ends, regions.labels.shape, strict=True)]
-    covered = regions.labels[tuple(cells)] > 0
+    ahead, depth, part = places
+    # At both ends of a line across: it is shorter than any region.
+    rows, columns, good = nearest_pixels(*lattice(stretches, ahead, depth[[0, -1]], part), pixels.shape)
+    cells = [np.minimum(at // regions.step, n - 1) for at, n in zip((rows, columns), regions.labels.shape, strict=True)]
+    good &= regions.labels[tuple(cells)] > 0
     if coverage is not None:
-        covered &= coverage[ends] > 0
-    good &= covered.all(axis=-1, keepdims=True)
+        good &= coverage[rows, columns] > 0
+    number, along = np.nonzero(good.all(axis=-1))
+    right, down = stretches.normal[part][number].T[..., np.newaxis]
+    ahead = ahead[part][number, along][:, np.newaxis]
+    x = stretches.x[part][number][:, np.newaxis] + right * depth - down * ahead
+    y = stretches.y[part][number][:, np.newaxis] + down * depth + right * ahead
+    rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)
+    found = np.full((*good.shape[:2], len(depth), pixels.shape[2]), np.nan, dtype=np.float32)
     if pixels.flags.c_contiguous:
         # Several times as quick.
-        flat = rows * pixels.shape[1] + columns
-        found = pixels.reshape(-1, pixels.shape[2]).take(flat, axis=0).astype(np.float32, copy=False)
+        found[number, along] = pixels.reshape(-1, pixels.shape[2]).take(rows * pixels.shape[1] + columns, axis=0)
     else:
-        found = pixels[rows, columns].astype(np.float32)
-    found[~good] = np.nan
+        found[number, along] = pixels[rows, columns]
     return found
 
 

@@ -28,13 +28,15 @@ class Matching:
     ----------
     pairs : sequence of (int, int, tuple of slice, tuple of slice, ndarray of bool)
         i, j, parts of the boxes of i and j, and the blocks of these that both fill.
-    count, channels : int
+    count : int
         Of all tiles.
+    levels : ndarray, shape (pairs, 2, C)
+        Means of both tiles of each pair as given, where they meet; 0 where nothing is known.
     """
 
     pairs: tuple
     count: int
-    channels: int
+    levels: np.ndarray
 
     @classmethod
     def of(cls, footprints, given):
@@ -48,15 +50,36 @@ class Matching:
                     both = (one[1][parts[0]] > 1 - NOTHING) & (other[1][parts[1]] > 1 - NOTHING)
                     if both.any():
                         pairs.append((i, j, *parts, both))
-        return cls(tuple(pairs), len(footprints), len(next(own for own in given if own is not None)))
+        channels = len(next(own for own in given if own is not None))
+        levels = np.zeros((len(pairs), 2, channels))
+        for own, pair in zip(levels, pairs, strict=True):
+            own[:] = [_level(given[pair[side]], pair[2 + side], pair[4]) for side in (0, 1)]
+        return cls(tuple(pairs), len(footprints), levels)
 
-    def balance(self, fields, known=None):
-        """What matching takes of fields: the offsets that leave least of the mean steps of all pairs.
+    def steps_of(self, fields):
+        """The mean steps of all pairs, shape (pairs, C), in fields of shape (C, h, w) by tile, in its box, or none."""
+        steps = np.zeros((len(self.pairs), self.levels.shape[2]))
+        for own, (i, j, here, there, both) in zip(steps, self.pairs, strict=True):
+            for sign, tile, part in ((1, i, here), (-1, j, there)):
+                if tile in fields:
+                    own += sign * _level(fields[tile], part, both)
+        return steps
+
+    def steps_of_gains(self, gains):
+        """The same in the tiles as given times gains, shape (N,)."""
+        i, j = self._ends
+        return gains[i, np.newaxis] * self.levels[:, 0] - gains[j, np.newaxis] * self.levels[:, 1]
+
+    @property
+    def _ends(self):
+        return np.array([pair[:2] for pair in self.pairs], dtype=int).reshape(-1, 2).T
+
+    def balance(self, steps, known=None):
+        """What matching takes: the offsets that leave least of the mean steps of all pairs.
 
         Parameters
         ----------
-        fields : dict of int to ndarray, shape (C, h, w)
-            By tile, in its box; of one that is missing there is none.
+        steps : ndarray, shape (pairs, C)
         known : ndarray, shape (N, C), optional
             Offsets that are known, NaN for the others, which are looked for beside these.
 
@@ -64,25 +87,23 @@ class Matching:
         -------
         ndarray, shape (N, C)
         """
-        found = np.full((self.count, self.channels), np.nan) if known is None else known.copy()
+        found = np.full((self.count, steps.shape[1]), np.nan) if known is None else known.copy()
         free = ~np.isfinite(found).all(axis=1)
         if not self.pairs:
             found[free] = 0.0
             return found
         design = np.zeros((len(self.pairs), self.count))
-        design[np.arange(len(self.pairs)), np.array([pair[:2] for pair in self.pairs]).T] = np.array([[1.0], [-1.0]])
-        left = np.array([_step(fields, pair, self.channels) for pair in self.pairs])
-        left -= design[:, ~free] @ found[~free]
+        design[np.arange(len(self.pairs)), self._ends] = np.array([[1.0], [-1.0]])
+        left = steps - design[:, ~free] @ found[~free]
         found[free] = np.linalg.lstsq(design[:, free], left, rcond=None)[0]
         return found
 
-    def would_take(self, fields, taken):
-        """Whether what was taken of fields is what matching would have taken; None where nothing tells.
+    def would_take(self, steps, taken):
+        """Whether what was taken is what matching would have taken; None where nothing tells.
 
         Parameters
         ----------
-        fields : dict of int to ndarray, shape (C, h, w)
-            As of `balance`.
+        steps : ndarray, shape (pairs, C)
         taken : ndarray, shape (N, C)
             NaN where it is not known.
 
@@ -90,24 +111,21 @@ class Matching:
         -------
         bool or None
         """
-        right = self.balance(fields)
-        i, j = np.array([pair[:2] for pair in self.pairs] or [(0, 0)]).T
+        right, (i, j) = self.balance(steps), self._ends
         wanted, found = right[i] - right[j], taken[i] - taken[j]
         known = np.isfinite(found)
-        if not known[i != j].any():
+        if not known.any():
             return None
         return bool(np.sum((wanted * found)[known]) > _MATCHED * np.sum(wanted[known] ** 2))
 
 
-def _step(fields, pair, channels):
-    """The mean step of a pair in fields, shape (C,)."""
-    i, j, here, there, both = pair
-    step = np.zeros(channels)
-    for sign, tile, part in ((1, i, here), (-1, j, there)):
-        if tile in fields:
-            values = fields[tile][(slice(None), *part)][:, both]
-            step += sign * np.nan_to_num(np.nansum(values, axis=1) / np.isfinite(values).sum(axis=1))
-    return step
+def _level(field, part, both):
+    """The mean of a field in some blocks of a part of it, shape (C,); 0 where nothing is known."""
+    values = field[(slice(None), *part)][:, both]
+    level = values.mean(axis=1)
+    if np.isfinite(level).all():
+        return level
+    return np.nan_to_num(np.nansum(values, axis=1) / np.isfinite(values).sum(axis=1))
 
 
 def fit_matching(left, shares):
@@ -135,10 +153,10 @@ def fit_matching(left, shares):
     data, rows, columns = [], [], []
     for index, own in enumerate(shares):
         if own is not None:
-            place, share = number[own[0]], own[1]
-            inside = (place >= 0) & (share > 0)
+            row, share = number[own[0]], own[1]
+            inside = (row >= 0) & (share > 0)
             data.append(share[inside])
-            rows.append(place[inside])
+            rows.append(row[inside])
             columns.append(np.full(inside.sum(), index))
     shape = np.count_nonzero(thin), len(shares)
     design = csr_array((np.concatenate(data), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
