@@ -39,6 +39,7 @@ ELSEWHERE = (
     "diagnosis.seams",
     "report.seams",
     "report.seam_picture",
+    "report.seam_profiles",
     "console",
     "__main__",
 )

@@ -30,8 +30,8 @@ def compare_tables(first, second):
     names = [name for name in first.colnames if name in second.colnames and _is_compared(name)]
     columns = ["idx", *names]
     both = join(first[columns], second[columns], keys="idx", join_type="outer", table_names=["a", "b"])
-    for place, name in enumerate(names):
-        both.add_column(both[f"{name}_b"] - both[f"{name}_a"], name=f"{name}_change", index=3 * place + 3)
+    for slot, name in enumerate(names):
+        both.add_column(both[f"{name}_b"] - both[f"{name}_a"], name=f"{name}_change", index=3 * slot + 3)
         both.columns[f"{name}_b"].format = both.columns[f"{name}_a"].format = ".5g"
         both.columns[f"{name}_change"].format = "+.3g"
     order = [f"{name}_{suffix}" for name in names for suffix in ("a", "b", "change")]

@@ -84,10 +84,10 @@ def comparison_sentence(found):
 
 def _number_edges(found):
     """Number the edges that changed most, from 1: {index of the edge: number} for each of both maps."""
-    places = [{id(edge): index for index, edge in enumerate(seams.edges)} for seams in found.maps]
+    indices = [{id(edge): index for index, edge in enumerate(seams.edges)} for seams in found.maps]
     largest = found.largest_first()[:_NUMBERED]
     return [
-        {places[side][id(getattr(change, name))]: number for number, change in enumerate(largest, start=1)}
+        {indices[side][id(getattr(change, name))]: number for number, change in enumerate(largest, start=1)}
         for side, name in enumerate(("first", "second"))
     ]
 

@@ -102,9 +102,9 @@ def _draw_bar(canvas, box, colours, limits, unit):
     canvas.image(np.linspace(*limits, 64)[:, np.newaxis], box, colours, limits, label="bar")
     for tick in MaxNLocator(4).tick_values(*limits):
         if limits[0] <= tick <= limits[1]:
-            place = box.y0 + box.height * (tick - limits[0]) / (limits[1] - limits[0])
-            canvas.add(Line2D, xdata=(box.x1, box.x1 + 0.04), ydata=(place, place), color=INK, linewidth=0.8)
-            canvas.text(box.x1 + 0.07, canvas.up(place), f"{tick:.4g}".replace("-", "−"), va="center")
+            level = box.y0 + box.height * (tick - limits[0]) / (limits[1] - limits[0])
+            canvas.add(Line2D, xdata=(box.x1, box.x1 + 0.04), ydata=(level, level), color=INK, linewidth=0.8)
+            canvas.text(box.x1 + 0.07, canvas.up(level), f"{tick:.4g}".replace("-", "−"), va="center")
     middle = canvas.up((box.y0 + box.y1) / 2)
     canvas.text(box.x1 + 0.52, middle, unit, rotation=90, ha="center", va="center")
 

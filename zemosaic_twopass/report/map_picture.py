@@ -60,8 +60,8 @@ def draw_map(report):
     limits = map_limits(list(maps.values()))
     edges = _outline_edges(report)
     places = label_places(edges, points)
-    for place, (title, limit) in enumerate(zip(maps, limits, strict=True)):
-        low = height - top - panel - place * (panel + _GAP)
+    for slot, (title, limit) in enumerate(zip(maps, limits, strict=True)):
+        low = height - top - panel - slot * (panel + _GAP)
         box = (_LEFT / WIDTH, low / height, _PANEL / WIDTH, panel / height)
         axes = figure.add_axes(box, projection=delta.wcs)
         _draw_layer(axes, _layer(maps[title]), limit)

@@ -90,10 +90,10 @@ def _edge(entry):
     tile, neighbours = entry["tile"], tuple(entry["neighbours"])
     if not all(type(number) is int for number in (0 if tile is None else tile, *neighbours)):
         raise ValueError("a tile that is no number")
-    places = [_number(entry[name]) for name in ("x", "y", "length")]
-    if not np.isfinite([*places, *normal]).all():
+    values = [_number(entry[name]) for name in ("x", "y", "length")]
+    if not np.isfinite([*values, *normal]).all():
         raise ValueError("an edge of no place")
-    x, y, length = places
+    x, y, length = values
     # Reports of before have no lines.
     lines = [tuple(map(_number, entry.get(name) or ())) for name in ("line", "line_error")]
     if not len(lines[0]) == len(lines[1]) in (0, len(step)):

@@ -7,28 +7,22 @@ import textwrap
 import numpy as np
 
 from ..files import whole_file
+from .seam_profiles import LEFT, PANEL, PROFILE, draw_profiles, name_of
 from .seams import PICTURE_SENTENCES, largest_line, largest_step
 from .style import FONT, INK, MEDIUM, SMALL, TEXT, WIDTH, finish_ticks, new_figure, write_picture
 
 SEAMS_PICTURE = "twopass_seams.png"
 # In inches.
-_PANEL, _LEFT, _TITLE, _TOP, _BOTTOM, _GAP = 5.3, 0.12, 0.24, 0.5, 0.62, 0.1
-_PROFILE = 1.05
+_TITLE, _TOP, _BOTTOM, _GAP = 0.24, 0.5, 0.62, 0.1
 _COLOURS = "RdBu_r"
 COLOURS_UP_TO = 2.0
 _WIDTHS = {"visible": 2.8, "faint": 1.8, "noise": 0.9, "none": 0.7, "unknown": 0.6}
 # Where there are so many edges, lines are this part as wide.
 _MANY, _THINNER = 150, 0.6
-# Dashes of a line, which is no step.
-_THIN = (0, (1.4, 0.7))
+# Dashes of a line, which is no step, and how far beside it they are drawn, as part of the panel.
+_THIN, _CLEAR = (0, (1.4, 0.7)), 0.008
 # Edges that nobody sees are light on a dark sky, and dotted where only the noise changes.
 _QUIET = "#d8d8d8"
-_STAGES = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
-# Half widths of profiles, in pixels: across an edge, and across a thin line.
-_HALF_PROFILE, _NEAR = 68, 8
-# Below the profiles, in inches: where the names of the stages begin, how wide a letter of them is, and a space.
-_LEGEND, _LETTER, _SPACE = 2.45, 0.068, 0.12
-_NAMES = {"first_pass": "first pass", "second_pass": "second pass", "merged": "merged", "final": "final"}
 _LOOKS = {
     "visible": "visible",
     "faint": "faint",
@@ -64,30 +58,30 @@ def draw_seams(maps, profiles, backdrops):
     """The figure of `write_seam_picture`; mosaics with one backdrop are the same to the bit, and drawn once."""
     from matplotlib.colors import Normalize
 
-    name = " and ".join(_name(own) for own, shown in zip(maps, backdrops, strict=True) if shown is backdrops[-1])
+    name = " and ".join(name_of(own) for own, shown in zip(maps, backdrops, strict=True) if shown is backdrops[-1])
     maps, backdrops = zip(*_once(maps, backdrops), strict=True)
     # Numbers, from 1, of the edges of the last mosaic that have profiles.
     worst = {index: number for number, index in enumerate(dict.fromkeys(own.last for own in profiles), start=1)}
     rows = _rows(backdrops)
-    below = _PROFILE + _TITLE + 0.5 if worst else 0.0
+    below = PROFILE + _TITLE + 0.5 if worst else 0.0
     height = _TOP + sum(row[0][3] + _TITLE + _GAP for row in rows) + _BOTTOM + below
     figure, limits = new_figure(height), Normalize(-COLOURS_UP_TO, COLOURS_UP_TO)
     figure.text(0, 1, _heading(maps, worst), va="top", fontsize=MEDIUM, **TEXT)
     low = height - _TOP
     for row in rows:
         low -= row[0][3] + _TITLE
-        for place, left, width, panel in row:
+        for which, left, width, panel in row:
             axes = figure.add_axes((left / WIDTH, low / height, width / WIDTH, panel / height))
-            last = place == len(maps) - 1
-            draw_mosaic(axes, backdrops[place])
-            looks = maps[place].picture.replace("_", " ")
-            title = f"{name if last else _name(maps[place])}: {looks}"
+            last = which == len(maps) - 1
+            draw_mosaic(axes, backdrops[which])
+            looks = maps[which].picture.replace("_", " ")
+            title = f"{name if last else name_of(maps[which])}: {looks}"
             axes.set_title(title, fontsize=MEDIUM, loc="left", y=1.0, pad=4, **TEXT)
-            draw_edges(axes, maps[place], limits, worst if last else {})
+            draw_edges(axes, maps[which], limits, worst if last else {})
         low -= _GAP
     draw_bar(figure, limits, (low - 0.27) / height, 0.1 / height)
     if worst:
-        _draw_profiles(figure, maps, profiles, worst, height)
+        draw_profiles(figure, maps, profiles, worst, height)
     return figure
 
 
@@ -98,17 +92,13 @@ def _once(maps, backdrops):
     ]
 
 
-def _name(seams):
-    return _NAMES.get(seams.mosaic, seams.mosaic)
-
-
 def _rows(backdrops):
     """Where the panels go, rows of (index, left, width, height): the last mosaic alone, then the others in pairs."""
     *others, last = range(len(backdrops))
     ratio = float(np.clip(backdrops[last].shape[0] / backdrops[last].shape[1], 0.15, 1.23))
-    rows, half = [[(last, _LEFT, _PANEL, ratio * _PANEL)]], (_PANEL - _LEFT) / 2
+    rows, half = [[(last, LEFT, PANEL, ratio * PANEL)]], (PANEL - LEFT) / 2
     for first in range(0, len(others), 2):
-        lefts = _LEFT, _LEFT + half + _LEFT
+        lefts = LEFT, LEFT + half + LEFT
         rows.append(
             [(index, left, half, ratio * half) for index, left in zip(others[first : first + 2], lefts, strict=False)]
         )
@@ -119,7 +109,7 @@ def _heading(maps, worst):
     """How the last mosaic looks; where and why the page and the verdict say."""
     edges = f"{len(maps[-1].edges)} edges of footprints"
     below = f"; {'1' if len(worst) == 1 else f'1 to {len(worst)}'}, the worst of them, below" if worst else ""
-    lines = " Dashed: lines." if any(edge.lined for seams in maps for edge in seams.edges) else ""
+    lines = " A line lies between dashed ones." if any(edge.lined for seams in maps for edge in seams.edges) else ""
     return textwrap.fill(f"{PICTURE_SENTENCES[maps[-1].picture]} {edges}{below}.{lines}", 78)
 
 
@@ -138,17 +128,24 @@ def draw_edges(axes, seams, limits, worst):
     many = len(seams.edges) > _MANY
     for look in ("unknown", "none", "noise", "faint", "visible"):
         edges = [edge for edge in seams.edges if edge.look == look]
-        lines, width = [_ends(edge) for edge in edges], _WIDTHS[look] * (_THINNER if many else 1)
+        width = _WIDTHS[look] * (_THINNER if many else 1)
         if look in ("faint", "visible"):
+            # What is seen lies between two dashed lines, and a step under one.
+            lines = [(edge, line) for edge in edges for line in _beside(edge, axes)]
             # Dark around it, so that pale colours show on a bright sky, and light around that: where it is printed in
             # grey dark colours show on a dark sky.
             for colour, wider in (("white", 2.4), (INK, 1.0)):
-                axes.add_collection(LineCollection(lines, colors=colour, linewidths=width + wider, capstyle="butt"))
-            steps = [colours(limits(_in_noise(edge))) for edge in edges]
-            styles = [_THIN if edge.lined else "solid" for edge in edges]
+                axes.add_collection(
+                    LineCollection(
+                        [line for _, line in lines], colors=colour, linewidths=width + wider, capstyle="butt"
+                    )
+                )
+            steps = [colours(limits(_in_noise(edge))) for edge, _ in lines]
+            styles = [_THIN if edge.lined else "solid" for edge, _ in lines]
             own = {"linewidths": width, "linestyles": styles, "capstyle": "butt"}
-            axes.add_collection(LineCollection(lines, colors=steps, **own))
-        elif lines:
+            axes.add_collection(LineCollection([line for _, line in lines], colors=steps, **own))
+        elif edges:
+            lines = [_ends(edge) for edge in edges]
             style = {"noise": (0, (1, 2)), "unknown": (0, (6, 6))}.get(look, "solid")
             own = {"linewidths": width, "linestyles": [style], "alpha": 0.6 if many else 0.8}
             axes.add_collection(LineCollection(lines, colors=_QUIET, **own))
@@ -158,6 +155,14 @@ def draw_edges(axes, seams, limits, worst):
         taken.append((x, y))
         box = {"boxstyle": "circle,pad=0.18", "facecolor": "white", "edgecolor": INK, "linewidth": 0.8}
         axes.text(x, y, str(number), ha="center", va="center", fontsize=SMALL, bbox=box, **TEXT)
+
+
+def _beside(edge, axes):
+    """Where an edge that is seen is drawn: along it, or on both sides of a line, which must not be hidden."""
+    if not edge.lined:
+        return [_ends(edge)]
+    apart = 0.5 * edge.line_px + _CLEAR * np.ptp(axes.get_xlim())
+    return [_ends(edge) + sign * apart * np.array(edge.normal) for sign in (-1, 1)]
 
 
 def _ends(edge):
@@ -188,7 +193,7 @@ def draw_bar(figure, limits, low, height):
     from matplotlib.cm import ScalarMappable
     from matplotlib.lines import Line2D
 
-    bar = figure.add_axes((_LEFT / WIDTH, low, 0.4 * _PANEL / WIDTH, height))
+    bar = figure.add_axes((LEFT / WIDTH, low, 0.4 * PANEL / WIDTH, height))
     figure.colorbar(ScalarMappable(limits, _COLOURS), cax=bar, orientation="horizontal", extend="both")
     finish_ticks(bar)
     bar.set_title("step, inside − outside, × noise", fontsize=SMALL, loc="left", y=1.0, pad=3, **TEXT)
@@ -199,7 +204,7 @@ def draw_bar(figure, limits, low, height):
         lines,
         [_LOOKS[look] for look in styles],
         loc="upper left",
-        bbox_to_anchor=((_LEFT + 0.44 * _PANEL) / WIDTH, low + 2.6 * height),
+        bbox_to_anchor=((LEFT + 0.44 * PANEL) / WIDTH, low + 2.6 * height),
         ncols=2,
         frameon=False,
         prop={"family": FONT, "size": SMALL},
@@ -209,47 +214,3 @@ def draw_bar(figure, limits, low, height):
         labelspacing=0.25,
         borderpad=0,
     )
-
-
-def _draw_profiles(figure, maps, profiles, worst, height):
-    stages = [seams.mosaic for seams in maps]
-    left, gap = 0.42, 0.12
-    width = (_LEFT + _PANEL - left - gap * (len(worst) - 1)) / max(len(worst), 3)
-    top, panels = 0.0, []
-    for place, (index, number) in enumerate(worst.items()):
-        box = ((left + place * (width + gap)) / WIDTH, 0.4 / height, width / WIDTH, _PROFILE / height)
-        axes = figure.add_axes(box)
-        axes.axvline(0, color="#909090", linewidth=0.8)
-        edge = maps[-1].edges[index]
-        reach = _NEAR if edge.thin else edge.line_px if edge.lined else _HALF_PROFILE
-        axes.set_xlim(-reach, reach)
-        for profile in (own for own in profiles if own.last == index and own.mosaic in stages):
-            colour = _STAGES[stages.index(profile.mosaic) % len(_STAGES)]
-            axes.plot(profile.distance, profile.value, ".-", color=colour, markersize=3, linewidth=0.9)
-            # Not `errorbar`, which takes several times as long.
-            known = np.isfinite(profile.value + profile.error)
-            low, high = (profile.value[known] + sign * profile.error[known] for sign in (-1, 1))
-            axes.vlines(profile.distance[known], low, high, color=colour, linewidth=0.9)
-            top = max(top, np.nanmax(np.abs(profile.value) + np.nan_to_num(profile.error), initial=0.0))
-        axes.set_title(f"{number}: {_whose(maps[-1], index)}", fontsize=SMALL, loc="left", y=1.0, pad=3, **TEXT)
-        axes.yaxis.set_visible(not panels)
-        finish_ticks(axes)
-        panels.append(axes)
-    for axes in panels:
-        axes.set_ylim(-1.15 * top, 1.15 * top) if top > 0 else None
-    panels[0].set_ylabel("adu", fontsize=SMALL, labelpad=1, **TEXT)
-    figure.text(left / WIDTH, 0.02 / height, "pixels from the edge; left of it is inside", fontsize=SMALL, **TEXT)
-    at = left + _LEGEND
-    names = [_name(seams) for seams in maps] if len(maps) > 1 else []
-    letters = max(map(len, names), default=0)
-    while sum(min(len(name), letters) * _LETTER + _SPACE for name in names) > WIDTH - at and letters > 1:
-        letters -= 1
-    for place, name in enumerate(name[:letters] for name in names):
-        own = TEXT | {"color": _STAGES[place % len(_STAGES)]}
-        figure.text(at / WIDTH, 0.02 / height, name, fontsize=SMALL, **own)
-        at += _LETTER * len(name) + _SPACE
-
-
-def _whose(seams, index):
-    tile = seams.tile if index == seams.worst else seams.edges[index].tile
-    return f"{'no tile' if tile is None else f'tile {tile}'}{', a line' if seams.edges[index].lined else ''}"

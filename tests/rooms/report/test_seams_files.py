@@ -9,7 +9,7 @@ from astropy.table import Table
 
 from helpers.reports import OFFSET, make_report, make_seams, names
 from zemosaic_twopass.diagnosis.seams import SeamMap, compare_seams
-from zemosaic_twopass.report import seam_picture
+from zemosaic_twopass.report import seam_picture, seam_profiles
 from zemosaic_twopass.report.artefacts import PAGE_NAME
 from zemosaic_twopass.report.backdrop import Backdrop, stretch
 from zemosaic_twopass.report.seam_changes import change_lines
@@ -75,6 +75,24 @@ def test_a_mosaic_that_is_the_last_to_the_bit_is_drawn_once(maps):
     assert not any(title.startswith("first pass:") for title in titles)
 
 
+def test_profiles_stand_side_by_side_each_as_wide_as_its_place(maps):
+    """A line of a few pixels would be a needle in the width of a step."""
+    pytest.importorskip("matplotlib")
+    own, (step,) = make_seams(), [edge for edge in maps[-1].edges if edge.look == "visible"]
+    line = replace(step, line=(-9.0,), line_error=(0.1,), line_contrast=9.0, line_px=4.0)
+    drawn = replace(maps[-1], edges=(step, line))
+    assert line.thin and not step.lined
+    profiles = [replace(own["profiles"][-1], last=last, edge=last) for last in (0, 1)]
+    figure = seam_picture.draw_seams((drawn,), profiles, own["backdrops"][-1:])
+    axes = figure.axes[-1]
+    places = axes.lines[0].get_xdata()
+    np.testing.assert_allclose(places[:4], profiles[0].distance / 68)
+    np.testing.assert_allclose(places[5:7], 2 + np.array([-4.0, 4.0]) / 8)
+    assert np.isnan(places[[4, 7]]).all()
+    ticks = sorted(zip(axes.get_xticks(), (label.get_text() for label in axes.get_xticklabels()), strict=True))
+    assert [text for _, text in ticks] == ["−50", "0", "50", "−5", "0", "5"]
+
+
 def test_long_names_of_mosaics_do_not_leave_the_picture(maps):
     pytest.importorskip("matplotlib")
     own = make_seams()
@@ -110,10 +128,10 @@ def test_what_the_verdict_says_of_the_picture_is_not_said_again(report, maps, tm
     assert page.count("2 times the noise") == 1
     assert "A seam is visible in the picture" not in page
     heading = seam_picture._heading(maps, {0: 1, 1: 2})
-    assert "Dashed" not in heading
+    assert "dashed" not in heading
     edge = replace(maps[1].edges[0], line=(-9.0, 0.0), line_error=(0.5, 0.5), line_contrast=4.0)
     own = SeamMap.of("merged", [edge], 2)
-    assert seam_picture._heading([own], {}).endswith("1 edges of footprints. Dashed: lines.")
+    assert seam_picture._heading([own], {}).endswith("1 edges of footprints. A line lies between\ndashed ones.")
     assert seam_line(own).endswith("worst=-9 unit=adu contrast=4 visible=1 worst_idx=0 x=50 y=20 line")
     assert "The strongest line, thin and dark, -9 ± 0.5 adu" in seam_sentence(own)
     assert heading == "A seam is visible in the picture. 2 edges of footprints; 1 to 2, the worst of\nthem, below."
@@ -123,8 +141,8 @@ def test_of_edges_that_are_read_as_one_the_tile_that_makes_them_is_named(maps):
     named = replace(maps[1], along=3)
     assert "worst_idx=3 x=50" in seam_line(named)
     assert "along tile 3, x=50, y=20" in seam_sentence(named)
-    assert seam_picture._whose(named, 0) == "tile 3"
-    assert seam_picture._whose(named, 1) == "no tile"
+    assert seam_profiles._whose(named, 0) == "tile 3"
+    assert seam_profiles._whose(named, 1) == "no tile"
 
 
 def test_a_picture_of_them_that_cannot_be_drawn_takes_no_other_file_with_it(report, tmp_path, monkeypatch):
