@@ -30,5 +30,5 @@ def median_of_known(values):
     count = size - np.count_nonzero(missing, axis=-1, keepdims=True)
     ordered = np.sort(values, axis=-1)
     middle = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, size - 1)
-    low, high = (np.take_along_axis(ordered, place, axis=-1)[..., 0] for place in middle)
+    low, high = (np.take_along_axis(ordered, rank, axis=-1)[..., 0] for rank in middle)
     return (low + high) / 2

@@ -115,20 +115,20 @@ class SharedReprojection(Sequence):
                 self._handed[tile, number] = plane
             return plane
 
-    def place(self, array):
+    def find(self, array):
         """(tile, number) of a plane or weights that were handed out and are still held; None for another array."""
         with self.lock:
-            return next((place for place, plane in self._handed.items() if plane is array), None)
+            return next((key for key, plane in self._handed.items() if plane is array), None)
 
     def reproject(self, input_data, output_projection, *, return_footprint=True, **kwargs):
         """The `reproject_function` for `reproject_and_coadd`; parameters and results as `reproject_interp`."""
         array, wcs = input_data
-        place = self.place(array)
-        if place is None:
+        key = self.find(array)
+        if key is None:
             # The array is somebody else's, or reproject handed on a copy of a plane: slower, not wrong.
             return reproject_interp(input_data, output_projection, return_footprint=return_footprint, **kwargs)
-        self.prepare(place[0], wcs, output_projection, kwargs["shape_out"])
-        plane = self.read_plane(*place)
+        self.prepare(key[0], wcs, output_projection, kwargs["shape_out"])
+        plane = self.read_plane(*key)
         return (plane, (~np.isnan(plane)).astype(float)) if return_footprint else plane
 
     def prepare(self, tile, wcs, wcs_out, shape):

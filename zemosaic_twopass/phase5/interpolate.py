@@ -14,7 +14,7 @@ class _Positions(BaseLowLevelWCS):
 
     Parameters
     ----------
-    place : callable
+    project : callable
         From (x, y) in the grid to (x, y) in the image.
     """
 
@@ -24,11 +24,11 @@ class _Positions(BaseLowLevelWCS):
     world_axis_object_components = (("x", 0, "value"), ("y", 0, "value"))
     world_axis_object_classes = dict.fromkeys("xy", (Quantity, (), {"unit": pixel}))
 
-    def __init__(self, place):
-        self._place = place
+    def __init__(self, project):
+        self._project = project
 
     def pixel_to_world_values(self, x, y):
-        return self._place(x, y)
+        return self._project(x, y)
 
     def world_to_pixel_values(self, x, y):
         # Sky coordinates are pixels of the image itself; reproject asks no grid for the way back.

@@ -61,7 +61,7 @@ def reproject_and_coadd(inputs, output_projection, *, match_background, **kwargs
     def reproject(input_data, *args, return_footprint=True, **settings):
         found = shared.reproject(input_data, *args, return_footprint=return_footprint, **settings)
         if return_footprint:
-            correction = corrections[shared.place(input_data[0])[0]]
+            correction = corrections[shared.find(input_data[0])[0]]
             np.subtract(found[0], correction, out=found[0], where=not np.isnan(correction))
         return found
 
@@ -83,12 +83,12 @@ def _boxes(inputs, output_projection, shape):
     shared, boxes, whole = inputs.planes.shared, {}, output_projection.wcs.crpix
 
     def note(input_data, *, output_projection, shape_out, **settings):
-        place = shared.place(input_data[0])
-        if place is not None:
-            shared.prepare(place[0], input_data[1], output_projection, shape_out)
+        key = shared.find(input_data[0])
+        if key is not None:
+            shared.prepare(key[0], input_data[1], output_projection, shape_out)
             # The part's WCS is that of the mosaic with another first pixel.
             start = np.rint(whole - output_projection.wcs.crpix).astype(int)[::-1]
-            boxes[place[0]] = tuple(slice(int(a), int(a) + n) for a, n in zip(start, shape_out, strict=True))
+            boxes[key[0]] = tuple(slice(int(a), int(a) + n) for a, n in zip(start, shape_out, strict=True))
         return np.zeros(shape_out), np.zeros(shape_out)
 
     with shared.lock:

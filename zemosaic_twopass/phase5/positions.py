@@ -68,14 +68,14 @@ def find_projective_map(wcs, wcs_out, box):
     found = np.stack(pixels_between(wcs_out, wcs, columns + box[1].start, rows + box[0].start)[::-1])
     # In units in which all numbers are near 1: in pixels the denominator would hardly count.
     unit, unit_out = max(1.0, np.abs(found).max()), max(sizes)
-    place = np.stack([rows / unit_out, columns / unit_out, np.ones(len(rows))])
+    design = np.stack([rows / unit_out, columns / unit_out, np.ones(len(rows))])
     values = found / unit
     # value × (g row + h column + 1) = a row + b column + c, for the row in the tile and for the column.
-    none = np.zeros_like(place)
-    equations = np.block([[place, none], [none, place], [-values[0] * place[:2], -values[1] * place[:2]]])
+    none = np.zeros_like(design)
+    equations = np.block([[design, none], [none, design], [-values[0] * design[:2], -values[1] * design[:2]]])
     fit = np.linalg.lstsq(equations.T, values.ravel(), rcond=None)[0]
     matrix = np.append(fit, 1.0).reshape(3, 3)
-    *numerators, scale = matrix @ place
+    *numerators, scale = matrix @ design
     if not unit * np.abs(numerators / scale - values).max() <= _PROJECTIVE_PX:
         return None
     return np.diag([unit, unit, 1.0]) @ matrix @ np.diag([1 / unit_out, 1 / unit_out, 1.0])

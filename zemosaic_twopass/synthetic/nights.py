@@ -114,9 +114,9 @@ def night_tiles(seed, *, grid=(3, 3), shape=SHAPE, frames=10, noise=True, faults
     extent = np.ceil(step * (np.array(grid) - 1) + shape + margin).astype(int)
     plane, sky = tangent_wcs(_CENTRE, 0.0, extent), NightSky(sky_rng, extent, star_area)
     tiles, truth = [], []
-    for index, place in enumerate(np.ndindex(grid)):
+    for index, cell in enumerate(np.ndindex(grid)):
         fault = (faults or {}).get(index, TileFault())
-        middle = step * (place - (np.array(grid) - 1) / 2) + layout.uniform(-_SCATTER_PX, _SCATTER_PX, 2)
+        middle = step * (cell - (np.array(grid) - 1) / 2) + layout.uniform(-_SCATTER_PX, _SCATTER_PX, 2)
         y, x = (extent - 1) / 2 + middle
         angle = np.deg2rad(layout.uniform(-_TURN_DEG, _TURN_DEG))
         wcs = tangent_wcs(plane.pixel_to_world_values(x, y), angle, shape)

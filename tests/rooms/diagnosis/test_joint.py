@@ -288,14 +288,14 @@ def test_equations_are_sums_over_the_blocks_of_every_tile(colour):
     dense = (lost * weight) @ lost.T
     np.testing.assert_allclose(matrix.reshape(dense.shape), dense, rtol=1e-6, atol=1e-8 * np.abs(dense).max())
     np.testing.assert_allclose(score.ravel(), (lost * weight) @ left, rtol=1e-6, atol=1e-8 * np.abs(score).max())
-    assert sum(len(layout.place[layout.own(index)]) for index in range(count)) == len(layout.place)
+    assert sum(len(layout.cell[layout.own(index)]) for index in range(count)) == len(layout.cell)
 
 
 def test_squares_are_numbered_without_a_gap(night):
     looks, shape = night
     (shared,) = find_shared_blocks([tile for tile, _ in looks], coarse_shape(shape), [np.ones(len(looks))])
     layout = shared.layout
-    rows, columns = np.divmod(layout.place, layout.shape[1])
+    rows, columns = np.divmod(layout.cell, layout.shape[1])
     for side in (1, 3, 16):
         keys = np.stack([layout.tile, rows // side, columns // side])
         np.testing.assert_array_equal(layout.square(side), np.unique(keys, axis=1, return_inverse=True)[1].ravel())

@@ -100,7 +100,7 @@ def test_planes_of_somebody_else_go_to_reproject(monkeypatch):
         np.random.seed(5)
         found = reproject_and_coadd(CoaddInputs(planes, wcs), wcs_of((0, 0)), **common)
         # And a reproject that hands on copies: of each plane, nothing is known.
-        monkeypatch.setattr(shared, "place", lambda array: None)
+        monkeypatch.setattr(shared, "find", lambda array: None)
         np.random.seed(5)
         copies = reproject_and_coadd(CoaddInputs(shared.planes(0), wcs), wcs_of((0, 0)), **common)
     np.testing.assert_array_equal(found, copies)

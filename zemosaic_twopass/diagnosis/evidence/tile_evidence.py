@@ -87,10 +87,10 @@ def curvature_evidence(finding, corrected_tiles):
         known = np.isfinite(left)
         x, y = (np.broadcast_to(axis, left.shape)[known] for axis in np.meshgrid(*look.blocks.centres()))
         away = np.stack([y - look.middle[1], x - look.middle[0]])
-        place = np.clip(np.rint(away / FACTOR).astype(int) + side // 2, 0, side - 1)
-        np.add.at(count, tuple(place), 1)
+        bins = np.clip(np.rint(away / FACTOR).astype(int) + side // 2, 0, side - 1)
+        np.add.at(count, tuple(bins), 1)
         for total, values in zip(totals, (given, left), strict=True):
-            np.add.at(total, tuple(place), values[known])
+            np.add.at(total, tuple(bins), values[known])
         points.append((np.hypot(*away) / curvature.reach, given[known], left[known]))
     before, after = crop_layer(*np.divide(totals, count, out=np.full(totals.shape, np.nan), where=count > 0))
     distance, given, left = map(np.concatenate, zip(*points, strict=True))

@@ -40,7 +40,7 @@ def estimate_noise(layout, size, common, noise, scale, told):
         Noise of a block in adu, and the degrees of freedom that it is known with, 0 where it is not; None where no tile
         has blocks enough.
     """
-    follow = (np.diff(layout.place) == 1) & (np.diff(layout.tile) == 0) & (common[1:] == 1)
+    follow = (np.diff(layout.cell) == 1) & (np.diff(layout.tile) == 0) & (common[1:] == 1)
     steps, tile = np.abs(np.diff(size))[follow], layout.tile[1:][follow]
     tiles = np.flatnonzero(np.bincount(tile, minlength=layout.count) >= _FEWEST_STEPS)
     if not tiles.size:

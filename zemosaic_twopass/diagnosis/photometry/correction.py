@@ -38,8 +38,8 @@ class Correction(TileTerms):
         """That of a tile that was not compared, of so many channels."""
         value, covariance = np.zeros((count, 4)), np.full((count, 4, 4), np.nan)
         unknown = np.full((2, 2), np.nan)
-        place = {"extent": unknown, "curvature": None, "middle": unknown[0]}
-        return cls(value, covariance, **place, **_no_bend(count))
+        frame = {"extent": unknown, "curvature": None, "middle": unknown[0]}
+        return cls(value, covariance, **frame, **_no_bend(count))
 
     @property
     def empty(self):
@@ -106,8 +106,8 @@ def correction_of(solution, index, look, curvature):
     -------
     Correction
     """
-    place = {"extent": look.blocks.extent(), "curvature": curvature, "middle": look.middle}
-    return Correction(**vars(solution.of(index)), **place, **_no_bend(len(solution.level)))
+    frame = {"extent": look.blocks.extent(), "curvature": curvature, "middle": look.middle}
+    return Correction(**vars(solution.of(index)), **frame, **_no_bend(len(solution.level)))
 
 
 def correction_of_light(uneven, look, curvature):
@@ -131,9 +131,9 @@ def correction_of_light(uneven, look, curvature):
     value = np.column_stack([terms[:, 0], uneven.factor - 1, terms[:, 1:3]])
     errors = np.full((len(terms), 4, 4), np.nan)
     errors[np.ix_(range(len(terms)), (0, 2, 3), (0, 2, 3))] = covariance[:, :3, :3]
-    place = {"extent": look.blocks.extent(), "curvature": curvature, "middle": look.middle}
+    frame = {"extent": look.blocks.extent(), "curvature": curvature, "middle": look.middle}
     bend_error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)[:, 3:])
-    return Correction(value, errors, **place, bend=terms[:, 3:], bend_error=bend_error)
+    return Correction(value, errors, **frame, bend=terms[:, 3:], bend_error=bend_error)
 
 
 def _no_bend(count):

@@ -137,12 +137,12 @@ class Channel:
         """Residuals in units of the error of their block."""
         return left / (self._errors() * np.sqrt(np.maximum(1 - self._share, 1e-3)))
 
-    def normal(self, places=None):
+    def normal(self, cells=None):
         """Normal equations of all terms with the sky eliminated.
 
         Parameters
         ----------
-        places : ndarray of bool, shape (seen,), optional
+        cells : ndarray of bool, shape (seen,), optional
             Those that count; by default all.
 
         Returns
@@ -154,9 +154,9 @@ class Channel:
             The part of the gains' diagonal that is noise of the sky and no structure.
         """
         layout, meet = self.layout, self.layout.overlaps
-        # At one place the terms of all tiles are made of the same seven layers, so that sums over shared blocks are.
+        # In one cell the terms of all tiles are made of the same seven layers, so that sums over shared blocks are.
         layers, own = self._map_layers(), self._own_layers()
-        weight = self._weight if places is None else self._weight * places[self._block_index]
+        weight = self._weight if cells is None else self._weight * cells[self._block_index]
         part = weight * self._gain / np.sqrt(self._total)
         alone, both = sums_of_products(
             layers,
@@ -193,7 +193,7 @@ class Channel:
         return self._residual - own + self._gain * followed
 
     def _map_layers(self):
-        """What the terms of all tiles are made of, place by place; shape (7, seen)."""
+        """What the terms of all tiles are made of, cell by cell; shape (7, seen)."""
         height, width = self.layout.shape
         rows, columns = np.divmod(self.layout.seen, width)
         sky = np.zeros(len(rows))
@@ -248,7 +248,7 @@ class Channel:
         return self.layout.each(self._scale) * self._common * self._error_scale
 
     def _sum(self, values):
-        """Sums over the tiles at each place."""
+        """Sums over the tiles in each cell."""
         return np.bincount(self._block_index, values)
 
     def _scale_errors(self, size):

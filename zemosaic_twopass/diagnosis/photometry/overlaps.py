@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 _FEWEST_BLOCKS = 20
 # Blocks each way.
 _LEAST_CELL = 3
-_PLACES, _PARTS = 2048, 4
+_CELLS_AT_A_TIME, _PARTS = 2048, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Layout:
         Shape of the coarse grid.
     starts : ndarray of int, shape (N + 1,)
         Where the entries of each tile begin, and where the last end.
-    place : ndarray of int, shape (E,)
+    cell : ndarray of int, shape (E,)
         Where each entry is in the flattened grid.
     corner, size : ndarray, shape (2, N)
         First column and row of what each tile knows, and how many there are.
@@ -32,22 +32,22 @@ class Layout:
 
     shape: tuple[int, int]
     starts: np.ndarray
-    place: np.ndarray
+    cell: np.ndarray
     corner: np.ndarray
     size: np.ndarray
     _squares: dict = field(default_factory=dict)
 
     @cached_property
     def seen(self):
-        """Places that tiles share, ascending."""
-        return np.flatnonzero(np.bincount(self.place))
+        """Cells that tiles share, ascending."""
+        return np.flatnonzero(np.bincount(self.cell))
 
     @cached_property
     def block_index(self):
         """Where each entry is among those that are `seen`, shape (E,)."""
         number = np.zeros(self.shape[0] * self.shape[1], dtype=np.int32)
         number[self.seen] = np.arange(len(self.seen))
-        return number[self.place]
+        return number[self.cell]
 
     @property
     def count(self):
@@ -62,17 +62,17 @@ class Layout:
     @cached_property
     def uv(self):
         """Where each entry lies in what its tile knows, along columns and rows, from −½ to ½; shape (2, E)."""
-        rows, columns = np.divmod(self.place, self.shape[1])
+        rows, columns = np.divmod(self.cell, self.shape[1])
         corner, size = self.each(self.corner), self.each(self.size)
         return (np.stack([columns, rows]) - corner + 0.5) / size - 0.5
 
     @property
     def keys(self):
         """A number that an entry has in every channel, ascending."""
-        return self.tile * (self.shape[0] * self.shape[1]) + self.place
+        return self.tile * (self.shape[0] * self.shape[1]) + self.cell
 
     def checkerboard(self):
-        """Which places are of one of two colours, in cells of half of what a tile usually knows; shape (seen,)."""
+        """Which cells are of one of two colours, in squares of half of what a tile usually knows; shape (seen,)."""
         there = np.diff(self.starts) > 0
         if not there.any():
             return np.zeros(0, dtype=bool)
@@ -95,11 +95,11 @@ class Layout:
         return self._squares[side]
 
     def _number(self, side):
-        rows, columns = np.divmod(self.place, self.shape[1])
+        rows, columns = np.divmod(self.cell, self.shape[1])
         rows, columns = rows // side, columns // side
         first = self.corner // side
         tall, wide = (self.corner + self.size - 1)[::-1] // side - first[::-1] + 1
-        # Its place in its tile's own rectangle of squares, and then without those that hold nothing.
+        # Its cell in its tile's own rectangle of squares, and then without those that hold nothing.
         begin = np.concatenate([[0], np.cumsum(tall * wide)])
         left, top = self.each(first)
         number = self.each(begin[:-1]) + (rows - top) * self.each(wide) + columns - left
@@ -109,13 +109,13 @@ class Layout:
 
     @cached_property
     def overlaps(self):
-        """Every two entries at one place: a `Meetings`."""
-        order = np.argsort(self.place, kind="stable")
-        place = self.place[order]
+        """Every two entries in one cell: a `Meetings`."""
+        order = np.argsort(self.cell, kind="stable")
+        cell = self.cell[order]
         first, second = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int32)]
         order = order.astype(np.int32)
-        for ahead in range(1, int(np.bincount(place, minlength=1).max())):
-            same = place[ahead:] == place[:-ahead]
+        for ahead in range(1, int(np.bincount(cell, minlength=1).max())):
+            same = cell[ahead:] == cell[:-ahead]
             first.append(order[:-ahead][same])
             second.append(order[ahead:][same])
         first, second = np.concatenate(first), np.concatenate(second)
@@ -162,7 +162,7 @@ class SharedBlocks:
     missing : ndarray, shape (E,)
         How much of the block the tile does not know, from 0 to 1.
     edges : ndarray, shape (3, seen)
-        −∂S/∂x, −∂S/∂y and ∇²S of the mean of the tiles, each in its own unit, at each place that they share, in adu per
+        −∂S/∂x, −∂S/∂y and ∇²S of the mean of the tiles, each in its own unit, at each cell that they share, in adu per
         pixel and pixel².
     """
 
@@ -199,28 +199,28 @@ def find_shared_blocks(tiles, shape, units):
 
 
 def sums_of_products(layers, *lists):
-    """Sums of values times products of two layers over pieces of lists of places.
+    """Sums of values times products of two layers over pieces of lists of cells.
 
     Parameters
     ----------
-    layers : ndarray, shape (K, places)
+    layers : ndarray, shape (K, cells)
     *lists : (ndarray, ndarray of int, ndarray of int)
-        Values, their places, and where each piece begins and the last one ends.
+        Values, their cells, and where each piece begins and the last one ends.
 
     Returns
     -------
     list of ndarray, shape (pieces, K, K)
         One a list.
     """
-    count, places = layers.shape
+    count, cells = layers.shape
     pairs = np.triu_indices(count)
-    lists = [csr_array(own, (len(own[2]) - 1, places)) for own in lists]
+    lists = [csr_array(own, (len(own[2]) - 1, cells)) for own in lists]
     sums = [np.empty((own.shape[0], count, count)) for own in lists]
     # All at once would be the largest array of the comparison.
     for part in np.array_split(np.transpose(pairs), _PARTS):
-        products = np.empty((places, len(part)))
-        # A few places at a time: what is multiplied stays in the cache, though it is written side by side.
-        for some in (slice(first, first + _PLACES) for first in range(0, places, _PLACES)):
+        products = np.empty((cells, len(part)))
+        # A few cells at a time: what is multiplied stays in the cache, though it is written side by side.
+        for some in (slice(first, first + _CELLS_AT_A_TIME) for first in range(0, cells, _CELLS_AT_A_TIME)):
             for column, (one, other) in enumerate(part):
                 np.multiply(layers[one, some], layers[other, some], out=products[some, column])
         first, second = part.T
@@ -246,20 +246,20 @@ def _channel(tiles, known, layout, channel, unit):
 
 
 def _layout(tiles, known, shape):
-    places, corner, size = [], np.zeros((2, len(tiles)), dtype=int), np.ones((2, len(tiles)), dtype=int)
+    cells, corner, size = [], np.zeros((2, len(tiles)), dtype=int), np.ones((2, len(tiles)), dtype=int)
     for index, (tile, mask) in enumerate(zip(tiles, known, strict=True)):
         if tile is None or not mask.any():
-            places.append(np.zeros(0, dtype=int))
+            cells.append(np.zeros(0, dtype=int))
             continue
         rows, columns = np.nonzero(mask)
         start = [part.start for part in tile.box]
-        places.append((rows + start[0]) * shape[1] + columns + start[1])
+        cells.append((rows + start[0]) * shape[1] + columns + start[1])
         filled = np.isfinite(tile.value).any(axis=0)
         for axis in (0, 1):
             first, last = np.flatnonzero(filled.any(axis=axis))[[0, -1]]
             corner[axis, index], size[axis, index] = first + start[1 - axis], last - first + 1
-    starts = np.concatenate([[0], np.cumsum([len(own) for own in places])])
-    return Layout(tuple(shape), starts, np.concatenate(places), corner, size)
+    starts = np.concatenate([[0], np.cumsum([len(own) for own in cells])])
+    return Layout(tuple(shape), starts, np.concatenate(cells), corner, size)
 
 
 def _find_known(tiles, shape, channel):

@@ -37,7 +37,7 @@ def noise_in_common(layout, value, noise):
     sharing, alike = np.zeros((count, count), dtype=bool), np.ones(len(meet.tiles.T))
     for number, (begin, end) in enumerate(zip(meet.starts, meet.starts[1:], strict=False)):
         first = meet.first[begin:end]
-        step = np.diff(value[first] - value[meet.second[begin:end]])[np.diff(layout.place[first]) == 1]
+        step = np.diff(value[first] - value[meet.second[begin:end]])[np.diff(layout.cell[first]) == 1]
         if len(step) >= _FEWEST_STEPS:
             expected = np.sqrt(2) * np.hypot(*noise[meet.tiles[:, number]])
             alike[number] = GAUSSIAN_MAD * median_of_known(np.abs(step)) / max(expected, _TINY)
