@@ -93,6 +93,17 @@ def test_profiles_stand_side_by_side_each_as_wide_as_its_place(maps):
     assert [text for _, text in ticks] == ["−50", "0", "50", "−5", "0", "5"]
 
 
+def test_a_line_is_drawn_on_both_sides_of_it_and_not_over_it(maps):
+    pytest.importorskip("matplotlib")
+    (step,) = [edge for edge in maps[-1].edges if edge.look == "visible"]
+    line = replace(step, line=(-9.0,), line_error=(0.1,), line_contrast=9.0, line_px=24.0)
+    figure = seam_picture.draw_seams((replace(maps[-1], edges=(line,)),), [], make_seams()["backdrops"][-1:])
+    drawn = [path.vertices for own in figure.axes[0].collections for path in own.get_paths()]
+    across = np.array([(ends - (line.x, line.y)) @ line.normal for ends in drawn])
+    assert (np.abs(across) > 12).all()
+    assert {1.0, -1.0} == set(np.sign(across).ravel())
+
+
 def test_long_names_of_mosaics_do_not_leave_the_picture(maps):
     pytest.importorskip("matplotlib")
     own = make_seams()
