@@ -27,6 +27,7 @@ MODULES = {
     "zemosaic_twopass/watch/capture.py": ("capture", "instrument", "contract", "references"),
     "zemosaic_twopass/measure/stats.py": ("stats", "stats_after_gain"),
     "zemosaic_twopass/measure/scan.py": ("stats", "stats_after_gain"),
+    "zemosaic_twopass/tiles/blocks.py": ("blocks", "delta"),
     "zemosaic_twopass/tiles/grid.py": ("grid", "delta"),
     "zemosaic_twopass/measure/delta.py": ("delta",),
     "zemosaic_twopass/diagnosis/contract/checks.py": ("checks",),

@@ -10,7 +10,8 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 from scipy.ndimage import map_coordinates
 
-from ..tiles.grid import block_mean, block_wcs
+from ..tiles.blocks import block_mean
+from ..tiles.grid import block_wcs
 from ..tiles.place import Place
 from ..tiles.records import TileList
 

@@ -27,7 +27,7 @@ from ..report.backdrop import Backdrop
 from ..report.next_steps import MASTER_TILES
 from ..report.report import TileRecord, TwoPassReport
 from ..settings import LOGGER_NAME
-from ..tiles.grid import block_means
+from ..tiles.blocks import block_means
 from ..tiles.images import TileError, open_image
 from ..tiles.reading import warn_about
 from ..tiles.tile_set import TileSet, tell_each

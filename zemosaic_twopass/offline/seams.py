@@ -13,7 +13,7 @@ from ..diagnosis.seams import Layout, Picture, Regions, seams_alone, seams_with_
 from ..measure.coarse import FACTOR
 from ..measure.measurement import measure_tile
 from ..report.backdrop import Backdrop
-from ..tiles.grid import block_mean
+from ..tiles.blocks import block_mean
 from ..tiles.images import TileError, open_image
 from ..tiles.planes import channels_last
 from ..tiles.tile_set import TileSet, results, tell_each

@@ -16,7 +16,8 @@ from ..report.artefacts import FITS_NAME, JSON_NAME
 from ..report.backdrop import Backdrop
 from ..report.seam_changes import last_seams, mosaics_of
 from ..report.show import read_report
-from ..tiles.grid import block_means, pixels_between
+from ..tiles.blocks import block_means
+from ..tiles.grid import pixels_between
 from ..tiles.headers import celestial_wcs
 from ..tiles.images import TileError, open_image
 from .output_folder import SCIENCE, OutputFolder

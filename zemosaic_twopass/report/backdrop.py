@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from astropy.stats import mad_std
 
-from ..tiles.grid import block_mean
+from ..tiles.blocks import block_mean
 
 # Pixels of the longer side of what is kept of a mosaic to be drawn.
 _SHOWN = 720

@@ -2,5 +2,5 @@
 
 In: files from anybody, read within bounds, or the lists of a call. Out: `records.Tile` and `records.SecondPass`, the
 two records that every other room works on, and the geometry of grids, boxes and outlines. Doors: `records`, `reading`,
-`grid`, and `tile_set`, the one way over tiles wherever they are.
+`grid`, `blocks`, and `tile_set`, the one way over tiles wherever they are.
 """

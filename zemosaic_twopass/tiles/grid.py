@@ -1,4 +1,4 @@
-"""Pixel grids: block averages, the WCS that goes with them, and the box a tile fills."""
+"""Pixel grids: the WCS of blocks, how pixels of one lie in another, and the box a tile fills."""
 
 from __future__ import annotations
 
@@ -7,135 +7,9 @@ from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.utils import pixel_to_pixel, wcs_to_celestial_frame
 
 from ..guard import take_turn
-from .planes import real_planes
 
-# Values summed at a time; cells a side of the lattice that finds the box of a tile; points a side of an outline.
-_BAND_VALUES, _LATTICE_CELLS, _OUTLINE_STEPS = 1 << 17, 64, 8
-
-
-def block_mean(image, factor, coverage=None):
-    """Average an image over blocks of factor × factor pixels, channels together.
-
-    Rows and columns beyond the last whole block are left out.
-
-    Parameters
-    ----------
-    image : array_like, shape (H, W) or (H, W, C)
-        Pixel values in adu, of any real dtype and byte order.
-    factor : int
-        Side of a block in pixels, at least 1.
-    coverage : array_like, shape (H, W), optional
-        Pixels where it is not positive count as not finite.
-
-    Returns
-    -------
-    ndarray, shape (H // factor, W // factor), float64
-        Mean over channels and pixels of each block. A pixel with a channel that is not finite is left out: a mean over
-        fewer channels would be compared with a mean over all of them. NaN where fewer than half of the pixels are left.
-
-    Raises
-    ------
-    ValueError
-        If `image` has neither two nor three axes, or `coverage` another shape than it.
-    TypeError
-        If its values are not real numbers.
-    """
-    return _average_blocks(image, factor, coverage, together=True)[..., 0]
-
-
-def block_means(image, factor, coverage=None):
-    """Average each channel of an image over blocks by itself; parameters and errors as of `block_mean`.
-
-    Returns
-    -------
-    ndarray, shape (C, H // factor, W // factor), float64
-        NaN where fewer than half of the pixels of a block are finite in that channel.
-    """
-    return np.moveaxis(_average_blocks(image, factor, coverage, together=False), 2, 0)
-
-
-def _average_blocks(image, factor, coverage, together):
-    """Means over blocks, shape (h, w, C); of all channels `together` shape (h, w, 1)."""
-    image = real_planes(image, "image")
-    height, width, channels = image.shape
-    if coverage is not None and np.shape(coverage) != (height, width):
-        raise ValueError(f"coverage shape {np.shape(coverage)} != tile shape {(height, width)}")
-    down, across = height // factor, width // factor
-    out = np.full((down, across, 1 if together else channels), np.nan)
-    # Band by band: the temporaries stay in the cache however large the mosaic is.
-    step = max(1, _BAND_VALUES // max(1, factor * width * channels))
-    for top in range(0, down if across else 0, step):
-        rows = slice(top * factor, min(top + step, down) * factor)
-        # From a file the rows come with other strides and byte order; once as they are needed is quicker than twice.
-        band = np.ascontiguousarray(image[rows], dtype=image.dtype.newbyteorder("="))
-        good = None if coverage is None else np.asarray(coverage[rows]) > 0
-        out[top : top + step] = _average_band(band, factor, good, together)
-    return out
-
-
-def _average_band(band, factor, good, together):
-    """The same of whole rows of blocks; of `good`, shape (n factor, W), those pixels alone that are."""
-    across, channels = band.shape[1] // factor, band.shape[2]
-    # Rows first, and as flat ones: adding long lines to each other is what numpy does fastest.
-    lines = np.add.reduce(band.reshape(-1, factor, band[0].size), axis=1, dtype=np.float64)
-    lines = lines[:, : across * factor * channels].reshape(len(lines), across, factor, channels)
-    with np.errstate(invalid="ignore", over="ignore"):
-        if together:
-            means = lines.reshape(*lines.shape[:2], -1).sum(axis=2, keepdims=True) / (factor * factor * channels)
-        else:
-            means = lines.sum(axis=2) / (factor * factor)
-    ragged = ~np.isfinite(means).all(axis=2)
-    if good is not None and not good.all():
-        whole = np.logical_and.reduce(good.reshape(-1, factor, band.shape[1]), axis=1)
-        # Column by column of the blocks: numpy is slow at short last axes.
-        ragged |= ~np.logical_and.reduce([whole[:, n : across * factor : factor] for n in range(factor)])
-    if ragged.any():
-        means[ragged] = _average_ragged(
-            *(_cut(own, factor)[ragged] for own in (band, good) if own is not None), together=together
-        )
-    return means
-
-
-def _cut(band, factor):
-    """The blocks of whole rows of them, shape (n, W // factor, factor, factor, …); a view but for what is left over."""
-    across = band.shape[1] // factor
-    return band[:, : across * factor].reshape(-1, factor, across, factor, *band.shape[2:]).swapaxes(1, 2)
-
-
-def _average_ragged(blocks, good=None, *, together):
-    """Means of blocks, shape (n, factor, factor, C), of what is finite and `good`; NaN where that is less than half."""
-    known = np.isfinite(blocks)
-    if together:
-        known = np.broadcast_to(known.all(axis=3, keepdims=True), known.shape)
-    if good is not None:
-        known = known & good[..., np.newaxis]
-    total = np.where(known, blocks, 0).sum(axis=(1, 2), dtype=np.float64)
-    count = np.count_nonzero(known, axis=(1, 2))
-    if together:
-        total, count = (own.sum(axis=1, keepdims=True) for own in (total, count))
-    pixels = blocks[0].size if together else blocks[0, ..., 0].size
-    return np.where(2 * count >= pixels, total / np.maximum(count, 1), np.nan)
-
-
-def block_sum(image, factor):
-    """Sums over blocks of factor × factor pixels, channels together.
-
-    Parameters
-    ----------
-    image : ndarray, shape (n factor, W) or (n factor, W, C)
-        Whole rows of blocks; columns beyond the last whole block are left out. No NaN.
-    factor : int
-
-    Returns
-    -------
-    ndarray, shape (n, W // factor), float64
-    """
-    height, width, channels = *image.shape[:2], image.shape[2] if image.ndim == 3 else 1
-    down, across = height // factor, width // factor
-    # Rows first, and as flat ones: adding long lines to each other is what numpy does fastest.
-    rows = np.add.reduce(image.reshape(down, factor, width * channels), axis=1, dtype=np.float64)
-    rows = rows.reshape(down, width, channels)
-    return rows[:, : across * factor].reshape(down, across, factor * channels).sum(axis=2)
+# Cells a side of the lattice that finds the box of a tile; points a side of an outline.
+_LATTICE_CELLS, _OUTLINE_STEPS = 64, 8
 
 
 def copy_wcs(wcs):
@@ -186,7 +60,7 @@ def _icrs_degrees(wcs, x, y):
 
 
 def block_wcs(wcs, factor):
-    """Celestial WCS of the grid that `block_mean` makes of an image.
+    """Celestial WCS of the grid that `blocks.block_mean` makes of an image.
 
     A pixel x of the image (0-based) lies at (x + 0.5) / factor − 0.5 of the block
     grid, so CRPIX' = (CRPIX − 0.5) / factor + 0.5; CD, or CDELT with PC unchanged,

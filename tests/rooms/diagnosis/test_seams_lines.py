@@ -5,7 +5,7 @@ import pytest
 
 from zemosaic_twopass.diagnosis.seams import Layout, Picture, Regions, compare_seams, seams_alone, seams_with_tiles
 from zemosaic_twopass.diagnosis.seen import seam_words
-from zemosaic_twopass.tiles.grid import block_mean
+from zemosaic_twopass.tiles.blocks import block_mean
 
 NOISE = 4.0
 # (rows, columns) of blocks: two halves, and one in the middle of both.

@@ -9,7 +9,8 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from zemosaic_twopass import delta_map
 from zemosaic_twopass.measure.delta import CoarseGrid, compare_tiles
 from zemosaic_twopass.synthetic.sky import SyntheticSky, synthetic_tiles, tangent_wcs
-from zemosaic_twopass.tiles.grid import block_mean, block_wcs
+from zemosaic_twopass.tiles.blocks import block_mean
+from zemosaic_twopass.tiles.grid import block_wcs
 
 
 def scene(offsets=(0.0, 0.0, 0.0, 0.0), noise=0.0, faint=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...tiles.grid import block_sum
+from ...tiles.blocks import block_sum
 from ...tiles.planes import channels_last
 from ..contract import beyond_rounding
 from .records import Chart, Evidence, Layer, Series, bin_values

@@ -58,7 +58,7 @@ class Equations:
         across = matrix[np.ix_(free, kept)]
         # What all tiles have of these is told by nothing, and without a star next to nothing is: no step is of more
         # than a pixel or so (Levenberg 1944, Q. Appl. Math. 2, 164), for the other terms would lean on it.
-        damped = matrix[np.ix_(free, free)] + np.diag(np.full(len(free), _DAMPING))
+        damped = matrix[np.ix_(free, free)] + _DAMPING * np.eye(len(free))
         follow = solve_symmetric(damped, np.column_stack([across, score[free]]))
         self._follow, self._ask = follow[:, :-1], follow[:, -1]
         across = csr_array(across.T)

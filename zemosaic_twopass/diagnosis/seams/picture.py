@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...tiles.grid import block_mean, block_means
+from ...tiles.blocks import block_mean, block_means
 from ...tiles.planes import channels_last
 from .lines import Lines
 from .strips import BLOCK

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import distance_transform_edt, label, maximum_filter, minimum_filter
 
-from ...tiles.grid import block_mean
+from ...tiles.blocks import block_mean
 
 # A share this near to none or all of a cell is taken for none or all of it.
 _WHOLE = 0.02

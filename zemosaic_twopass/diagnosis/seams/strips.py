@@ -102,11 +102,13 @@ def spread_ahead(stretches, each):
 
 def lattice(stretches, ahead, depth, part=slice(None)):
     """(x, y) of points as far along and across each stretch, shape (n, along, depth) each."""
-    right, down = map(widen, stretches.normal[part].T)
-    ahead = ahead[part][..., np.newaxis]
-    x = widen(stretches.x[part]) + right * depth - down * ahead
-    y = widen(stretches.y[part]) + down * depth + right * ahead
-    return x, y
+    normal = map(widen, stretches.normal[part].T)
+    return _across(widen(stretches.x[part]), widen(stretches.y[part]), normal, ahead[part][..., np.newaxis], depth)
+
+
+def _across(x, y, normal, ahead, depth):
+    right, down = normal
+    return x + right * depth - down * ahead, y + down * depth + right * ahead
 
 
 def widen(values):
@@ -141,10 +143,9 @@ def near_pixels(stretches, regions, pixels, places, coverage=None):
     if coverage is not None:
         good &= coverage[rows, columns] > 0
     number, along = np.nonzero(good.all(axis=-1))
-    right, down = stretches.normal[part][number].T[..., np.newaxis]
-    ahead = ahead[part][number, along][:, np.newaxis]
-    x = stretches.x[part][number][:, np.newaxis] + right * depth - down * ahead
-    y = stretches.y[part][number][:, np.newaxis] + down * depth + right * ahead
+    middles = (own[part][number][:, np.newaxis] for own in (stretches.x, stretches.y))
+    normal = stretches.normal[part][number].T[..., np.newaxis]
+    x, y = _across(*middles, normal, ahead[part][number, along][:, np.newaxis], depth)
     rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)
     found = np.full((*good.shape[:2], len(depth), pixels.shape[2]), np.nan, dtype=np.float32)
     if pixels.flags.c_contiguous:
