@@ -63,7 +63,7 @@ def in_ascii(text):
     Parameters
     ----------
     text : str
-        May hold names and paths of any kind, also such as are no Unicode.
+        May hold names and paths of any form, also such as are no Unicode.
 
     Returns
     -------

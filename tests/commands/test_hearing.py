@@ -269,18 +269,18 @@ def test_what_a_pass_tells(tiny, tiles, monkeypatch, tmp_path):
     path = tmp_path / "journal"
     path.write_text("")
     _, (began, report) = heard(tiny, tiles, monkeypatch, path, strict=True)
-    assert (began["kind"], report["kind"]) == ("began", "report")
+    assert (began["event"], report["event"]) == ("began", "report")
     assert began["number"] == report["number"]
     assert began["process"] == os.getpid()
     assert report["text"].startswith("undetermined ")
     assert report["folder"] is None
     path.write_text("")
     _, entries = heard(tiny, tiles, monkeypatch, path, publish.draft_of)
-    assert [entry["kind"] for entry in entries] == ["began", "failed"]
+    assert [entry["event"] for entry in entries] == ["began", "failed"]
     assert make_lines(entries) == ["second pass 1: no report: ValueError: injected"]
     path.write_text("")
     _, entries = heard(tiny, tiles, monkeypatch, path, publish._write)
-    assert [entry["kind"] for entry in entries] == ["began", "failed"]
+    assert [entry["event"] for entry in entries] == ["began", "failed"]
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()], ids=["missing", "a folder"])
@@ -307,25 +307,27 @@ def test_failing_journal_is_one_warning(tiny, tiles, monkeypatch, tmp_path, capl
 
 def test_lines_of_several_processes():
     entries = [
-        {"kind": "imported", "process": 1, "worker": "zemosaic_worker", "second_pass": True},
-        {"kind": "began", "process": 1, "number": 1},
-        {"kind": "began", "process": 2, "number": 1},
-        {"kind": "failed", "process": 2, "number": 1, "text": "ValueError: a part"},
-        {"kind": "report", "process": 2, "number": 1, "text": "clean tiles=9", "folder": "/a b"},
-        {"kind": "began", "process": 1, "number": 2},
-        {"kind": "failed", "process": 1, "number": 2, "text": "OSError: all"},
+        {"event": "imported", "process": 1, "worker": "zemosaic_worker", "second_pass": True},
+        {"event": "began", "process": 1, "number": 1},
+        {"event": "began", "process": 2, "number": 1},
+        {"event": "failed", "process": 2, "number": 1, "text": "ValueError: a part"},
+        {"event": "report", "process": 2, "number": 1, "text": "clean tiles=9", "folder": "/a b"},
+        {"event": "began", "process": 1, "number": 2},
+        {"event": "failed", "process": 1, "number": 2, "text": "OSError: all"},
     ]
     assert make_lines(entries) == [
         "second pass 1: began and did not end",
         "second pass 2: clean tiles=9 dir=/a b",
         "second pass 3: no report: OSError: all",
     ]
-    assert make_lines([{"kind": "imported", "worker": "w", "second_pass": False}]) == [
+    assert make_lines([{"event": "imported", "worker": "w", "second_pass": False}]) == [
         "w was imported, but has no run_second_pass_coverage_renorm: nothing was watched"
     ]
 
 
 def test_what_is_no_entry_is_passed_over():
-    text = "\n".join(["{", "5", '{"kind": 5}', '{"kind": ["began"]}', "[" * 100000, json.dumps({"kind": "report"}), ""])
-    assert read_entries(text) == [{"kind": "report"}]
+    text = "\n".join(
+        ["{", "5", '{"event": 5}', '{"event": ["began"]}', "[" * 100000, json.dumps({"event": "report"}), ""]
+    )
+    assert read_entries(text) == [{"event": "report"}]
     assert make_lines(read_entries(text)) == ["second pass 1: None dir=-"]

@@ -68,7 +68,7 @@ def read_entries(text):
     for line in text.splitlines():
         with suppress(ValueError, RecursionError):
             entries.append(json.loads(line))
-    return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("kind"), str)]
+    return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("event"), str)]
 
 
 def make_lines(entries):
@@ -85,14 +85,14 @@ def make_lines(entries):
     """
     passes, workers, ended = {}, {}, []
     for entry in entries:
-        if entry.get("kind") == "imported":
+        if entry.get("event") == "imported":
             workers[str(entry.get("worker"))] = entry.get("second_pass")
-        elif entry.get("kind") == "ended":
+        elif entry.get("event") == "ended":
             ended.append(f"no second pass ran: the run ended with {entry.get('text')}")
         else:
             # A report outweighs what failed beside it.
             known = passes.setdefault(f"{entry.get('process')} {entry.get('number')}", {})
-            known[entry.get("kind")] = entry
+            known[entry.get("event")] = entry
     lines = [f"second pass {number}: {_outcome(known)}" for number, known in enumerate(passes.values(), start=1)]
     if lines or ended:
         return lines or ended

@@ -107,17 +107,20 @@ def measure_fluxes(tile, wcs, stars, flat=None):
         return ()
     places = stars.places[:_MOST_STARS]
     x, y = pixels_between(wcs, tile.wcs, *places.T)
-    images = np.stack(flat_planes(tile) if flat is None else flat).reshape(-1, *tile.shape)
-    width = _half_light(_Stamps.of(images, x[:_FOR_WIDTH], y[:_FOR_WIDTH], (_TRIAL[-1], *_TRIAL_RING)))
+    images = [plane.reshape(tile.shape) for plane in (flat_planes(tile) if flat is None else flat)]
+    few = _Windows.of(images, x[:_FOR_WIDTH], y[:_FOR_WIDTH], _TRIAL_RING[-1])
+    width = _half_light(_Stamps.of(few, (_TRIAL[-1], *_TRIAL_RING)))
     if not np.isfinite(width):
         return ()
     area = _area(tile.wcs, wcs, x, y)
     scale = float(np.sqrt(np.nanmedian(area)))
     first = int(np.searchsorted(_STANDARD, _LEAST_PART * width * scale))
+    widths = _STANDARD[first : first + 2] / scale
+    windows = _Windows.of(images, x, y, widths.max(initial=0.0) * _RING[-1])
     found = []
-    for step in range(first, min(first + 2, len(_STANDARD))):
-        stamps = _Stamps.of(images, x, y, tuple(_STANDARD[step] / scale * radius for radius in (_WHOLE, *_RING)))
-        found.append(_in_aperture(step, stamps, _STANDARD[step] / scale, area, len(stars)))
+    for step, own in enumerate(widths.tolist(), start=first):
+        stamps = _Stamps.of(windows, tuple(own * radius for radius in (_WHOLE, *_RING)))
+        found.append(_in_aperture(step, stamps, own, area, len(stars)))
     return tuple(found)
 
 
@@ -160,6 +163,44 @@ def _in_aperture(step, stamps, width, area, count):
 
 
 @dataclass(frozen=True, eq=False)
+class _Windows:
+    """Squares of pixels around stars, cut out once for all apertures.
+
+    Attributes
+    ----------
+    values : ndarray, shape (C, n, (2 reach + 1)²), float32
+        Row by row; NaN where nothing is known, and beyond the image.
+    x, y : ndarray, shape (n,)
+        Places of the stars, from the middle of the square.
+    reach : int
+        How many pixels lie on each side of the middle one.
+    """
+
+    values: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    reach: int
+
+    @classmethod
+    def of(cls, images, x, y, radius):
+        """Around places (x, y), shape (n,), to a radius in pixels, from images of shape (H, W), float32."""
+        column, row = (np.nan_to_num(np.rint(axis)) for axis in (x, y))
+        reach = int(np.ceil(radius))
+        size = 2 * reach + 1
+        values = np.full((len(images), len(x), size, size), np.nan, dtype=np.float32)
+        corners = np.stack([row, column], axis=1).astype(int) - reach
+        for number, first in enumerate(corners.tolist()):
+            ends = [(max(at, 0), min(at + size, n)) for at, n in zip(first, images[0].shape, strict=True)]
+            if any(stop <= start for start, stop in ends):
+                continue
+            source = tuple(slice(*own) for own in ends)
+            target = tuple(slice(start - at, stop - at) for (start, stop), at in zip(ends, first, strict=True))
+            for image, own in zip(images, values, strict=True):
+                own[number][target] = image[source]
+        return cls(values.reshape(*values.shape[:2], size * size), x - column, y - row, reach)
+
+
+@dataclass(frozen=True, eq=False)
 class _Stamps:
     """Pixels around stars less their background.
 
@@ -183,27 +224,22 @@ class _Stamps:
     around: np.ndarray
 
     @classmethod
-    def of(cls, images, x, y, radii):
-        """Around places (x, y), shape (n,), to a largest aperture; the background lies between two radii.
-
-        The images, shape (C, H, W), hold NaN where nothing is known.
-        """
+    def of(cls, windows, radii):
+        """Of windows, to a largest aperture; the background lies between two radii."""
         largest, inner, outer = radii
-        span = np.arange(-int(np.ceil(outer)), int(np.ceil(outer)) + 1)
+        span = np.arange(-windows.reach, windows.reach + 1)
         down, across = (axis.ravel() for axis in np.meshgrid(span, span, indexing="ij"))
         distance = np.hypot(down, across)
         # A star lies within half a pixel of the middle of its pixel, both ways.
         near, ring = distance <= largest + 1.5, np.flatnonzero((distance >= inner) & (distance <= outer))
         ring = ring[:: max(1, round(len(ring) / _RING_ENOUGH))]
-        column, row = (np.nan_to_num(np.rint(axis)).astype(int)[:, np.newaxis] for axis in (x, y))
-        around = _values(images, row + down[ring], column + across[ring])
+        around = windows.values.take(ring, axis=2)
         level = median_of_known(around)
         level[np.count_nonzero(~np.isnan(around), axis=2) <= _RING_KNOWN * len(ring)] = np.nan
-        rows, columns = row + down[near], column + across[near]
-        away = np.hypot(rows - y[:, np.newaxis], columns - x[:, np.newaxis])
-        middle = distance[near] <= _MIDDLE + 1.0
-        value, around = (own - level[..., np.newaxis] for own in (_values(images, rows, columns), around))
-        return cls(value, away, middle, around)
+        away = np.hypot(down[near] - windows.y[:, np.newaxis], across[near] - windows.x[:, np.newaxis])
+        value = windows.values.take(np.flatnonzero(near), axis=2)
+        around -= level[..., np.newaxis]
+        return cls(value.astype(float) - level[..., np.newaxis], away, distance[near] <= _MIDDLE + 1.0, around)
 
     @cached_property
     def errors(self):
@@ -243,15 +279,6 @@ class _Stamps:
         peak = np.maximum(value.max(axis=2), 0.0)
         alike = np.count_nonzero(value > (1 - _TOP) * peak[..., np.newaxis], axis=2)
         return (alike >= _FLAT) & (peak > _BRIGHT * peak.max(axis=1, initial=0.0, keepdims=True))
-
-
-def _values(images, rows, columns):
-    """Pixels at rows and columns, shape (n, P), of images, shape (C, H, W): shape (C, n, P), NaN beyond the images."""
-    height, width = images.shape[1:]
-    outside = (rows < 0) | (rows >= height) | (columns < 0) | (columns >= width)
-    value = images.reshape(len(images), -1).take(rows * width + columns, axis=1, mode="clip").astype(float)
-    value[:, outside] = np.nan
-    return value
 
 
 def _half_light(stamps):

@@ -21,14 +21,27 @@ def median_of_known(values):
     ndarray
         NaN where nothing is known.
     """
-    size, missing = values.shape[-1], np.isnan(values)
+    missing = np.isnan(values)
     if not missing.any():
-        half = size // 2
-        ordered = np.partition(values, half, axis=-1)
-        low = ordered[..., half] if size % 2 else ordered[..., :half].max(axis=-1)
-        return (low + ordered[..., half]) / 2
+        return _median(values)
+    ragged = missing.any(axis=-1)
+    found = np.empty(ragged.shape, dtype=values.dtype)
+    found[~ragged] = _median(values[~ragged])
+    found[ragged] = _median_of_ragged(values[ragged], missing[ragged])
+    return found[()]
+
+
+def _median(values):
+    half = values.shape[-1] // 2
+    ordered = np.partition(values, half, axis=-1)
+    low = ordered[..., half] if values.shape[-1] % 2 else ordered[..., :half].max(axis=-1)
+    return (low + ordered[..., half]) / 2
+
+
+def _median_of_ragged(values, missing):
+    """What is missing is sorted behind all else."""
+    size, ordered = values.shape[-1], np.sort(values, axis=-1)
     count = size - np.count_nonzero(missing, axis=-1, keepdims=True)
-    ordered = np.sort(values, axis=-1)
     middle = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, size - 1)
     low, high = (np.take_along_axis(ordered, rank, axis=-1)[..., 0] for rank in middle)
     return (low + high) / 2

@@ -160,11 +160,11 @@ def _surface(image, good):
     terms = np.zeros(6)
     layers = np.ones(len(rows)), rows, rows**2, columns, columns**2, rows * columns
     design, values = np.stack(layers, axis=1).astype(float), image[good].astype(float)
-    terms[0] = np.median(values) if values.size else 0
+    terms[0] = median_of_known(values) if values.size else 0
     for _ in range(_CLIPPINGS if values.size else 0):
         left = values - np.einsum("ni,i->n", design, terms)
-        centre = np.median(left)
-        inner = np.abs(left - centre) <= _CLIP * np.median(np.abs(left - centre))
+        away = np.abs(left - median_of_known(left))
+        inner = away <= _CLIP * median_of_known(away)
         # By normal equations: what LAPACK does with all rows wakes threads that take longer than it.
         own = design[inner]
         normal, right = np.einsum("ni,nj->ij", own, own), np.einsum("ni,n->i", own, left[inner])

@@ -168,7 +168,7 @@ def try_repaired(path, copy, correction, grid):
         else:
             lowest = _write_corrected(path, copy, correction, grid)
             (outcome,) = TileSet.on_disk([copy], grid, map).each(measure_tile)
-    except Exception as error:  # astropy raises many kinds on odd headers
+    except Exception as error:  # astropy raises much on odd headers
         outcome = TileError(reason_of(error))
     # What an earlier call left would be a tile that does not go with the others, or one twice.
     for name in {path.name, name_unpacked(path)} - {None if isinstance(outcome, TileError) else copy.name}:

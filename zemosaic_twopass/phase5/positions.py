@@ -84,4 +84,4 @@ def find_projective_map(wcs, wcs_out, box):
 def _is_gnomonic(wcs):
     if not isinstance(wcs, WCS) or wcs.naxis != 2 or wcs.has_distortion:
         return False
-    return all(kind.endswith("-TAN") for kind in wcs.wcs.ctype)
+    return all(ctype.endswith("-TAN") for ctype in wcs.wcs.ctype)

@@ -48,9 +48,9 @@ def find_reached(mask, wcs, wcs_out, box, threshold):
         return reproject_interp((mask, wcs), part, shape_out=size, return_footprint=False) > threshold
     # In double precision, as the interpolated values are compared, and with no copy of the mask.
     good = np.greater(mask, threshold, signature="dd->?")
-    kinds = _kinds_around(good, matrix, size)
-    found = kinds == _ALL
-    unsure = np.flatnonzero(kinds == _SOME)
+    classes = _classify_around(good, matrix, size)
+    found = classes == _ALL
+    unsure = np.flatnonzero(classes == _SOME)
     if len(unsure):
 
         def pixels(x, y):
@@ -61,7 +61,7 @@ def find_reached(mask, wcs, wcs_out, box, threshold):
     return found
 
 
-def _kinds_around(good, matrix, size):
+def _classify_around(good, matrix, size):
     """Whether none, some or all of the 3 × 3 pixels around each position are good; ndarray of uint8 of a size.
 
     The four pixels from which a value is interpolated are among these nine, also if the position is wrong by nearly
@@ -74,7 +74,7 @@ def _kinds_around(good, matrix, size):
         for operation in (np.logical_or, np.logical_and)
         for row in [operation.reduce([around[:-2], around[1:-1], around[2:]])]
     )
-    kinds = some.astype(np.uint8) + every
+    classes = some.astype(np.uint8) + every
     found = np.empty(size, dtype=np.uint8)
     columns = np.arange(size[1], dtype=np.float64)
     # Band by band: the temporaries stay in the cache.
@@ -82,12 +82,12 @@ def _kinds_around(good, matrix, size):
     for top in range(0, size[0], band):
         rows = np.arange(top, min(top + band, size[0]), dtype=np.float64)[:, np.newaxis]
         *position, scale = (a * rows + (b * columns + c) for a, b, c in matrix)
-        for part, n in zip(position, kinds.shape, strict=True):
+        for part, n in zip(position, classes.shape, strict=True):
             part /= scale
             part += _MARGIN
             np.clip(np.rint(part, out=part), 0, n - 1, out=part)
         row, column = position
-        row *= kinds.shape[1]
+        row *= classes.shape[1]
         row += column
-        kinds.take(row.astype(np.intp), out=found[top : top + band], mode="clip")
+        classes.take(row.astype(np.intp), out=found[top : top + band], mode="clip")
     return found

@@ -121,7 +121,7 @@ def _read_map(directory):
     try:
         # Mapped, not read: the size that the head claims is then held against the size of the file.
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # numpy raises many kinds on a damaged file
+    except Exception as error:  # numpy raises much on a damaged file
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{path}: not a delta map: {reason}") from None
     if not isinstance(found, np.ndarray):

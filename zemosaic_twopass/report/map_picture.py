@@ -176,9 +176,9 @@ def _draw_layer(axes, layer, limit):
 
 
 def _name_axes(axes, wcs):
-    for axis, kind in ((wcs.wcs.lng, wcs.wcs.lngtyp), (wcs.wcs.lat, wcs.wcs.lattyp)):
+    for axis, axis_type in ((wcs.wcs.lng, wcs.wcs.lngtyp), (wcs.wcs.lat, wcs.wcs.lattyp)):
         coordinate = axes.coords[axis]
-        name = _AXIS_NAMES.get(kind.strip(), kind)
+        name = _AXIS_NAMES.get(axis_type.strip(), axis_type)
         coordinate.set_axislabel(name, fontsize=MEDIUM, fontfamily=FONT, color=INK, minpad=0.5)
         coordinate.set_ticklabel(fontsize=SMALL, fontfamily=FONT, color=INK, exclude_overlapping=True)
         coordinate.set_ticks(number=5)

@@ -91,7 +91,7 @@ def read_table(directory):
         table = Table.read(lines, format="ascii.ecsv")
         _check_columns(table)
         return table
-    except Exception as error:  # astropy and its YAML reader raise many kinds
+    except Exception as error:  # astropy and its YAML reader raise much
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{path}: not an ECSV table: {reason}") from None
 

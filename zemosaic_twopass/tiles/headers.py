@@ -114,12 +114,12 @@ def _two_polynomials(wcs, cards):
 
 def _no_polynomial(wcs, cards, shape):
     """One of IRAF's that is not in the header in the form that wcslib reads is left out without a word."""
-    kinds = {keyword: str(_value(cards[keyword])) for keyword in ("CTYPE1", "CTYPE2") if keyword in cards}
-    named = [f"{keyword} {kind!r}" for keyword, kind in kinds.items() if kind[-3:] in _OF_IRAF]
+    ctypes = {keyword: str(_value(cards[keyword])) for keyword in ("CTYPE1", "CTYPE2") if keyword in cards}
+    named = [f"{keyword} {ctype!r}" for keyword, ctype in ctypes.items() if ctype[-3:] in _OF_IRAF]
     if not named:
         return
     bare = {keyword: card for keyword, card in cards.items() if not keyword.startswith("WAT")}
-    bare |= {keyword: str(fits.Card(keyword, f"{kind[:-3]}TAN")) for keyword, kind in kinds.items()}
+    bare |= {keyword: str(fits.Card(keyword, f"{ctype[:-3]}TAN")) for keyword, ctype in ctypes.items()}
     y, x = np.meshgrid(np.linspace(0, shape[0], 5), np.linspace(0, shape[1], 5))
     with_it, without = (each.wcs_pix2world(x, y, 0) for each in (wcs, _wcs_of_cards(list(bare.items()), 2)))
     if np.array_equal(with_it, without):
@@ -149,16 +149,16 @@ def _wcs_of_cards(cards, axes=None):
         # Not with its own naxis=2: so it cannot pass over PV beside SIP.
         return WCS(header)
     except Exception as error:  # so does wcslib
-        kinds = [" ".join(card.split("/")[0].split()) for keyword, card in cards if keyword.startswith("CTYPE")]
-        raise explain_unreadable(f"{', '.join(kinds) or 'no CTYPE'}: {error}") from error
+        ctypes = [" ".join(card.split("/")[0].split()) for keyword, card in cards if keyword.startswith("CTYPE")]
+        raise explain_unreadable(f"{', '.join(ctypes) or 'no CTYPE'}: {error}") from error
 
 
 def _complete_sip(header):
     """SIP without the name of it in CTYPE is read all the same, but astropy says so on standard output."""
-    kinds = ("CTYPE1", "CTYPE2")
-    plain = all(str(header.get(key, "")).endswith("-TAN") for key in kinds) and not any(map(_of("PV"), header))
+    ctypes = ("CTYPE1", "CTYPE2")
+    plain = all(str(header.get(key, "")).endswith("-TAN") for key in ctypes) and not any(map(_of("PV"), header))
     if plain and {"A_ORDER", "B_ORDER"} <= set(header):
-        for key in kinds:
+        for key in ctypes:
             header[key] += "-SIP"
 
 

@@ -73,7 +73,7 @@ def _open_parts(path):
             coverage = np.squeeze(np.asarray(hdus[_COVERAGE].data)) if _COVERAGE in hdus else None
         except TileError:
             raise
-        except Exception as error:  # astropy raises many kinds on a damaged file
+        except Exception as error:  # astropy raises much on a damaged file
             raise explain_unreadable(error) from error
         if coverage is not None and coverage.shape != data.shape[:2]:
             raise TileError(f"ALPHA shape {coverage.shape} != image shape {data.shape[:2]}")
@@ -138,7 +138,7 @@ def _open_with_image(path):
                 raise TileError("holds no image")
         except TileError:
             raise
-        except Exception as error:  # astropy raises many kinds on a damaged file
+        except Exception as error:  # astropy raises much on a damaged file
             raise explain_unreadable(error) from error
         yield hdus, images[0]
 

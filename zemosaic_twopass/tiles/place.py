@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from astropy.wcs import WCS
@@ -84,11 +85,7 @@ class Place:
         if self.lattice is None:
             exact = np.nan_to_num(_positions(self.wcs, self.wcs_out, rows, columns), nan=_NOWHERE)
             return lambda part: exact[:, part]
-        # Only now: a worker imports this module, and never asks.
-        from scipy.interpolate import make_interp_spline
-
-        down = make_interp_spline(self.knots[0], self.lattice, axis=1)
-        across = make_interp_spline(self.knots[1], down.c, axis=2)
+        down, across = self._splines
         lines = _weights(across, columns) @ across.c.reshape(len(across.c), -1)
         lines = np.ascontiguousarray(lines.reshape(len(columns), -1, 2).T)
         weights = _weights(down, rows).toarray()
@@ -100,6 +97,15 @@ class Place:
             return weights[part, near] @ lines[:, near]
 
         return positions
+
+    @cached_property
+    def _splines(self):
+        """Of the lattice along its rows, and of what that has for coefficients along the columns."""
+        # Only now: a worker imports this module, and never asks.
+        from scipy.interpolate import make_interp_spline
+
+        down = make_interp_spline(self.knots[0], self.lattice, axis=1)
+        return down, make_interp_spline(self.knots[1], down.c, axis=2)
 
     def exactly(self, x, y):
         """Where pixels of the grid lie in the image by the WCS themselves: (x, y), NaN where there is nothing."""

@@ -139,10 +139,10 @@ def _of_pass(second_pass, index):
     tile = second_pass.tiles[index]
     place = second_pass.place(index, tile)
     # Copies of every WCS: tiles are looked at in threads, one tile by two at a time too.
+    own, wcs = replace(tile, wcs=copy_wcs(tile.wcs)), copy_wcs(second_pass.wcs)
     if place is not None:
-        place = replace(place, wcs=copy_wcs(place.wcs), wcs_out=copy_wcs(place.wcs_out))
-    own = replace(tile, wcs=copy_wcs(tile.wcs))
-    return PlacedTile(own, copy_wcs(second_pass.wcs), place, tuple(second_pass.shape))
+        place = replace(place, wcs=own.wcs, wcs_out=wcs)
+    return PlacedTile(own, wcs, place, tuple(second_pass.shape))
 
 
 def _on_disk(path, grid):

@@ -15,7 +15,7 @@ from ..settings import PREFIX
 JOURNAL = PREFIX + "_JOURNAL"
 
 
-def tell(kind, **facts):
+def tell(event, **facts):
     """Add one line to the journal, if there is one.
 
     A process that is ended loses nothing of what it has told: the line is written at once, by one call of the system,
@@ -23,14 +23,14 @@ def tell(kind, **facts):
 
     Parameters
     ----------
-    kind : {"imported", "began", "failed", "report", "ended"}
+    event : {"imported", "began", "failed", "report", "ended"}
     **facts
         As JSON holds them.
     """
     path = os.environ.get(JOURNAL)
     if not path:
         return
-    line = json.dumps({"kind": kind, "process": os.getpid(), **facts}) + "\n"
+    line = json.dumps({"event": event, "process": os.getpid(), **facts}) + "\n"
     with suppress(OSError):
         # Not made where it is missing: ``exec`` has ended and read it, and nobody would remove it any more.
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)

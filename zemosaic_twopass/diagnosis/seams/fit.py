@@ -86,19 +86,19 @@ class Filters:
             Covariance.
         """
         ahead = distance.reshape(-1, distance.shape[-1])[0]
-        kinds, kind = np.unique(known.reshape(-1, len(ahead)), axis=0, return_inverse=True)
-        design = np.stack([ahead < 0, np.ones_like(ahead), ahead / 32.0], axis=-1) * kinds[..., np.newaxis]
+        patterns, pattern = np.unique(known.reshape(-1, len(ahead)), axis=0, return_inverse=True)
+        design = np.stack([ahead < 0, np.ones_like(ahead), ahead / 32.0], axis=-1) * patterns[..., np.newaxis]
         # What is not known is left out.
-        own = np.where(kinds[:, np.newaxis] & kinds[..., np.newaxis], scatter, 0.0)
-        own += np.where(kinds, 0.0, 1.0)[:, np.newaxis] * np.eye(len(ahead))
+        own = np.where(patterns[:, np.newaxis] & patterns[..., np.newaxis], scatter, 0.0)
+        own += np.where(patterns, 0.0, 1.0)[:, np.newaxis] * np.eye(len(ahead))
         weighed = np.linalg.solve(own, design)
-        enough = (kinds & (ahead < 0)).any(axis=-1) & (kinds & (ahead > 0)).any(axis=-1)
+        enough = (patterns & (ahead < 0)).any(axis=-1) & (patterns & (ahead > 0)).any(axis=-1)
         gram = np.swapaxes(design, -1, -2) @ weighed + np.diag([0.0, 0.0, _NONE])
         gram = np.where(enough[:, np.newaxis, np.newaxis], gram, np.eye(3))
         step = (weighed @ np.linalg.inv(gram)[..., :1])[..., 0]
         gain = np.where(enough, np.sum(step * (step @ scatter), axis=-1), np.inf)
         shape = known.shape
-        return cls(step[kind.ravel()].reshape(shape), gain[kind.ravel()].reshape(shape[:-1]))
+        return cls(step[pattern.ravel()].reshape(shape), gain[pattern.ravel()].reshape(shape[:-1]))
 
     def read(self, values):
         """Steps of every column of values of shape (n, C, columns, m): (n, C, columns), NaN where there is none."""

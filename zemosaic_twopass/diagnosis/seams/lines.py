@@ -21,7 +21,7 @@ _BESIDE = np.arange(4.0, 8.0)
 _NEAR = np.concatenate([-_BESIDE[::-1], _AT, _BESIDE])
 _AWAY = np.arange(14.0, 21.0, 2.0)
 _FAR = np.concatenate([-_AWAY[::-1], _AWAY])
-# How wide a line of either kind may be.
+# How wide a thin or broad line may be.
 THIN_PX, _BROAD_PX = 5.0, 24.0
 _FEW_PLACES = 4
 # Pixels along the edge in a column, a multiple of four.
