@@ -54,6 +54,12 @@ def with_light(tiles, light, indices=(ODD,)):
     ]
 
 
+def over_mosaic(tiles):
+    """All of them against one another, in the mosaic that holds them."""
+    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
+    return survey_of(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
+
+
 LIGHTS = [moon(200), banding(8), banding(40), clouds(100)]
 NAMES = ["moon200", "banding8", "banding40", "clouds100"]
 
@@ -94,8 +100,7 @@ def test_the_tile_is_named_where_too_few_are_left_to_judge_each_without_it():
     tiles = synthetic_tiles(rows=2, columns=3, shape=(220, 240), overlap=0.39, noise=6.0, seed=404621865)
     bands = 9.6 * np.sin(2 * np.pi * np.arange(220) / 47)
     tiles[0] = replace(tiles[0], pixels=tiles[0].pixels + bands[:, np.newaxis, np.newaxis].astype(np.float32))
-    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
-    survey = survey_of(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
+    survey = over_mosaic(tiles)
     assert {tile for _, tile in found(survey)} == {0}
 
 
@@ -103,8 +108,7 @@ def test_it_is_looked_for_where_no_tile_shares_enough_to_be_judged():
     """A slope and an offset stand in for most of a cloud where overlaps are narrow: no such may be claimed."""
     tiles = synthetic_tiles(rows=2, columns=3, shape=SHAPE, overlap=0.3, noise=NOISE, seed=1)
     tiles = with_light(tiles, 120.0 * (COLUMNS / SHAPE[1] - 0.5) - clouds(150))
-    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
-    survey = survey_of(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
+    survey = over_mosaic(tiles)
     assert {tile for _, tile in found(survey)} == {ODD}
     assert ("uneven_background", ODD) in found(survey)
 
@@ -164,8 +168,7 @@ def test_banding_in_all_tiles_is_in_common_though_most_of_it_cancels():
     """Tiles lie two periods apart, all but: what few places differ by counts by how much it is."""
     tiles = synthetic_tiles(rows=2, columns=3, shape=SHAPE, overlap=0.4, noise=NOISE, seed=2)
     tiles = with_light(tiles, 6.0 * np.sin(2 * np.pi * ROWS / 66), range(6))
-    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
-    ((kind, tile), finding) = found(survey_of(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))).popitem()
+    ((kind, tile), finding) = found(over_mosaic(tiles)).popitem()
     assert (kind, tile) == ("uneven_background", None)
     assert finding.message.startswith("All tiles have in common light")
 
@@ -237,6 +240,17 @@ def test_moonlight_in_all_tiles_is_no_slope_of_single_ones(height):
     assert {tile for _, tile in found(survey)} <= {None}
     assert ("uneven_background", None) in found(survey)
     assert all(own.empty for own in corrections(survey))
+
+
+@pytest.mark.parametrize(
+    ("seed", "height", "overlap"),
+    [(2, 24, 0.45), (1, 24, 0.45), (382119378, 50, 0.5458624252702122)],
+    ids=["levels as gains", "slopes beside the bow", "no bow that leaves fewer faults"],
+)
+def test_nor_are_the_levels_that_the_slope_of_such_light_makes(seed, height, overlap):
+    tiles = synthetic_tiles(rows=2, columns=3, shape=SHAPE, overlap=overlap, noise=6.0, seed=seed)
+    told = found(over_mosaic(with_light(tiles, moon(height), range(6))))
+    assert set(told) == {("uneven_background", None)}
 
 
 @pytest.mark.parametrize("more", [0.0, 60.0])

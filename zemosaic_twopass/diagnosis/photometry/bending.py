@@ -45,21 +45,24 @@ def bent_alike(looks, solution, flat, curvature):
     layout, tested = Layout.of(looks), find_tested_tiles(solution)
     if len(tested) < _FEWEST_OF_ANY_FORM or not do_slope(solution) or in_a_row(layout, tested):
         return None
+    if curvature is not None and _slope_alike(layout, flat):
+        return np.abs(curvature.height), curvature.error
     if not do_slope(flat):
-        return (np.abs(curvature.height), curvature.error) if curvature and _slope_alike(layout, flat) else None
+        return None
     middles, sides = layout.middles[tested], layout.sides[tested]
     corner = np.median(sides, axis=0) / 2
     found = [_bend(middles, own, corner) for own in solution.terms[:, tested, 2:] / sides]
     height, error, missed = map(np.array, zip(*found, strict=True))
     largest = int(np.argmax(height))
-    closer = missed[largest] < _CLOSER * by_slopes(layout, solution)[2][largest]
+    closer = curvature is None or missed[largest] < _CLOSER * by_slopes(layout, solution)[2][largest]
     return (height, error) if closer and missed[largest] < _MISS_OF_ANY_FORM else None
 
 
 def _slope_alike(layout, solution):
-    """Whether the offsets of half of the tiles and more are those of one slope that all have."""
+    """Whether the levels of half of the tiles and more are off as by one slope that all have."""
     tested = find_tested_tiles(solution)
-    if np.count_nonzero(solution.active[:, 0]) < max(FEWEST_GRADIENTS, len(tested) / 2):
+    # A small gain looks like an offset.
+    if np.count_nonzero(solution.active[:, :2].any(axis=1)) < max(FEWEST_GRADIENTS, len(tested) / 2):
         return False
     design = np.column_stack([np.ones(len(tested)), layout.middles[tested]])
     seen = at_level(solution.terms[:, tested].reshape(-1, 4), solution.level[:, tested].ravel())[:, 0]
