@@ -60,14 +60,13 @@ class Watch:
         return [text for text in warned if not text.startswith("[TwoPassVerdict] pipeline_bug ")]
 
     def survive(self, *functions, error, delta_map=True):
-        """A call in which functions of ours fail says so once; the next one is seen again."""
+        """A call in which functions of ours fail says so once."""
         self.probe.delta_map = delta_map
         with failing(*functions, error=error) as count:
             warned = self.call()
             assert count() > 0, "was not called"
         # A picture that cannot be drawn is left out, with a warning of its own.
         assert [text.startswith((FAILED, "[TwoPassReport] left out: ")) for text in warned] == [True], warned
-        self.observe(delta_map=False)
 
     def observe(self, delta_map=True):
         """A call that is seen in full."""

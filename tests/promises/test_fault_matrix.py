@@ -120,7 +120,7 @@ def check_each(functions, check):
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_each_function_fails(module, watch, reached, functions):
-    """One kind of error each, in rotation."""
+    """One error each, in rotation; each of the calls must be seen up to there, and one after all of them in full."""
     codes = {function: function.__code__ for function in functions[module.__name__].values()}
 
     def check(index, function):
@@ -141,6 +141,7 @@ def test_each_function_fails_in_every_way(module, error, watch, functions):
     chosen = {name: f for name, f in functions[module.__name__].items() if f.__code__ in codes}
     assert chosen
     check_each(chosen, lambda index, function: watch.survive(function, error=error, delta_map=False))
+    watch.observe(delta_map=False)
 
 
 def test_everything_fails_together(watch, functions):
@@ -151,6 +152,7 @@ def test_everything_fails_together(watch, functions):
     )
     chosen = [function for name in functions if name not in machinery for function in functions[name].values()]
     watch.survive(*chosen, error=ValueError)
+    watch.observe(delta_map=False)
 
 
 @pytest.fixture

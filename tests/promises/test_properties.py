@@ -72,7 +72,7 @@ def check_sky(sky, worker, folder):
     return probe
 
 
-@settings(repeatable, max_examples=30)
+@settings(repeatable, max_examples=20)
 @given(odd_skies())
 @example(replace(PLAIN, places=("near", "far"), shapes=((30, 40), (30, 40)), shape_out=(30, 40)))
 @example(replace(PLAIN, shape_out=(5, 32)))
@@ -85,7 +85,7 @@ def test_odd_but_legal(no_pictures, odd_worker, folder, sky):
 deep_skies = odd_skies(count=(2, 4), side=(40, 60), places=PLACES[:4], faults=FAULTS)
 
 
-@settings(repeatable, max_examples=10)
+@settings(repeatable, max_examples=7)
 @given(deep_skies)
 @example(replace(DEEP, level="zero"))
 @example(replace(DEEP, fault="mask_bug"))
