@@ -14,13 +14,14 @@ def median_of_known(values):
     Parameters
     ----------
     values : ndarray of float
-        At least one along the last axis.
 
     Returns
     -------
     ndarray
         NaN where nothing is known.
     """
+    if not values.shape[-1]:
+        return np.full(values.shape[:-1], np.nan)[()]
     missing = np.isnan(values)
     if not missing.any():
         return _median(values)

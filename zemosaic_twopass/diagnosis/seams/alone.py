@@ -7,10 +7,11 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from ...measure.median import median_of_known
 from ...measure.robust import MEDIAN_SQUARE
 from .deep import DeepStrips, likeness
 from .edges import Measured, map_edges, noise_beside, structure_along
-from .fit import Filters, along, middle, profiles
+from .fit import Filters, along, profiles
 from .lines import read_lines
 from .measured import together
 from .stretches import LONGEST, stretches_of
@@ -65,7 +66,7 @@ def _steps(strips):
         step, error = _read(edge[:, own], scatter, strips.near.distance)
         nothing = np.stack([_read(values[:, own], scatter, strips.near.distance)[0] for values in places])
         count, square = np.isfinite(nothing).sum(axis=0), np.nansum(nothing**2, axis=0)
-        usual = np.nan_to_num(middle(np.ravel(nothing**2)) / MEDIAN_SQUARE)
+        usual = np.nan_to_num(median_of_known(np.ravel(nothing**2)) / MEDIAN_SQUARE)
         steps.append(step)
         # Less than is usual at so few places is chance.
         beside = np.maximum((square + _PRIOR * usual) / (count + _PRIOR), usual)

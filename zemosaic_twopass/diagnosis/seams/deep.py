@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...measure.median import median_of_known
 from ...measure.robust import GAUSSIAN_MAD
-from .fit import middle
 from .strips import BLOCK, COLUMNS, Strips, beyond_slivers, lattice, middle_half, nearest_pixels, spread_ahead, widen
 
 # Cells of so many pixels; that in which the edge lies is left out. So many are looked at on either side, and held.
@@ -105,7 +105,7 @@ def likeness(profiles):
     profiles = profiles[np.isfinite(profiles).all(axis=1)].astype(float)
     profiles = profiles - profiles.mean(axis=1, keepdims=True)
     for _ in range(_ROUNDS):
-        spread = GAUSSIAN_MAD * middle(np.abs(profiles).T)
+        spread = GAUSSIAN_MAD * median_of_known(np.abs(profiles).T)
         profiles = profiles[(np.abs(profiles) <= _CLIP * spread).all(axis=1)]
     cells = profiles.shape[1]
     # What neighbours differ by stands in where there are few; all cells are alike where there is none, or one value.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...measure.median import median_of_known
 from ...measure.robust import GAUSSIAN_MAD
-from .fit import middle
 from .lines import Lines
 from .records import SURE, Edge, SeamMap
 
@@ -70,7 +70,7 @@ class Measured:
             own = self.lines[0 if edge.thin else 1]
             return own.distance, own.level[index, channel], own.spread[index, channel]
         distance, level, error = self.across
-        return distance[index], level[index, channel] - middle(level[index, channel]), error[index, channel]
+        return distance[index], level[index, channel] - median_of_known(level[index, channel]), error[index, channel]
 
 
 def map_edges(name, stretches, steps, looks, across):
@@ -118,7 +118,7 @@ def map_edges(name, stretches, steps, looks, across):
         for index in range(len(stretches))
     ]
     strips, level, spread = across
-    distance = middle(np.moveaxis(np.where(strips.known, strips.distance, np.nan), 1, -1))
+    distance = median_of_known(np.moveaxis(np.where(strips.known, strips.distance, np.nan), 1, -1))
     left = left and Left(*left, np.abs(left[0]) / np.where(scale > 0, scale, np.nan))
     found = SeamMap.of(name, edges, step.shape[1])
     return Measured(found, (distance, level, spread), channel, lines, line_channel, left)
@@ -150,14 +150,14 @@ def noise_beside(strips, noise):
     values = strips.of(noise, ENOUGH)
     inside = (strips.distance < 0)[:, np.newaxis, ::ENOUGH]
     sides = (np.where(side, values, np.nan).reshape(*values.shape[:2], -1) for side in (inside, ~inside))
-    return np.stack([middle(side) for side in sides])
+    return np.stack([median_of_known(side) for side in sides])
 
 
 def structure_along(shown):
     """What the sky does along each edge beyond a straight line, shape (n, C): cells about their medians along it."""
     across, count = np.moveaxis(shown, 2, -1), shown.shape[2]
     ahead = np.linspace(-1, 1, count)
-    off = across - middle(across)[..., np.newaxis]
-    slope = middle(np.where(np.abs(ahead) > 0.3, off / ahead, np.nan))
+    off = across - median_of_known(across)[..., np.newaxis]
+    slope = median_of_known(np.where(np.abs(ahead) > 0.3, off / ahead, np.nan))
     off -= slope[..., np.newaxis] * ahead
-    return GAUSSIAN_MAD * middle(np.abs(off).reshape(*off.shape[:2], -1))
+    return GAUSSIAN_MAD * median_of_known(np.abs(off).reshape(*off.shape[:2], -1))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...measure.median import median_of_known
 from ...measure.robust import GAUSSIAN_MAD, HUBER
 
 _NONE = 1e-6
@@ -132,10 +133,10 @@ def along(steps, gain):
     known = np.isfinite(steps)
     weight = np.where(known, 1 / gain[:, np.newaxis], 0.0)
     steps = np.where(known, steps, 0.0)
-    mean = middle(np.where(known, steps, np.nan))
+    mean = median_of_known(np.where(known, steps, np.nan))
     for _ in range(_ROUNDS):
         off = steps - mean[..., np.newaxis]
-        spread = GAUSSIAN_MAD * middle(np.where(known, np.abs(off) * np.sqrt(weight), np.nan))[..., np.newaxis]
+        spread = GAUSSIAN_MAD * median_of_known(np.where(known, np.abs(off) * np.sqrt(weight), np.nan))[..., np.newaxis]
         far = np.abs(off) * np.sqrt(weight) / np.maximum(spread, np.finfo(float).tiny)
         robust = weight * np.minimum(1.0, HUBER / np.maximum(far, HUBER))
         mean = np.sum(robust * steps, axis=-1) / np.maximum(robust.sum(axis=-1), np.finfo(float).tiny)
@@ -147,7 +148,7 @@ def along(steps, gain):
     with np.errstate(invalid="ignore", divide="ignore"):
         # In units of what the columns' weights say.
         unit = np.where(enough, square * count / (count - 1) / inner**2 * total, np.nan)
-        usual = middle(unit.T)
+        usual = median_of_known(unit.T)
         unit = np.maximum(unit, ((count - 1) * unit + _PRIOR * usual) / (count - 1 + _PRIOR))
         return np.where(enough, mean, np.nan), np.sqrt(unit / total)
 
@@ -155,8 +156,8 @@ def along(steps, gain):
 def profiles(values):
     """Medians along edges of values of shape (n, C, columns, m), and their errors: (n, C, m) each."""
     columns = np.moveaxis(values, 2, -1)
-    level = middle(columns)
-    spread = GAUSSIAN_MAD * middle(np.abs(columns - level[..., np.newaxis]))
+    level = median_of_known(columns)
+    spread = GAUSSIAN_MAD * median_of_known(np.abs(columns - level[..., np.newaxis]))
     count = np.isfinite(columns).sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(count > 2, level, np.nan), np.where(count > 2, 1.25 * spread / np.sqrt(count), np.nan)
@@ -171,11 +172,11 @@ def ramps_of(level, error, strips):
         As `profiles` gives them.
     strips : Strips
     """
-    distance = middle(np.moveaxis(np.where(strips.known, strips.distance, np.nan), 1, -1))
+    distance = median_of_known(np.moveaxis(np.where(strips.known, strips.distance, np.nan), 1, -1))
     known = np.isfinite(level).all(axis=1) & np.isfinite(distance)
     distance = np.nan_to_num(distance)
     # One unit for all cells of an edge, for of few columns the scatter is itself uncertain.
-    unit = middle(np.where(np.isfinite(level), error, np.nan))
+    unit = median_of_known(np.where(np.isfinite(level), error, np.nan))
     # A mean of the very tiles leaves no noise.
     exact = _EXACT * np.max(np.abs(np.nan_to_num(level)), axis=-1, initial=0.0)
     unit = np.maximum(unit, exact + np.finfo(np.float32).tiny)
@@ -192,14 +193,3 @@ def ramps_of(level, error, strips):
     # Where even the best is not good, the unit is too small.
     usual = np.maximum(least / np.maximum(known.sum(axis=-1) * level.shape[1], 1), 1.0)
     return np.where(left[0] - least > _BETTER * usual, np.argmin(left, axis=0), 0)
-
-
-def middle(values):
-    """Median over the last axis without the NaN, NaN where there is nothing else."""
-    if not values.shape[-1]:
-        return np.full(values.shape[:-1], np.nan)
-    values = np.sort(values, axis=-1)
-    count = np.isfinite(values).sum(axis=-1, keepdims=True)
-    low, high = np.maximum((count - 1) // 2, 0), np.minimum(count // 2, values.shape[-1] - 1)
-    found = (np.take_along_axis(values, low, -1) + np.take_along_axis(values, high, -1)) / 2
-    return np.where(count > 0, found, np.nan)[..., 0]

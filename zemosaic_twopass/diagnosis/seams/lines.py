@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .fit import along, middle, profiles
+from ...measure.median import median_of_known
+from .fit import along, profiles
 from .strips import COLUMNS, near_pixels, spread_ahead
 
 # Distances from the edge in pixels: where a thin line may be, and what it is held against on either side. A broad one
@@ -81,7 +82,7 @@ class Lines:
         error = np.maximum(error, np.take_along_axis(spread, peak[..., np.newaxis], -1)[..., 0])
         error *= 1 + _FEW_PLACES / np.isfinite(own).sum(axis=-1)
         depth = np.where(np.isfinite(depth), np.where(bright, np.maximum(depth, 0), np.minimum(depth, 0)), np.nan)
-        return cls(width, depth, error, distance, level - middle(level)[..., np.newaxis], spread)
+        return cls(width, depth, error, distance, level - median_of_known(level)[..., np.newaxis], spread)
 
 
 def read_lines(stretches, regions, pixels, coverage=None):

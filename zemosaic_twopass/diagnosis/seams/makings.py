@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from ...measure.median import median_of_known
 from ...measure.robust import GAUSSIAN_MAD
-from .fit import middle
 from .sky import match
 from .taken import NOTHING, Matching, fit_matching
 
@@ -171,7 +171,7 @@ class Makings:
         if not (np.isfinite(gains).all() and picture.noise.size):
             return None
         fields = {i: gains[i] * own for i, own in enumerate(self.given) if own is not None and self.footprints[i]}
-        noise = float(middle(picture.noise.ravel()))
+        noise = float(median_of_known(picture.noise.ravel()))
         ones = np.ones_like(self.weights)
         # Not every version weighs tiles in its first pass.
         for weights in (self.weights, ones) if (self.weights != self.weights[0]).any() else (ones,):

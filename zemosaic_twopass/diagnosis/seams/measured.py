@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ...measure.median import median_of_known
 from .beside import Beside
 from .edges import ENOUGH, Left, Measured, map_edges, noise_beside, structure_along
-from .fit import RAMPS, Filters, along, middle, profiles, ramps_of
+from .fit import RAMPS, Filters, along, profiles, ramps_of
 from .profiled import profile_worst
 from .records import Profile, SeamMap
 from .sky import excess, match, sky_of
@@ -142,7 +143,7 @@ class _ByTiles:
             filters.append((chosen, Filters.of(self.strips.at(chosen), RAMPS[number])))
         step, error = _read(off, filters)
         noise = noise_beside(self.strips, picture.noise / scale[:, np.newaxis, np.newaxis])
-        least = _ROUNDING * middle(np.abs(value).reshape(len(value), -1))
+        least = _ROUNDING * median_of_known(np.abs(value).reshape(len(value), -1))
         floor = np.hypot(self.floor, least)
         error = np.hypot(error, floor) * self.beside.excess(beyond, floor)
         left = None

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .fit import middle
+from ...measure.median import median_of_known
 from .lines import THIN_PX
 
 # What a picture looks like.
@@ -235,7 +235,7 @@ class SeamMap:
         )
         # Whether a step of the noise would have been told from none.
         scale = np.maximum(np.hypot(*noise.T) / np.sqrt(2), np.finfo(float).tiny)
-        told = SURE * middle(error) < VISIBLE * scale
+        told = SURE * median_of_known(error) < VISIBLE * scale
         told &= [edge.look != "unknown" for edge in self.edges]
         return "no_seam" if 2 * length[told].sum() > length.sum() else "unknown"
 
