@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from ..tiles.grid import pixels_between
 from .coarse import flat_planes
 from .median import median_of_known
 from .robust import GAUSSIAN_MAD, MEDIAN_COST
@@ -84,17 +84,15 @@ class Fluxes:
         return cls(-1, *np.full((4, stars, channels), np.nan))
 
 
-def measure_fluxes(tile, wcs, stars, flat=None):
+def measure_fluxes(tile, stars, flat=None):
     """Measure the brightness of the stars of a tile.
 
     Parameters
     ----------
     tile : Tile
         Pixels where its coverage is not positive are not used.
-    wcs : astropy.wcs.WCS
-        WCS of the mosaic, to which the places of the stars refer.
     stars : Stars
-        Stars of the tile. The surest 60 are measured, the others NaN.
+        Stars of the tile, with their pixels. The surest 60 are measured, the others NaN.
     flat : list of ndarray, optional
         `coarse.flat_planes` of the tile, where they were made before.
 
@@ -105,15 +103,13 @@ def measure_fluxes(tile, wcs, stars, flat=None):
     """
     if len(stars) < _FEWEST_STARS:
         return ()
-    places = stars.places[:_MOST_STARS]
-    x, y = pixels_between(wcs, tile.wcs, *places.T)
+    (x, y), area = stars.pixels[:_MOST_STARS].T, stars.area[:_MOST_STARS]
     images = [plane.reshape(tile.shape) for plane in (flat_planes(tile) if flat is None else flat)]
     few = _Windows.of(images, x[:_FOR_WIDTH], y[:_FOR_WIDTH], _TRIAL_RING[-1])
     width = _half_light(_Stamps.of(few, (_TRIAL[-1], *_TRIAL_RING)))
     if not np.isfinite(width):
         return ()
-    area = _area(tile.wcs, wcs, x, y)
-    scale = float(np.sqrt(np.nanmedian(area)))
+    scale = float(np.sqrt(np.median(area)))
     first = int(np.searchsorted(_STANDARD, _LEAST_PART * width * scale))
     widths = _STANDARD[first : first + 2] / scale
     windows = _Windows.of(images, x, y, widths.max(initial=0.0) * _RING[-1])
@@ -146,9 +142,8 @@ def in_common(tiles):
 
 
 def _in_aperture(step, stamps, width, area, count):
-    (core, core_error), (flux, error), (whole, whole_error) = (
-        stamps.fluxes(width * radius) for radius in (_CORE, _APERTURE, _WHOLE)
-    )
+    radii = width * np.array([_CORE, _APERTURE, _WHOLE])
+    (core, flux, whole), (core_error, error, whole_error) = stamps.fluxes(radii)
     usable = (flux > _LEAST_SIGNAL * error) & ~stamps.flat()
     # A channel may hold nothing.
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -188,15 +183,15 @@ class _Windows:
         reach = int(np.ceil(radius))
         size = 2 * reach + 1
         values = np.full((len(images), len(x), size, size), np.nan, dtype=np.float32)
-        corners = np.stack([row, column], axis=1).astype(int) - reach
-        for number, first in enumerate(corners.tolist()):
-            ends = [(max(at, 0), min(at + size, n)) for at, n in zip(first, images[0].shape, strict=True)]
-            if any(stop <= start for start, stop in ends):
-                continue
-            source = tuple(slice(*own) for own in ends)
-            target = tuple(slice(start - at, stop - at) for (start, stop), at in zip(ends, first, strict=True))
-            for image, own in zip(images, values, strict=True):
-                own[number][target] = image[source]
+        corners, shape = np.stack([row, column], axis=1).astype(int) - reach, images[0].shape
+        inside = ((corners >= 0) & (corners + size <= shape)).all(axis=1)
+        for image, own in zip(images, values, strict=True):
+            if inside.any():
+                own[inside] = sliding_window_view(image, (size, size))[tuple(corners[inside].T)]
+            for number in np.flatnonzero(~inside):
+                start, stop = np.clip([corners[number], corners[number] + size], 0, shape)
+                target = tuple(map(slice, start - corners[number], stop - corners[number]))
+                own[number][target] = image[tuple(map(slice, start, stop))]
         return cls(values.reshape(*values.shape[:2], size * size), x - column, y - row, reach)
 
 
@@ -248,28 +243,25 @@ class _Stamps:
         number = np.count_nonzero(np.isfinite(self.around), axis=2)
         return noise, MEDIAN_COST * noise / np.sqrt(np.maximum(number, 1))
 
-    def sums(self, part):
-        """Sums of pixels by parts of them, shape (n, P); shape (C, n), NaN where one is not known."""
-        filled, unknown = self._filled
-        total = np.einsum("np,cnp->cn", part, filled)
-        # One that lies outside is not asked for, known or not.
-        return total if unknown is None else np.where(np.einsum("np,cnp->cn", part, unknown) > 0, np.nan, total)
-
-    @cached_property
-    def _filled(self):
-        """Values with 0 for what is not known, and 1 where that is; None where all is known."""
+    def sums(self, parts):
+        """Sums of pixels by parts of them, shape (R, n, P); shape (R, C, n), NaN where one is not known."""
         unknown = np.isnan(self.value)
-        return (np.where(unknown, 0.0, self.value), unknown.astype(float)) if unknown.any() else (self.value, None)
+        total = np.einsum("rnp,cnp->rcn", parts, np.where(unknown, 0.0, self.value))
+        # One that lies outside is not asked for, known or not.
+        channel, star = np.nonzero(unknown.any(axis=2))
+        missed = np.any((parts[:, star] > 0) & unknown[channel, star], axis=2)
+        total[:, channel, star] = np.where(missed, np.nan, total[:, channel, star])
+        return total
 
-    def parts(self, radius):
-        """Which part of each pixel lies within a radius, shape (n, P)."""
-        return np.clip(radius + 0.5 - self.away, 0.0, 1.0)
+    def parts(self, radii):
+        """Which part of each pixel lies within radii, shape (R,): shape (R, n, P)."""
+        return np.clip(radii[:, np.newaxis, np.newaxis] + 0.5 - self.away, 0.0, 1.0)
 
-    def fluxes(self, radius):
-        """Sums within a radius and their errors, shape (C, n); NaN where a pixel is not known."""
-        part, (noise, background) = self.parts(radius), self.errors
-        size, square = part.sum(axis=1), (part**2).sum(axis=1)
-        return self.sums(part), np.sqrt(square * noise**2 + (size * background) ** 2)
+    def fluxes(self, radii):
+        """Sums within radii, shape (R,), and their errors, shape (R, C, n); NaN where a pixel is not known."""
+        parts, (noise, background) = self.parts(radii), self.errors
+        size, square = (own[:, np.newaxis] for own in (parts.sum(axis=2), np.einsum("rnp,rnp->rn", parts, parts)))
+        return self.sums(parts), np.sqrt(square * noise**2 + (size * background) ** 2)
 
     def flat(self):
         """Which stars are bright and flat at the top in a channel, shape (C, n): they were cut off."""
@@ -286,7 +278,7 @@ def _half_light(stamps):
     # The width is that of the sum of the channels of which anything is known.
     value = stamps.value[np.isfinite(stamps.around).any(axis=(1, 2))].sum(axis=0, keepdims=True)
     stamps = replace(stamps, value=value)
-    growth = np.stack([stamps.sums(stamps.parts(radius))[0] for radius in _TRIAL])
+    growth = stamps.sums(stamps.parts(_TRIAL))[:, 0]
     growth = growth[:, ~stamps.flat().any(axis=0) & (growth[-1] > 0)]
     if growth.shape[1] < _FEWEST_STARS:
         return np.nan
@@ -299,10 +291,3 @@ def _usual(part, error, usable):
     """Which stars have the usual part of their light in the core, shape (C, n)."""
     usual = median_of_known(np.where(usable, part, np.nan))[:, np.newaxis]
     return np.abs(part / usual - 1) <= _UNUSUAL + _UNUSUAL_ERRORS * error
-
-
-def _area(wcs, wcs_out, x, y):
-    """Areas of the pixels at places of one WCS in pixels of another, shape (n,)."""
-    right, up, here = np.moveaxis(pixels_between(wcs, wcs_out, [x + 1, x, x], [y, y + 1, y]), 1, 0)
-    (a, b), (c, d) = right - here, up - here
-    return np.abs(a * d - b * c)

@@ -122,7 +122,7 @@ def measure_tile(placed):
         if found.mask is not None:
             noise = _noise(tile)
         flat, stars = flat_planes(tile), find_stars(found.heard(tile), wcs)
-        blocks, fluxes = project_blocks(tile, place, flat), measure_fluxes(tile, wcs, stars, flat)
+        blocks, fluxes = project_blocks(tile, place, flat), measure_fluxes(tile, stars, flat)
     reach = float(np.hypot(*(corner - middle)))
     own = {"border": found.border, "silent": found.silent, "digest": _digest(placed.tile.pixels)}
     axes = np.transpose(axes - middle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .median import median_of_known
 from .robust import GAUSSIAN_MAD
 
 # Standard deviation of the window in pixels.
@@ -45,7 +46,7 @@ def steps(stamps, x, y):
 def _find_hidden(spread):
     """How much of a step the window hides, from how wide the stars look in it; 2 for stars as wide as the window."""
     known = spread[np.isfinite(spread)]
-    return 1 / (1 - np.clip(np.median(known), *_SPREADS)) if known.size else 2.0
+    return 1 / (1 - np.clip(median_of_known(known), *_SPREADS)) if known.size else 2.0
 
 
 def colours_beside(planes, x, y):

@@ -58,6 +58,10 @@ class Stars:
         Standard error of each coordinate of it, from the scatter of the stars.
     wide : ndarray of bool, shape (n,), or None
         Which are wider than a hot pixel, resampled or not; None where that is not known, and all may be.
+    pixels : ndarray, shape (n, 2), or None
+        (x, y) in pixels of the tile; None where only the places are known.
+    area : ndarray, shape (n,), or None
+        Area of a pixel of the tile there, in pixels of the mosaic; None as `pixels`.
     """
 
     places: np.ndarray
@@ -65,6 +69,8 @@ class Stars:
     beside: np.ndarray = field(default_factory=lambda: np.zeros(2))
     beside_error: float = 0.0
     wide: np.ndarray | None = None
+    pixels: np.ndarray | None = None
+    area: np.ndarray | None = None
 
     @classmethod
     def none(cls):
@@ -96,14 +102,16 @@ def find_stars(tile, wcs):
         return Stars.none()
     beyond = np.stack([x, x + 1, x]), np.stack([y, y, y + 1])
     places, right, above = np.moveaxis(pixels_between(tile.wcs, wcs, *beyond), 0, 2)
-    errors = errors * np.hypot(*(right - places).T)
+    right, above = right - places, above - places
+    errors, area = errors * np.hypot(*right.T), np.abs(right[:, 0] * above[:, 1] - right[:, 1] * above[:, 0])
     known = np.flatnonzero(np.isfinite(places).all(axis=1) & np.isfinite(errors))
     order = known[np.argsort(errors[known], kind="stable")]
     beside, error = colours_beside(channels_last(tile.pixels), x[order], y[order])
     if error > 0:
-        turn = np.stack([right - places, above - places], axis=2)[order[0]]
-        beside, error = turn @ beside, error * np.sqrt(abs(np.linalg.det(turn)))
-    return Stars(places[order], errors[order], beside, error, wide[order] > _LEAST_WIDE)
+        beside = np.stack([right[order[0]], above[order[0]]], axis=1) @ beside
+        error *= float(np.sqrt(area[order[0]]))
+    pixels = np.stack([x, y], axis=1)[order]
+    return Stars(places[order], errors[order], beside, error, wide[order] > _LEAST_WIDE, pixels, area[order])
 
 
 def locate_stars(pixels, coverage=None):
@@ -161,10 +169,14 @@ def _surface(image, good):
     layers = np.ones(len(rows)), rows, rows**2, columns, columns**2, rows * columns
     design, values = np.stack(layers, axis=1).astype(float), image[good].astype(float)
     terms[0] = median_of_known(values) if values.size else 0
+    inner = None
     for _ in range(_CLIPPINGS if values.size else 0):
-        left = values - np.einsum("ni,i->n", design, terms)
+        before, left = inner, values - np.einsum("ni,i->n", design, terms)
         away = np.abs(left - median_of_known(left))
         inner = away <= _CLIP * median_of_known(away)
+        # The same pixels have the same surface.
+        if np.array_equal(inner, before):
+            break
         # By normal equations: what LAPACK does with all rows wakes threads that take longer than it.
         own = design[inner]
         normal, right = np.einsum("ni,nj->ij", own, own), np.einsum("ni,n->i", own, left[inner])

@@ -51,7 +51,7 @@ def ratios(tile, places, flux, wcs):
     stars = find_stars(tile, wcs)
     away = np.hypot(*(stars.places[:, np.newaxis] - places).transpose(2, 0, 1))
     known = away.min(axis=1) < 1
-    found = measure_fluxes(tile, wcs, stars)[0]
+    found = measure_fluxes(tile, stars)[0]
     true = flux[away.argmin(axis=1)][known, np.newaxis] * np.array([1.0, 0.5])
     growth = np.nanmedian(found.growth, axis=0)
     return found.flux[known] * growth / true, found.error[known] / true, found, away.argmin(axis=1)[known]
@@ -81,7 +81,7 @@ def test_the_unit_is_that_of_the_mosaic():
     fine, coarse = wcs_of(), wcs_of(2.0)
     plain = ratios(tile, places, flux, fine)[0]
     # On pixels twice as wide the same tile, in adu a pixel, covers a quarter as many.
-    wide, own = (measure_fluxes(tile, wcs, find_stars(tile, wcs))[0] for wcs in (coarse, fine))
+    wide, own = (measure_fluxes(tile, find_stars(tile, wcs))[0] for wcs in (coarse, fine))
     # The standard apertures are others there.
     beyond = [np.nanmedian(one.growth, axis=0) for one in (wide, own)]
     other = wide.flux * beyond[0] / (own.flux * beyond[1])
@@ -116,20 +116,34 @@ def test_pixels_that_are_not_known_leave_their_stars_out():
     coverage = np.ones(SHAPE, dtype=np.float32)
     coverage[:, :180] = 0
     stars = find_stars(tile, tile.wcs)
-    found = measure_fluxes(replace(tile, coverage=coverage), tile.wcs, stars)[0]
+    found = measure_fluxes(replace(tile, coverage=coverage), stars)[0]
     assert np.isnan(found.flux[stars.places[:, 0] < 180]).all()
     right = stars.places[:, 0] > 200
     assert np.isfinite(found.flux[:60][right[:60]]).mean() > 0.7
+
+
+def stars_at(places):
+    """On a mosaic whose pixels are the tile's."""
+    count = len(places)
+    return Stars(places, np.full(count, 0.01), pixels=places, area=np.ones(count))
+
+
+def test_stars_beyond_the_image_and_at_its_edge_are_not_measured():
+    tile, places, _ = made()
+    beyond = [[2.0, 50.0], [-500.0, 50.0], [1e6, -1e6]]
+    found = measure_fluxes(tile, stars_at(np.concatenate([beyond, places])))[0]
+    assert np.isnan(found.flux[: len(beyond)]).all()
+    assert np.isfinite(found.flux[len(beyond) : 60]).mean() > 0.7
 
 
 def test_few_stars_and_none():
     tile, _, _ = made()
     for count in (0, 2):
         places = np.array([[15.0, 15.0], [45.0, 45.0]])[:count]
-        assert measure_fluxes(tile, tile.wcs, Stars(places, np.full(count, 0.01))) == ()
+        assert measure_fluxes(tile, stars_at(places)) == ()
     empty = replace(tile, pixels=np.full((*SHAPE, 2), np.nan, dtype=np.float32))
-    stars = Stars(np.array([[50.0, 50.0], [80.0, 80.0], [110.0, 50.0]]), np.full(3, 0.01))
-    assert measure_fluxes(empty, tile.wcs, stars) == ()
+    stars = stars_at(np.array([[50.0, 50.0], [80.0, 80.0], [110.0, 50.0]]))
+    assert measure_fluxes(empty, stars) == ()
 
 
 def test_a_channel_without_signal_says_nothing_and_harms_no_other():
@@ -137,6 +151,6 @@ def test_a_channel_without_signal_says_nothing_and_harms_no_other():
     pixels = tile.pixels.copy()
     pixels[..., 1] = np.nan
     stars = find_stars(tile, tile.wcs)
-    found = measure_fluxes(replace(tile, pixels=pixels), tile.wcs, stars)[0]
+    found = measure_fluxes(replace(tile, pixels=pixels), stars)[0]
     assert np.isnan(found.flux[:, 1]).all()
     assert np.isfinite(found.flux[:60, 0]).mean() > 0.75
