@@ -14,6 +14,8 @@ _SPREAD_COST = 2.7
 _FEWEST_STEPS = 10
 # By so much at least, relatively, the noise of a tile may be its own.
 _LEAST_OWN = 0.03
+# What lies between neighbouring blocks beyond so many times the usual noise is light that no term explains.
+_MOST_OWN = 3.0
 
 
 def estimate_noise(layout, size, common, noise, scale, told):
@@ -42,7 +44,8 @@ def estimate_noise(layout, size, common, noise, scale, told):
     """
     follow = (np.diff(layout.cell) == 1) & (np.diff(layout.tile) == 0) & (common[1:] == 1)
     steps, tile = np.abs(np.diff(size))[follow], layout.tile[1:][follow]
-    tiles = np.flatnonzero(np.bincount(tile, minlength=layout.count) >= _FEWEST_STEPS)
+    # A tile that makes the sky alone leaves nothing of it, however many blocks it has.
+    tiles = np.flatnonzero((np.bincount(tile, minlength=layout.count) >= _FEWEST_STEPS) & (told > 0))
     if not tiles.size:
         return None
     ends = np.searchsorted(tile, [tiles, tiles + 1])
@@ -53,7 +56,7 @@ def estimate_noise(layout, size, common, noise, scale, told):
     usual = np.average(seen, weights=1 / variance)
     own = max(np.average((seen - usual) ** 2 - variance, weights=1 / variance), _LEAST_OWN**2)
     scale = noise * np.exp(usual)
-    scale[tiles] *= np.exp((seen - usual) * own / (own + variance))
+    scale[tiles] *= np.minimum(np.exp((seen - usual) * own / (own + variance)), _MOST_OWN)
     freedom = np.zeros(layout.count)
     freedom[tiles] = (own + variance) / (2 * own * variance)
     # Nothing but what is usual is known of tiles that share all that they meet others in.

@@ -66,13 +66,12 @@ def level_tiles(looks, scales, shape_out):
     -------
     Levels
     """
-    first = found = _solve(looks, scales, shape_out)
-    tested = np.count_nonzero([fit is not None for fit in first.solution.fits])
+    odd, first = _leave_out_astray(_Odd(tuple(looks), scales, shape_out))
+    found, tested = first, np.count_nonzero([fit is not None for fit in first.solution.fits])
     if first.uneven or tested < FEWEST_TILES:
-        return first
-    if first.solution.misfit.largest > 1 and same_in_all(first.looks):
+        return odd.describe(first)
+    if first.solution.misfit.largest > 1 and not len(odd) and same_in_all(first.looks):
         return _all_uneven(first, shared=True)
-    odd = _Odd(tuple(looks), scales, shape_out)
     while not found.solution.misfit.fits:
         chosen = _oddest(odd, found)
         if chosen is None or len(chosen.tiles) > max(_FEWEST_UNEVEN, _MOST_UNEVEN * tested):
@@ -154,6 +153,19 @@ def _flatten(look, curvature):
     return look if curvature is None else curvature.out_of(look)
 
 
+def _leave_out_astray(odd):
+    """The comparison, without the tile that ran away if there is one and light on it, beyond the rest, is why."""
+    found = odd.solve_rest()
+    tile = found.solution.astray[:1]
+    if tile and tile != (None,):
+        without = odd.with_tiles(tile)
+        rest = without.solve_rest()
+        said = without.describe(rest).uneven
+        if not rest.solution.astray and not rest.uneven and said and all(one.certain for one in said):
+            return without, rest
+    return odd, found
+
+
 def _oddest(odd, found):
     """What more is to be left out: of the tiles of the largest misfits that without which the rest fits, and best.
 
@@ -164,6 +176,9 @@ def _oddest(odd, found):
     """
     odds, sharing = found.solution.misfit.whose, found.solution.sharing
     candidates = [index for index in np.argsort(-odds)[:_TRIED].tolist() if odds[index] > _SUSPECT_SHARE * odds.max()]
+    # A fault may stand in for the light on its tile, and leave what it does not explain to the neighbours.
+    beside = found.solution.neighbours[candidates[0]]
+    candidates += [other for other in beside if found.solution.active[other].any() and other not in candidates]
     tried = []
     for index in candidates:
         without = odd.with_tiles(np.flatnonzero(sharing == sharing[index]).tolist())
@@ -201,7 +216,11 @@ def _take_back(odd, found):
 
 def _solve(looks, scales, shape_out):
     def solution_of(own):
-        return solve([(look.blocks, look.noise) for look in own], shape_out, scales(own))
+        # Under a cloud stars are fainter here than there: by them others would seem scaled against one another.
+        compared = [replace(look, fluxes=()) if look.blocks is None else look for look in own]
+        solution = solve([(look.blocks, look.noise) for look in own], shape_out, scales(compared))
+        # What is said of tiles that are left out is said by all stars.
+        return replace(solution, stars=scales(own)) if compared != list(own) else solution
 
     first = solution_of(looks)
     flat, solution, curvature = flatten(looks, first, solution_of)

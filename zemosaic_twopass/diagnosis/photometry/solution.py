@@ -231,7 +231,8 @@ def _move(channel, state, weighing):
     if weighing:
         channel.weigh(state.residuals.left, channel.subtract(state.plain))
     channel.move(channel.terms + change)
-    return np.max(np.abs(change[:, :4]) * np.sqrt(state.equations.alone))
+    # What a tile alone tells may be below 0 by rounding.
+    return np.max(np.abs(change[:, :4]) * np.sqrt(np.maximum(state.equations.alone, 0.0)))
 
 
 def _enter(equations, active):
