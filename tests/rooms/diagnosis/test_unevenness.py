@@ -234,6 +234,21 @@ def test_in_a_corner_that_two_tiles_alone_share_nobody_can_say_whose_it_is():
     assert all(fit is not None for fit in survey.fits)
 
 
+@pytest.mark.parametrize(
+    ("seed", "depth", "overlap", "tile"),
+    [(58, 0.28, 0.35, 0), (38, 0.28, 0.35, 0), (1, 0.4, 0.4, 2)],
+    ids=["steep enough to look like noise", "without a solution", "a factor stands in for it"],
+)
+def test_a_deep_cloud_is_that_of_its_tile(seed, depth, overlap, tile):
+    tiles = synthetic_tiles(rows=2, columns=3, shape=SHAPE, overlap=overlap, noise=6.0, seed=seed)
+    smooth = gaussian_filter(np.random.default_rng(seed).normal(size=SHAPE), 50)
+    part = 1 - depth * (smooth - smooth.min()) / np.ptp(smooth)
+    tiles[tile] = replace(tiles[tile], pixels=(tiles[tile].pixels * part[..., np.newaxis]).astype(np.float32))
+    told = found(over_mosaic(tiles))
+    assert ("uneven_background", tile) in told
+    assert {own for _, own in told} == {tile}
+
+
 @pytest.mark.parametrize("height", [20, 120])
 def test_moonlight_in_all_tiles_is_no_slope_of_single_ones(height):
     survey = surveyed(with_light(flat_tiles(38, nebula=20.0), moon(height), range(6)))
