@@ -140,8 +140,12 @@ def test_each_function_fails_in_every_way(module, error, watch, functions):
     codes = bystander.reached(watch.call)
     chosen = {name: f for name, f in functions[module.__name__].items() if f.__code__ in codes}
     assert chosen
-    check_each(chosen, lambda index, function: watch.survive(function, error=error, delta_map=False))
-    watch.observe(delta_map=False)
+
+    def check(index, function):
+        watch.survive(function, error=error, delta_map=False)
+        watch.observe(delta_map=False)
+
+    check_each(chosen, check)
 
 
 def test_everything_fails_together(watch, functions):

@@ -137,7 +137,7 @@ def pixel_noise(tile, coverage=None):
     noise = np.full(planes.shape[2], np.nan)
     # Enough of them for one per cent of it; at least every third row, so that they are independent.
     some = slice(None, None, max(3, planes[..., 0].size // _NOISE_PIXELS))
-    # In single precision where that holds the pixels: differences of neighbours are exact then, all but the largest.
+    # In single precision where that holds the pixels: what differences of neighbours lose is far below the noise.
     rows = planes[some].astype(np.result_type(planes.dtype, np.float32))
     if coverage is not None:
         rows[np.asarray(coverage)[some] <= 0] = np.nan

@@ -159,7 +159,7 @@ def _in_aperture(step, stamps, width, area, count):
 
 @dataclass(frozen=True, eq=False)
 class _Windows:
-    """Squares of pixels around stars, cut out once for all apertures.
+    """Squares of pixels around stars, cut out once for both apertures.
 
     Attributes
     ----------
@@ -239,7 +239,8 @@ class _Stamps:
     @cached_property
     def errors(self):
         """Noise of a pixel and standard error of the background, shape (C, n) each."""
-        noise = GAUSSIAN_MAD * median_of_known(np.abs(self.around))
+        # In units of its own a square may be beyond single precision.
+        noise = GAUSSIAN_MAD * median_of_known(np.abs(self.around)).astype(float)
         number = np.count_nonzero(np.isfinite(self.around), axis=2)
         return noise, MEDIAN_COST * noise / np.sqrt(np.maximum(number, 1))
 

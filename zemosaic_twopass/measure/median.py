@@ -18,7 +18,7 @@ def median_of_known(values):
     Returns
     -------
     ndarray
-        NaN where nothing is known.
+        NaN where nothing is known, or there is nothing. An infinite value is known.
     """
     if not values.shape[-1]:
         return np.full(values.shape[:-1], np.nan)[()]

@@ -104,7 +104,7 @@ def find_stars(tile, wcs):
     places, right, above = np.moveaxis(pixels_between(tile.wcs, wcs, *beyond), 0, 2)
     right, above = right - places, above - places
     errors, area = errors * np.hypot(*right.T), np.abs(right[:, 0] * above[:, 1] - right[:, 1] * above[:, 0])
-    known = np.flatnonzero(np.isfinite(places).all(axis=1) & np.isfinite(errors))
+    known = np.flatnonzero(np.isfinite(places).all(axis=1) & np.isfinite(errors) & np.isfinite(area))
     order = known[np.argsort(errors[known], kind="stable")]
     beside, error = colours_beside(channels_last(tile.pixels), x[order], y[order])
     if error > 0:

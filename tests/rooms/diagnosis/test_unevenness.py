@@ -148,6 +148,7 @@ def test_where_none_is_judged_one_is_left_out_only_if_no_other_does_as_well(judg
             sharing=np.arange(4),
             neighbours=((1, 2, 3),) * 4,
             active=np.arange(4) < faults,
+            astray=(),
         )
         return SimpleNamespace(solution=solution)
 

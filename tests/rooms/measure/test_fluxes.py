@@ -136,6 +136,17 @@ def test_stars_beyond_the_image_and_at_its_edge_are_not_measured():
     assert np.isfinite(found.flux[len(beyond) : 60]).mean() > 0.7
 
 
+@pytest.mark.parametrize("unit", [1e20, 1e-24])
+def test_units_of_their_own(unit):
+    """Squares of them are beyond single precision."""
+    tile, places, _ = made()
+    plain, other = (
+        measure_fluxes(replace(tile, pixels=tile.pixels * np.float32(own)), stars_at(places))[0] for own in (1, unit)
+    )
+    np.testing.assert_allclose(other.flux / unit, plain.flux, rtol=1e-3)
+    np.testing.assert_allclose(other.error / unit, plain.error, rtol=1e-2)
+
+
 def test_few_stars_and_none():
     tile, _, _ = made()
     for count in (0, 2):

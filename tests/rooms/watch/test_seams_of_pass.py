@@ -266,7 +266,7 @@ def test_seams_that_fail_take_nothing_else_with_them(worker, night, debug_log, t
 
 @pytest.mark.slow
 @pytest.mark.no_cover
-def test_each_of_their_functions_fails(no_pictures, debug_log, tmp_path):
+def test_each_of_their_functions_fails(debug_log, tmp_path):
     """By one kind of error each, in rotation: neither the pipeline nor the verdict differs."""
     # Its coadd is looked up, and its edges are long enough to be read.
     night = Night.make(columns=3, shape=(120, 160), fault="offset")

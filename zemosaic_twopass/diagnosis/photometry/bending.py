@@ -23,7 +23,7 @@ _TINY = np.finfo(float).tiny
 def bent_alike(looks, solution, flat, curvature):
     """How high light that bends the same way in every tile is, whatever its form, as that of the moon.
 
-    Such light is k x² + l y² + m xy about the middle of each tile and, which offsets take up, a slope that is the same
+    Such light is k x² + l y² + m xy about the middle of each tile and, which levels take up, a slope that is the same
     in all; put side by side the tiles seem to slope, each in proportion to where it lies.
 
     Parameters
@@ -39,8 +39,9 @@ def bent_alike(looks, solution, flat, curvature):
     Returns
     -------
     (ndarray, ndarray) or None
-        From the lowest to the highest of middle and corners in adu, and its standard error, shape (C,) each; None where
-        the tiles do not follow such light, or a round bow explains them as well.
+        From the lowest to the highest of middle and corners in adu, and its standard error, shape (C,) each; the height
+        of the round bow where levels that go with one slope of all tiles lie beside it. None where the tiles do not
+        follow such light, or a round bow alone explains them as well.
     """
     layout, tested = Layout.of(looks), find_tested_tiles(solution)
     if len(tested) < _FEWEST_OF_ANY_FORM or not do_slope(solution) or in_a_row(layout, tested):

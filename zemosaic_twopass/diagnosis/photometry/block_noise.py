@@ -14,7 +14,8 @@ _SPREAD_COST = 2.7
 _FEWEST_STEPS = 10
 # By so much at least, relatively, the noise of a tile may be its own.
 _LEAST_OWN = 0.03
-# What lies between neighbouring blocks beyond so many times the usual noise is light that no term explains.
+# What lies between neighbouring blocks beyond so many times the usual noise is light that no term explains. The usual
+# is a mean of logarithms, of few tiles not far from the odd one.
 _MOST_OWN = 3.0
 
 

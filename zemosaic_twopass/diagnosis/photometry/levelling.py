@@ -18,7 +18,8 @@ from .unevenness import Unevenness, light_beyond
 
 # Tiles whose light no term explains: so many, and as a part of all, before it is that of all tiles.
 _FEWEST_UNEVEN, _MOST_UNEVEN = 1, 1 / 3
-# As a part of the largest misfit, one that may be the odd tile's as well, and how many are tried.
+# As a part of the largest misfit, one that may be the odd tile's as well, and how many are tried of those and, besides,
+# of neighbours with a fault.
 _SUSPECT_SHARE, _TRIED = 0.25, 4
 # In errors, for a scale that only stars tell.
 _SURE = 5.0
@@ -66,16 +67,18 @@ def level_tiles(looks, scales, shape_out):
     -------
     Levels
     """
-    odd, first = _leave_out_astray(_Odd(tuple(looks), scales, shape_out))
-    found, tested = first, np.count_nonzero([fit is not None for fit in first.solution.fits])
-    if first.uneven or tested < FEWEST_TILES:
-        return odd.describe(first)
-    if first.solution.misfit.largest > 1 and not len(odd) and same_in_all(first.looks):
-        return _all_uneven(first, shared=True)
+    odd = _Odd(tuple(looks), scales, shape_out)
+    given = odd.solve_rest()
+    odd, found = _leave_out_astray(odd, given)
+    tested = np.count_nonzero([fit is not None for fit in found.solution.fits]) + len(odd.tiles)
+    if found.uneven or tested < FEWEST_TILES:
+        return given
+    if given.solution.misfit.largest > 1 and found is given and same_in_all(given.looks):
+        return _all_uneven(given, shared=True)
     while not found.solution.misfit.fits:
         chosen = _oddest(odd, found)
         if chosen is None or len(chosen.tiles) > max(_FEWEST_UNEVEN, _MOST_UNEVEN * tested):
-            return _all_uneven(first, shared=False)
+            return _all_uneven(given, shared=False)
         rest = chosen.solve_rest()
         said = chosen.describe(rest)
         if len(said.uneven) < len(chosen) or not all(one.certain for one in said.uneven):
@@ -83,8 +86,8 @@ def level_tiles(looks, scales, shape_out):
         odd, found = chosen, rest
     odd, found = _take_back(odd, found)
     # What is left may be too little to tell one from the usual.
-    unknown = len(odd.tiles) > 1 and not found.solution.misfit.judged.any() and first.solution.misfit.usual > 1
-    return _all_uneven(first, shared=False) if unknown or found.solution.misfit.usual > 1 else odd.describe(found)
+    unknown = len(odd.tiles) > 1 and not found.solution.misfit.judged.any() and given.solution.misfit.usual > 1
+    return _all_uneven(given, shared=False) if unknown or found.solution.misfit.usual > 1 else odd.describe(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,17 +156,16 @@ def _flatten(look, curvature):
     return look if curvature is None else curvature.out_of(look)
 
 
-def _leave_out_astray(odd):
+def _leave_out_astray(odd, given):
     """The comparison, without the tile that ran away if there is one and light on it, beyond the rest, is why."""
-    found = odd.solve_rest()
-    tile = found.solution.astray[:1]
+    tile = given.solution.astray[:1]
     if tile and tile != (None,):
         without = odd.with_tiles(tile)
         rest = without.solve_rest()
         said = without.describe(rest).uneven
         if not rest.solution.astray and not rest.uneven and said and all(one.certain for one in said):
             return without, rest
-    return odd, found
+    return odd, given
 
 
 def _oddest(odd, found):
@@ -177,14 +179,15 @@ def _oddest(odd, found):
     odds, sharing = found.solution.misfit.whose, found.solution.sharing
     candidates = [index for index in np.argsort(-odds)[:_TRIED].tolist() if odds[index] > _SUSPECT_SHARE * odds.max()]
     # A fault may stand in for the light on its tile, and leave what it does not explain to the neighbours.
-    beside = found.solution.neighbours[candidates[0]]
-    candidates += [other for other in beside if found.solution.active[other].any() and other not in candidates]
+    beside = [other for other in found.solution.neighbours[candidates[0]] if found.solution.active[other].any()]
+    candidates += sorted(beside, key=lambda other: -np.max(found.solution.deviance_drop[other]))[:_TRIED]
     tried = []
-    for index in candidates:
+    # Tiles that share their pixels are left out together.
+    for index in reversed({sharing[index]: index for index in reversed(candidates)}.values()):
         without = odd.with_tiles(np.flatnonzero(sharing == sharing[index]).tolist())
         rest = without.solve_rest()
         misfit = rest.solution.misfit
-        tried.append(((not misfit.fits, _faults(rest), misfit.largest), index, without))
+        tried.append(((not misfit.fits or bool(rest.solution.astray), _faults(rest), misfit.largest), index, without))
     tried.sort(key=lambda one: one[0])
     known = 2 if found.solution.misfit.judged.any() else 1
     alike = sum(one[0][:known] == tried[0][0][:known] for one in tried)
@@ -209,18 +212,19 @@ def _take_back(odd, found):
     for index in odd.tiles if len(odd) > 1 else ():
         fewer = replace(odd, tiles=tuple(own for own in odd.tiles if own != index))
         rest = fewer.solve_rest()
-        if rest.solution.misfit.fits and _faults(rest) <= _faults(found):
+        if rest.solution.misfit.fits and not rest.solution.astray and _faults(rest) <= _faults(found):
             odd, found = fewer, rest
     return odd, found
 
 
 def _solve(looks, scales, shape_out):
     def solution_of(own):
-        # Under a cloud stars are fainter here than there: by them others would seem scaled against one another.
+        # Under a cloud stars are fainter here than there: by them others would seem scaled against one another. Nor are
+        # stars of a tile that is nobody's, or misses the mosaic, a witness of the others.
         compared = [replace(look, fluxes=()) if look.blocks is None else look for look in own]
         solution = solve([(look.blocks, look.noise) for look in own], shape_out, scales(compared))
         # What is said of tiles that are left out is said by all stars.
-        return replace(solution, stars=scales(own)) if compared != list(own) else solution
+        return replace(solution, stars=scales(own)) if any(look.blocks is None for look in own) else solution
 
     first = solution_of(looks)
     flat, solution, curvature = flatten(looks, first, solution_of)

@@ -65,7 +65,7 @@ class Solution:
     signal : ndarray, shape (C, N)
         What a gain multiplies, in adu: the level, or how far the brightest of what a tile shares rises above it.
     stars : StarScales
-        What the gains were held against.
+        Scales of the tiles by their stars, of those without blocks too; gains were held against those of the others.
     astray : tuple of (int or None, int)
         Tile and channel whose terms grew beyond all values there are, None for those of all tiles; empty where there is
         a solution.
