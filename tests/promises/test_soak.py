@@ -90,7 +90,7 @@ def come_and_go(module, logger, ended):
 
 @pytest.fixture
 def few_files(monkeypatch):
-    """Of the files, only one that every report has: many passes, not many pages."""
+    """Only one file, which every report has: many passes, not many pages."""
     monkeypatch.setattr("zemosaic_twopass.report.artefacts.ARTEFACTS", {JSON_NAME: artefacts.ARTEFACTS[JSON_NAME]})
 
 

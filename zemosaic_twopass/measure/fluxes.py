@@ -220,7 +220,7 @@ class _Stamps:
 
     @classmethod
     def of(cls, windows, radii):
-        """Of windows, to a largest aperture; the background lies between two radii."""
+        """Take windows apart: what lies in a largest aperture, and the background between two radii."""
         largest, inner, outer = radii
         span = np.arange(-windows.reach, windows.reach + 1)
         down, across = (axis.ravel() for axis in np.meshgrid(span, span, indexing="ij"))

@@ -100,7 +100,7 @@ class Place:
 
     @cached_property
     def _splines(self):
-        """Of the lattice along its rows, and of what that has for coefficients along the columns."""
+        """Splines through the lattice along its rows, and through their coefficients along the columns."""
         # Only now: a worker imports this module, and never asks.
         from scipy.interpolate import make_interp_spline
 

@@ -11,7 +11,7 @@ CELLS = SHAPE[0] * SHAPE[1]
 
 
 def estimated(size, told=None):
-    """Of tiles that all lie on the same cells; what is left of each block in units of its error, shape (N, CELLS)."""
+    """Noise of tiles that all lie on the same cells; left of each block are units of its error, shape (N, CELLS)."""
     corner, whole = np.zeros((2, TILES), dtype=int), np.array([SHAPE[::-1]] * TILES).T
     layout = Layout(SHAPE, np.arange(TILES + 1) * CELLS, np.tile(np.arange(CELLS), TILES), corner, whole)
     told = np.full(TILES, 0.8 * CELLS) if told is None else np.array(told)

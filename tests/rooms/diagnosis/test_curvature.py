@@ -146,7 +146,7 @@ def test_what_is_taken_out_is_what_the_record_says(sky, lit):
 
 
 def test_slopes_of_tiles_are_no_curvature(sky):
-    """Of a moon that rises: they grow one way. And of each tile as it comes: they do not grow."""
+    """A moon that rises makes them grow one way. Slopes as they come do not grow."""
     rng = np.random.default_rng(4)
     rising = [(0.0, 40.0 * (index // 3 - 1)) for index in range(9)]
     for slopes in (rising, rng.normal(0, 40, (9, 2))):

@@ -40,7 +40,7 @@ def told(report):
 
 
 def unexpected(seams):
-    """Of every edge, what is not expected of it in units of the noise."""
+    """What is not expected of every edge, in units of the noise."""
     known = [edge for edge in seams.edges if edge.expected is not None]
     assert len(known) > 0.8 * len(seams.edges) > 20
     return np.array([np.abs(np.subtract(edge.step, edge.expected)) / np.mean(edge.noise) for edge in known])

@@ -117,7 +117,7 @@ BRIGHT = 0.03
 
 @pytest.fixture(scope="module")
 def blocks():
-    """Of three tiles that lie on one another."""
+    """Blocks of three tiles that lie on one another."""
     scene = Pass.make(rows=1, columns=2, shape=(160, 220), overlap=0.9)
     first, _ = survey(scene.second_pass()).looks
     return [first.blocks] * 3

@@ -169,7 +169,7 @@ def test_of_what_its_own_coverage_leaves_out_nothing_is_said():
 @pytest.mark.parametrize("kind", ["fill", "edge", "side", "NaN"])
 @pytest.mark.parametrize("shape", ["straight", "curved"])
 def test_feather(shape, kind, width, level):
-    """Of a sky whose level is 0 only noise and stars fade."""
+    """Only noise and stars fade where the level of the sky is 0."""
     inside = np.ones(SHAPE, dtype=bool) if kind in ("edge", "side") else turned(4, short=8)
     distance = SIDES[1] + 1 if kind == "side" else distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
     weight = np.clip(distance / width, 0, 1)

@@ -89,7 +89,7 @@ def test_a_change_of_one_pixel(data, size, monkeypatch):
 @pytest.mark.parametrize("gain", [0.9, 1e-38, 1e-44, 1e38])
 @pytest.mark.parametrize("rank", ["least", "middle"])
 def test_the_pixel_that_matters_changed_by_one_bit(gain, rank):
-    """Of what the statistics are; where products leave the range as well."""
+    """It is seen in the least and the middle pixel, where products leave the range as well."""
     tile = sky()
     corrected, before = with_gain(tile, gain), scan_as_given(tile)
     values = np.where(np.isfinite(corrected[..., 1]), corrected[..., 1], np.float32(np.inf))

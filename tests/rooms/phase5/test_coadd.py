@@ -37,7 +37,7 @@ def sky():
 
 @pytest.fixture(params=[False, True], ids=["small", "large"])
 def size(request, monkeypatch):
-    """Of the tiles: in memory, or mapped from the file."""
+    """The tiles lie in memory, or are mapped from the file."""
     if request.param:
         monkeypatch.setattr(coadd, "MAPPED_BEYOND", 0)
 

@@ -21,7 +21,7 @@ MISSES = (400, 0)
 
 
 def wcs_of(place, angle=0.0):
-    """Of a tile with its first pixel at a place (row, column) of the mosaic, turned about it."""
+    """WCS of a tile with its first pixel at a place (row, column) of the mosaic, turned about it."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.crpix = ("RA---TAN", "DEC--TAN"), (80.0, 20.0), (70.0, 60.0)
     wcs.wcs.crpix -= place[::-1]
@@ -149,7 +149,7 @@ def test_corrections_even_out_the_offsets():
 
 
 def test_memory_does_not_grow_with_the_tiles(tmp_path, monkeypatch):
-    """Of each tile only tile × gain stays; and the file is gone after an error too."""
+    """Only tile × gain stays of each tile; and the file is gone after an error too."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     peaks = []
     for count in (4, 16):

@@ -17,7 +17,7 @@ BARELY = np.nextafter(np.float32(1e-3), np.float32([0, 1]))
 
 
 def wcs_of(angle=0.0, at=(75.0, 85.0), shape=SHAPE, scale=1e-3):
-    """Of a tile of a shape, turned, with its centre at a place (row, column) of the mosaic."""
+    """WCS of a tile of a shape, turned, with its centre at a place (row, column) of the mosaic."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.crpix = ("RA---TAN", "DEC--TAN"), ((shape[1] + 1) / 2, (shape[0] + 1) / 2)
     wcs.wcs.crval = mosaic().pixel_to_world_values(*at[::-1])

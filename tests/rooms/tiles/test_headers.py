@@ -25,7 +25,7 @@ def written(path, header, leading=()):
 
 
 def corners(wcs):
-    """Of the image and beyond."""
+    """Pixels of the image and beyond."""
     x, y = np.meshgrid([-0.5, 20.0, 39.5], [-0.5, 14.0, 29.5])
     return np.array(wcs.all_pix2world(x, y, 0))
 

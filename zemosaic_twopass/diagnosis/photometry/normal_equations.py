@@ -22,7 +22,7 @@ _KEPT = 4
 _AT_A_TIME = 8
 # Standard deviation of gains about the usual ones where little else is known of them.
 _USUAL_GAIN = 0.3
-# Of shifts and blurs, in pixels and squares of them, in units of 1 / variance of a block.
+# Damping of shifts and blurs, in pixels and squares of them, in units of 1 / variance of a block.
 _DAMPING = 1.0
 
 

@@ -35,7 +35,7 @@ _PRIOR_FREEDOM = 3.0
 # And of how many stars is worth what those of all tiles say of the scatter of one tile's.
 _OWN_FREEDOM = 10.0
 _TINY = np.finfo(float).tiny
-# Of the largest eigenvalue: less is rounding.
+# Part of the largest eigenvalue: less is rounding.
 _NOTHING = 1e-12
 
 

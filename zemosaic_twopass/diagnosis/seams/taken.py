@@ -40,7 +40,7 @@ class Matching:
 
     @classmethod
     def of(cls, footprints, given):
-        """Of the tiles that `Makings` has."""
+        """What matching took of the tiles that `Makings` has."""
         pairs = []
         for i, one in enumerate(footprints):
             for j in range(i + 1, len(footprints)):
