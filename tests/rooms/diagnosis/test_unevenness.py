@@ -19,9 +19,8 @@ from zemosaic_twopass.diagnosis.photometry.common_light import foretell
 from zemosaic_twopass.diagnosis.photometry.overlaps import Layout
 from zemosaic_twopass.diagnosis.photometry.scatter import Misfit, Residuals, misfit
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
+from zemosaic_twopass.synthetic.surveys import make_pass
 from zemosaic_twopass.synthetic.surveys import survey as survey_of
-from zemosaic_twopass.tiles.mosaic import MosaicGrid
-from zemosaic_twopass.tiles.records import SecondPass, TileList
 
 ODD = 4
 ROWS, COLUMNS = np.indices(SHAPE)
@@ -56,8 +55,7 @@ def with_light(tiles, light, indices=(ODD,)):
 
 def over_mosaic(tiles):
     """All of them against one another, in the mosaic that holds them."""
-    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
-    return survey_of(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
+    return survey_of(make_pass(tiles))
 
 
 LIGHTS = [moon(200), banding(8), banding(40), clouds(100)]
@@ -137,15 +135,19 @@ def test_in_all_tiles_it_is_one_finding_of_no_tile():
     assert [one.tile for one in survey.uneven] == [None]
 
 
-@pytest.mark.parametrize(("judged", "fits", "left_out"), [(0, 3, None), (0, 1, (0,)), (4, 3, (0,))])
-def test_where_none_is_judged_one_is_left_out_only_if_no_other_does_as_well(judged, fits, left_out):
+@pytest.mark.parametrize(
+    ("judged", "fits", "left_out", "exposures"),
+    [(0, 3, None, range(4)), (0, 1, (0,), range(4)), (4, 3, (0,), range(4)), (0, 4, None, (0, 0, 1, 1))],
+    ids=["as well without three", "without one alone", "judged", "one of two exposures or the other"],
+)
+def test_where_none_is_judged_one_is_left_out_only_if_no_other_does_as_well(judged, fits, left_out, exposures):
     """Terms that stand in for the light make the rest fit without a sound tile, and without the odd one with fewer."""
 
     def solved(misfit, faults=0):
         is_judged = np.arange(4) < judged
         solution = SimpleNamespace(
             misfit=Misfit(np.full(4, misfit), is_judged, misfit),
-            sharing=np.arange(4),
+            sharing=np.array(exposures),
             neighbours=((1, 2, 3),) * 4,
             active=np.arange(4) < faults,
             astray=(),

@@ -182,8 +182,8 @@ def _oddest(odd, found):
     beside = [other for other in found.solution.neighbours[candidates[0]] if found.solution.active[other].any()]
     candidates += sorted(beside, key=lambda other: -np.max(found.solution.deviance_drop[other]))[:_TRIED]
     tried = []
-    # Tiles that share their pixels are left out together.
-    for index in reversed({sharing[index]: index for index in reversed(candidates)}.values()):
+    # Two that are one exposure are tried as two: where there is no third exposure, neither is told from the other.
+    for index in candidates:
         without = odd.with_tiles(np.flatnonzero(sharing == sharing[index]).tolist())
         rest = without.solve_rest()
         misfit = rest.solution.misfit
