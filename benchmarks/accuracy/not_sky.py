@@ -23,9 +23,8 @@ from zemosaic_twopass.measure.coarse import pixel_noise
 from zemosaic_twopass.measure.not_sky import not_sky
 from zemosaic_twopass.synthetic.nights import night_tiles
 from zemosaic_twopass.synthetic.sky import SyntheticSky, tangent_wcs
-from zemosaic_twopass.synthetic.surveys import survey
-from zemosaic_twopass.tiles.mosaic import MosaicGrid
-from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList
+from zemosaic_twopass.synthetic.surveys import make_pass, survey
+from zemosaic_twopass.tiles.records import Tile
 
 SHAPE = (300, 400)
 ROWS, COLUMNS = np.indices(SHAPE)
@@ -146,9 +145,8 @@ def wrong(rng, tile, how):
 
 def nobodys(tiles):
     """Tiles that are said to be nobody's, and all else that was found."""
-    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
     with np.errstate(all="ignore"):
-        found = residual_findings(survey(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape)))
+        found = residual_findings(survey(make_pass(tiles)))
     named = [one.tile for _, one in found if one.kind == "astrometry" and np.isnan(one.value)]
     return named, [one for _, one in found if one.kind != "undetermined" and not np.isnan(one.value)]
 
@@ -257,9 +255,8 @@ def measure_mosaics(runs, seed):
             rng = np.random.default_rng([seed, number, run])
             sort, stars, tiles = drawn_mosaic(rng)
             tiles, expected = (tiles, set()) if what == "nothing" else odd_one(rng, tiles, what)
-            grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
             with np.errstate(all="ignore"):
-                found = residual_findings(survey(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape)))
+                found = residual_findings(survey(make_pass(tiles)))
             named = {(one.kind, one.tile) for _, one in found if one.about.group == "residual"}
             twin = what != "twice" or any(one.kind == "duplicate_tile" for _, one in found)
             right += named == expected and twin

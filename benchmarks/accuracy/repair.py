@@ -76,9 +76,7 @@ class Outcome:
 def repaired(tiles, clean):
     """Outcome of the repair of tiles that would be `clean` without their faults."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / tile.name for tile in tiles]
-        for path, tile in zip(paths, tiles, strict=True):
-            write_master_tile(path, tile)
+        paths = _write(tiles, Path(folder))
         start = time.process_time()
         done = repair(paths, Path(folder) / "copies")
         seconds = time.process_time() - start
@@ -93,30 +91,21 @@ def repaired(tiles, clean):
     return Outcome(done.steps, size, done.noise, tuple(named), verdict_of(done.after.findings), seconds)
 
 
+def _write(tiles, folder):
+    """Files of tiles, by their names."""
+    paths = [folder / tile.name for tile in tiles]
+    for path, tile in zip(paths, tiles, strict=True):
+        write_master_tile(path, tile)
+    return paths
+
+
 def report_real(folder):
     # Only here: photutils is needed for nothing else.
     from benchmarks.accuracy.aperture import by_photutils
-    from benchmarks.accuracy.star_scales import real_tiles
 
-    level = np.median([np.median(tile.pixels) for tile in real_tiles(folder, "m94")])
-    slope = np.linspace(-20, 20, real_tiles(folder, "m94")[3].shape[1])
-    changes = {
-        "m94": lambda p: p,
-        "m94 + 15": lambda p: p + 15,
-        "m94 x 1.2": lambda p: p * 1.2,
-        "m94, slope of 40": lambda p: p + slope.reshape(1, -1, *[1] * (p.ndim - 2)),
-        "m94 less its level, x 1.5": lambda p: (p - level) * 1.5,
-    }
-    sets = {
-        name: real_tiles(
-            folder, "m94", lambda p, i, c=change, own=name: c(p) if i == 3 else p - level * ("less" in own)
-        )
-        for name, change in changes.items()
-    }
-    sets |= {stem: real_tiles(folder, stem) for stem in ("n7023", "m17")}
     print("| set | changed | steps, rms, before and after | scale by photutils of those changed, before; after |")
     print("|---|---|---|---|")
-    for name, tiles in sets.items():
+    for name, tiles in _real_sets(folder):
         copies, changed, steps = _copies_of([replace(one, name=f"{number}.fits") for number, one in enumerate(tiles)])
         others = [index for index in range(len(tiles)) if index not in changed]
         told = (
@@ -131,12 +120,30 @@ def report_real(folder):
         print(f"| {name} | {changed} | {steps[0]:.3g}, {steps[1]:.3g} | {' / '.join(told)} |", flush=True)
 
 
+def _real_sets(folder):
+    """Name and tiles of each: one set as it is and with a fault in tile 3, two others as they are."""
+    from benchmarks.accuracy.star_scales import real_tiles
+
+    plain = real_tiles(folder, "m94")
+    level = np.float32(np.median([np.median(tile.pixels) for tile in plain]))
+    subtracted = [replace(tile, pixels=tile.pixels - level) for tile in plain]
+    slope = np.linspace(-20, 20, plain[3].shape[1], dtype=np.float32)
+    for name, tiles, odd in (
+        ("m94", plain, plain[3].pixels),
+        ("m94 + 15", plain, plain[3].pixels + 15),
+        ("m94 x 1.2", plain, plain[3].pixels * 1.2),
+        ("m94, slope of 40", plain, plain[3].pixels + slope),
+        ("m94 less its level, x 1.5", subtracted, subtracted[3].pixels * 1.5),
+    ):
+        yield name, [*tiles[:3], replace(tiles[3], pixels=odd), *tiles[4:]]
+    for stem in ("n7023", "m17"):
+        yield stem, real_tiles(folder, stem)
+
+
 def _copies_of(tiles):
     """Copies that `repair` writes, which of them differ from the tiles, and the steps of both by the pixels."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / tile.name for tile in tiles]
-        for path, tile in zip(paths, tiles, strict=True):
-            write_master_tile(path, tile)
+        paths = _write(tiles, Path(folder))
         done = repair(paths, Path(folder) / "copies")
         given, copies = ([read_master_tile(path) for path in own] for own in (paths, done.files))
         changed = [

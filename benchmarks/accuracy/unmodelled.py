@@ -22,9 +22,7 @@ from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.diagnosis.kinds import NOTES
 from zemosaic_twopass.measure.measurement import measure_tile
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
-from zemosaic_twopass.synthetic.surveys import survey
-from zemosaic_twopass.tiles.mosaic import MosaicGrid
-from zemosaic_twopass.tiles.records import SecondPass, TileList
+from zemosaic_twopass.synthetic.surveys import make_pass, survey
 from zemosaic_twopass.tiles.tile_set import PlacedTile
 
 NOISE = 6.0
@@ -81,8 +79,8 @@ def scene(kind, everywhere, rng, layout=LARGE):
 def judged(kind, everywhere, rng, layout):
     """What came of one scene, in words."""
     tiles, odd, more, true = scene(kind, everywhere, rng, layout)
-    grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
-    found = survey(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
+    second_pass = make_pass(tiles)
+    found = survey(second_pass)
     told = [one for _, one in residual_findings(found) if one.kind not in NOTES]
     named = {(one.kind, one.tile) for one in told}
     words = []
@@ -102,10 +100,10 @@ def judged(kind, everywhere, rng, layout):
         )
         words += [f"{more} beside it seen"] if (more, odd) in named else []
         words += [f"with {more}"] if more else []
-    accepted = accept(found, grid.shape).corrections
+    accepted = accept(found, second_pass.shape).corrections
     changed = {index for index, own in enumerate(accepted) if own and not own.empty}
     if not everywhere:
-        clean = measure_tile(PlacedTile.of(true, grid.wcs(), grid.shape)).blocks
+        clean = measure_tile(PlacedTile.of(true, second_pass.wcs, second_pass.shape)).blocks
         sides = accepted[odd], found.looks[odd].blocks, clean
         words += ["repair changes a sound tile"] if changed - {odd} else []
         words += ["repair changes the odd tile"] if odd in changed else []
@@ -127,9 +125,7 @@ def deep(seed):
         tiles = synthetic_tiles(rows=rows, columns=columns, shape=shape, overlap=overlap, noise=NOISE, seed=seed)
         part = 1 - depth * (smooth - smooth.min()) / np.ptp(smooth)
         tiles[odd] = replace(tiles[odd], pixels=(tiles[odd].pixels * part[..., np.newaxis]).astype(np.float32))
-        grid = MosaicGrid.make([tile.shape for tile in tiles], [tile.wcs for tile in tiles])
-        found = survey(SecondPass(TileList.of(tiles), grid.wcs(), grid.shape))
-        named = {one.tile for _, one in residual_findings(found) if one.kind not in NOTES}
+        named = {one.tile for _, one in residual_findings(survey(make_pass(tiles))) if one.kind not in NOTES}
         yield "mosaics"
         yield from (["sound tile named"] if named - {odd, None} else [])
         yield "odd tile named" if odd in named else "said of no tile" if None in named else "nothing said of it"

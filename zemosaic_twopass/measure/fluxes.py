@@ -92,7 +92,7 @@ def measure_fluxes(tile, stars, flat=None):
     tile : Tile
         Pixels where its coverage is not positive are not used.
     stars : Stars
-        Stars of the tile, with their pixels. The surest 60 are measured, the others NaN.
+        Stars of the tile, with their positions in it. The surest 60 are measured, the others NaN.
     flat : list of ndarray, optional
         `coarse.flat_planes` of the tile, where they were made before.
 
@@ -103,7 +103,7 @@ def measure_fluxes(tile, stars, flat=None):
     """
     if len(stars) < _FEWEST_STARS:
         return ()
-    (x, y), area = stars.pixels[:_MOST_STARS].T, stars.area[:_MOST_STARS]
+    (x, y), area = stars.positions[:_MOST_STARS].T, stars.area[:_MOST_STARS]
     images = [plane.reshape(tile.shape) for plane in (flat_planes(tile) if flat is None else flat)]
     few = _Windows.of(images, x[:_FOR_WIDTH], y[:_FOR_WIDTH], _TRIAL_RING[-1])
     width = _half_light(_Stamps.of(few, (_TRIAL[-1], *_TRIAL_RING)))

@@ -58,10 +58,10 @@ class Stars:
         Standard error of each coordinate of it, from the scatter of the stars.
     wide : ndarray of bool, shape (n,), or None
         Which are wider than a hot pixel, resampled or not; None where that is not known, and all may be.
-    pixels : ndarray, shape (n, 2), or None
+    positions : ndarray, shape (n, 2), or None
         (x, y) in pixels of the tile; None where only the places are known.
     area : ndarray, shape (n,), or None
-        Area of a pixel of the tile there, in pixels of the mosaic; None as `pixels`.
+        Area of a pixel of the tile there, in pixels of the mosaic; None as `positions`.
     """
 
     places: np.ndarray
@@ -69,7 +69,7 @@ class Stars:
     beside: np.ndarray = field(default_factory=lambda: np.zeros(2))
     beside_error: float = 0.0
     wide: np.ndarray | None = None
-    pixels: np.ndarray | None = None
+    positions: np.ndarray | None = None
     area: np.ndarray | None = None
 
     @classmethod
@@ -102,16 +102,15 @@ def find_stars(tile, wcs):
         return Stars.none()
     beyond = np.stack([x, x + 1, x]), np.stack([y, y, y + 1])
     places, right, above = np.moveaxis(pixels_between(tile.wcs, wcs, *beyond), 0, 2)
-    right, above = right - places, above - places
-    errors, area = errors * np.hypot(*right.T), np.abs(right[:, 0] * above[:, 1] - right[:, 1] * above[:, 0])
+    turn = np.stack([right - places, above - places], axis=2)
+    errors, area = errors * np.hypot(*turn[..., 0].T), np.abs(np.linalg.det(turn))
     known = np.flatnonzero(np.isfinite(places).all(axis=1) & np.isfinite(errors) & np.isfinite(area))
     order = known[np.argsort(errors[known], kind="stable")]
     beside, error = colours_beside(channels_last(tile.pixels), x[order], y[order])
     if error > 0:
-        beside = np.stack([right[order[0]], above[order[0]]], axis=1) @ beside
-        error *= float(np.sqrt(area[order[0]]))
-    pixels = np.stack([x, y], axis=1)[order]
-    return Stars(places[order], errors[order], beside, error, wide[order] > _LEAST_WIDE, pixels, area[order])
+        beside, error = turn[order[0]] @ beside, error * np.sqrt(area[order[0]])
+    positions = np.stack([x, y], axis=1)[order]
+    return Stars(places[order], errors[order], beside, error, wide[order] > _LEAST_WIDE, positions, area[order])
 
 
 def locate_stars(pixels, coverage=None):

@@ -125,7 +125,7 @@ def test_pixels_that_are_not_known_leave_their_stars_out():
 def stars_at(places):
     """On a mosaic whose pixels are the tile's."""
     count = len(places)
-    return Stars(places, np.full(count, 0.01), pixels=places, area=np.ones(count))
+    return Stars(places, np.full(count, 0.01), positions=places, area=np.ones(count))
 
 
 def test_stars_beyond_the_image_and_at_its_edge_are_not_measured():
