@@ -102,13 +102,15 @@ def find_stars(tile, wcs):
         return Stars.none()
     beyond = np.stack([x, x + 1, x]), np.stack([y, y, y + 1])
     places, right, above = np.moveaxis(pixels_between(tile.wcs, wcs, *beyond), 0, 2)
-    turn = np.stack([right - places, above - places], axis=2)
-    errors, area = errors * np.hypot(*turn[..., 0].T), np.abs(np.linalg.det(turn))
+    right, above = right - places, above - places
+    # Not by `numpy.linalg.det`, which warns of a NaN.
+    errors, area = errors * np.hypot(*right.T), np.abs(right[:, 0] * above[:, 1] - right[:, 1] * above[:, 0])
     known = np.flatnonzero(np.isfinite(places).all(axis=1) & np.isfinite(errors) & np.isfinite(area))
     order = known[np.argsort(errors[known], kind="stable")]
     beside, error = colours_beside(channels_last(tile.pixels), x[order], y[order])
     if error > 0:
-        beside, error = turn[order[0]] @ beside, error * np.sqrt(area[order[0]])
+        beside = np.stack([right[order[0]], above[order[0]]], axis=1) @ beside
+        error *= float(np.sqrt(area[order[0]]))
     positions = np.stack([x, y], axis=1)[order]
     return Stars(places[order], errors[order], beside, error, wide[order] > _LEAST_WIDE, positions, area[order])
 

@@ -1,7 +1,7 @@
 """Light on one tile that no term explains: that tile is named with its size, its neighbours are not."""
 
 import tracemalloc
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +14,8 @@ from zemosaic_twopass.diagnosis.comparison import CorrectedTiles, corrections, r
 from zemosaic_twopass.diagnosis.evidence import gather
 from zemosaic_twopass.diagnosis.examination import Examination, put_in_order
 from zemosaic_twopass.diagnosis.gains import Gains
-from zemosaic_twopass.diagnosis.photometry import levelling
+from zemosaic_twopass.diagnosis.photometry import bending, levelling
+from zemosaic_twopass.diagnosis.photometry import solution as solution_module
 from zemosaic_twopass.diagnosis.photometry.common_light import foretell
 from zemosaic_twopass.diagnosis.photometry.overlaps import Layout
 from zemosaic_twopass.diagnosis.photometry.scatter import Misfit, Residuals, misfit
@@ -165,6 +166,79 @@ def test_where_none_is_judged_one_is_left_out_only_if_no_other_does_as_well(judg
     found.solution.misfit = Misfit(np.array([9.0, 8.0, 7.0, 6.0]), np.arange(4) < judged, 2.0)
     chosen = levelling._oddest(Odd(), found)
     assert (None if chosen is None else chosen.tiles) == left_out
+
+
+def test_a_neighbour_whose_fault_stands_in_for_its_light_is_tried():
+    """Its own misfit is small, and that of the tile beside it large."""
+
+    def solved(whose):
+        whose = np.array(whose)
+        misfit, active = Misfit(whose, np.ones(4, dtype=bool), whose.max()), np.zeros((4, 3), dtype=bool)
+        active[1, 1] = True
+        drop = np.array([[0.0], [50.0], [0.0], [0.0]])
+        neighbours = ((1, 2), (0, 3), (0, 3), (1, 2))
+        values = {"misfit": misfit, "sharing": np.arange(4), "neighbours": neighbours, "active": active}
+        return SimpleNamespace(solution=SimpleNamespace(**values, deviance_drop=drop, astray=()))
+
+    class Odd(SimpleNamespace):
+        def with_tiles(self, tiles):
+            return Odd(tiles=tuple(tiles))
+
+        def solve_rest(self):
+            return solved([0.1] * 4 if self.tiles == (1,) else [5.0, 0.1, 0.1, 0.1])
+
+    assert levelling._oddest(Odd(), solved([12.0, 0.1, 0.1, 0.1])).tiles == (1,)
+
+
+def test_stars_of_what_is_left_out_are_no_witness_of_the_rest(monkeypatch):
+    """They are what is said of it all the same."""
+    asked, solved_with = [], []
+
+    def scales(looks):
+        asked.append([len(look.fluxes) for look in looks])
+        return len(asked)
+
+    def solve(looks, shape_out, stars):
+        solved_with.append(stars)
+        return levelling.Solution(*[None] * 12, stars, *[None] * 4)
+
+    monkeypatch.setattr(levelling, "solve", solve)
+    monkeypatch.setattr(levelling, "flatten", lambda looks, first, solve_again: (looks, first, None))
+    monkeypatch.setattr(levelling, "bent_alike", lambda *of: None)
+    looks = [SimpleLook(None, ("two",)), SimpleLook("blocks", ("two",))]
+    found = levelling._Odd(tuple(looks), scales, SIZE).solve_rest()
+    assert asked == [[0, 1], [1, 1]]
+    assert (solved_with, found.solution.stars) == ([1], 2)
+
+
+@dataclass
+class SimpleLook:
+    blocks: object
+    fluxes: tuple
+    noise: float = 1.0
+
+
+def test_levels_that_are_told_as_gains_go_with_a_slope_too():
+    middles = np.array([[x, y] for y in (-70.0, 70.0) for x in (-150.0, 0.0, 150.0)])
+    along = 10 + middles @ [0.02, 0.03]
+    active = np.zeros((6, 3), dtype=bool)
+    # Half of them are gains of a sky of 1000 adu.
+    active[[0, 1, 2], 0] = active[[3, 4, 5], 1] = True
+    terms = np.zeros((1, 6, 4))
+    terms[0, :3, 0], terms[0, 3:, 1] = along[:3], along[3:] / 1000
+    solution = SimpleNamespace(active=active, fits=(object(),) * 6, terms=terms, level=np.full((1, 6), 1000.0))
+    layout = SimpleNamespace(middles=middles)
+    assert bending._slope_alike(layout, solution)
+    solution.active = active & [[True, False, False]]
+    solution.active[2] = False
+    assert not bending._slope_alike(layout, solution)
+
+
+def test_terms_that_move_by_nothing_have_moved_by_a_number():
+    """What a tile alone tells is below 0 by rounding where it makes the sky alone."""
+    channel = SimpleNamespace(terms=np.zeros((2, 7)), move=lambda terms: None)
+    equations = SimpleNamespace(terms=lambda: np.ones((2, 7)), alone=np.array([[-1e-18] * 4, [4.0] * 4]))
+    assert solution_module._move(channel, SimpleNamespace(equations=equations), weighing=False) == 2.0
 
 
 def test_banding_in_all_tiles_is_in_common_though_most_of_it_cancels():

@@ -147,6 +147,17 @@ def test_units_of_their_own(unit):
     np.testing.assert_allclose(other.error / unit, plain.error, rtol=1e-2)
 
 
+def test_a_pixel_that_is_not_known_leaves_its_star_out_in_its_channel():
+    tile, places, _ = made()
+    pixels = tile.pixels.copy()
+    column, row = np.rint(places[5]).astype(int)
+    pixels[row, column + 1, 0] = np.nan
+    before, after = (measure_fluxes(replace(tile, pixels=own), stars_at(places))[0] for own in (tile.pixels, pixels))
+    assert np.isfinite(before.flux[5]).all()
+    assert (np.isnan(after.flux[5, 0]), np.isfinite(after.flux[5, 1])) == (True, True)
+    np.testing.assert_array_equal(np.delete(after.flux, 5, axis=0), np.delete(before.flux, 5, axis=0))
+
+
 def test_few_stars_and_none():
     tile, _, _ = made()
     for count in (0, 2):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from astropy.wcs.utils import pixel_to_pixel
 
+from zemosaic_twopass.measure import stars
 from zemosaic_twopass.measure.stars import find_stars
 from zemosaic_twopass.synthetic.sky import synthetic_tiles, tangent_wcs
 from zemosaic_twopass.tiles.records import Tile
@@ -100,3 +101,19 @@ def test_a_hot_pixel_is_narrower_than_a_star_resampled_or_not(share):
     assert np.count_nonzero(hot) > 50
     assert not stars.wide[hot].any()
     assert np.count_nonzero(stars.wide) > 80
+
+
+def test_a_star_whose_pixel_has_no_area_in_the_mosaic_is_left_out(tile, monkeypatch):
+    """At the rim of a projection the pixel above it may be nowhere."""
+    plain = find_stars(tile, tile.wcs)
+
+    def rim(wcs, wcs_out, x, y):
+        x, y = (own.copy() for own in stars.pixels_between.plain(wcs, wcs_out, x, y))
+        x[2, 0] = y[2, 0] = np.nan
+        return x, y
+
+    rim.plain = stars.pixels_between
+    monkeypatch.setattr(stars, "pixels_between", rim)
+    found = find_stars(tile, tile.wcs)
+    assert len(found) == len(plain) - 1
+    assert np.isfinite(found.area).all()

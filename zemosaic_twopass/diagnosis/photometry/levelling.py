@@ -180,6 +180,7 @@ def _oddest(odd, found):
     candidates = [index for index in np.argsort(-odds)[:_TRIED].tolist() if odds[index] > _SUSPECT_SHARE * odds.max()]
     # A fault may stand in for the light on its tile, and leave what it does not explain to the neighbours.
     beside = [other for other in found.solution.neighbours[candidates[0]] if found.solution.active[other].any()]
+    beside = [other for other in beside if other not in candidates]
     candidates += sorted(beside, key=lambda other: -np.max(found.solution.deviance_drop[other]))[:_TRIED]
     tried = []
     # Two that are one exposure are tried as two: where there is no third exposure, neither is told from the other.
