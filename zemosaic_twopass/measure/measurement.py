@@ -9,6 +9,7 @@ import numpy as np
 
 from ..tiles.grid import pixels_between, tile_outline
 from ..tiles.planes import channels_last
+from .bits import is_product
 from .coarse import CoarseTile, flat_planes, pixel_noise, project_blocks
 from .delta import project_layers
 from .fluxes import Fluxes, measure_fluxes
@@ -57,7 +58,8 @@ class TileMeasurement:
     fingerprint : int or None
         Fingerprint of the tile as given, from `bits.fingerprint`; None where it was not asked for.
     exact : bool
-        Whether what went into the coadd was seen and is float32(tile) × gain in every bit.
+        Whether the tile after its gain is float32(tile) × gain in every bit; of a pass, whether that was seen to go
+        into the coadd.
     border : Border or None
         What at its edge is no sky, and left out of all that is compared.
     silent : tuple of Silent
@@ -150,8 +152,14 @@ def measure_all(placed, gain, corrected, grid, given=None):
     """
     tile = placed.tile
     given = scan_as_given(tile.pixels) if given is None else given
-    shown = [tile.pixels] if corrected is None else [tile.pixels, corrected]
+    exact = corrected is not None and is_product(corrected, tile.pixels, gain)
+    shown = [tile.pixels] if corrected is None or exact else [tile.pixels, corrected]
     layers = () if grid is None else tuple(project_layers(shown, tile, placed.place, grid))
+    if exact and layers:
+        # Means of products are products of means, but for rounding.
+        layers *= 2
+        if layers[0] is not None:
+            layers = layers[0], (layers[0][0], layers[0][1] * np.float32(gain))
     return replace(
         measure_tile(placed),
         gain=gain,
@@ -159,6 +167,7 @@ def measure_all(placed, gain, corrected, grid, given=None):
         post=after_gain(corrected, given, gain),
         layers=layers,
         outline=None if grid is None else tile_outline(tile.shape, tile.wcs),
+        exact=exact,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..diagnosis.examine import examine, unfit
 from ..diagnosis.finding import note_untested
-from ..measure.bits import fingerprint, is_product
+from ..measure.bits import fingerprint
 from ..measure.delta import CoarseGrid, compare_tiles, mean_of_tiles
 from ..measure.measurement import after_gain, measure_all
 from ..report.report import TileRecord, plain
@@ -41,11 +41,12 @@ def measure_pass(capture, downsample):
     def measure(placed, index, given):
         pixels = placed.tile.pixels
         gain, corrected, source = _after_gain(second_pass, index, pixels)
+        found = measure_all(placed, gain, corrected, grid, given)
         return replace(
-            measure_all(placed, gain, corrected, grid, given),
+            found,
             source=source,
             fingerprint=None if second_pass.before is None else fingerprint(pixels),
-            exact=source == "observed" and gains is not None and is_product(corrected, pixels, gain),
+            exact=found.exact and source == "observed" and gains is not None,
         )
 
     tiles = TileSet.of_pass(second_pass)
