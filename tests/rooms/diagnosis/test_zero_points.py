@@ -99,6 +99,16 @@ def test_tiles_that_no_stars_join_are_not_compared():
     np.testing.assert_allclose(np.abs(left[2:]), np.log(1.3 / 0.97), atol=4 * error[2:].max())
 
 
+def test_stars_without_an_error_are_measured_without_a_warning():
+    """Where whole numbers are coarser than the noise a background shows none."""
+    fluxes, *shared = measured(4)
+    exact = [Fluxes(0, one.flux, 0 * one.error, one.growth, one.growth_error) for one in fluxes]
+    with np.errstate(all="raise"):
+        left, error = star_scales(exact, *shared).against_others(SCALES[:, np.newaxis])
+    assert np.abs(left).max() < 0.05
+    assert (error > 0).all()
+
+
 def test_no_stars_at_all():
     nothing = np.zeros(0, dtype=int)
     scales = star_scales([Fluxes.none(3), Fluxes.none(3)], nothing, nothing, nothing)

@@ -149,7 +149,9 @@ def _bright(flux, error, numbers):
     By what one tile has it would be asked for more where noise has made it brighter.
     """
     known = np.flatnonzero(np.isfinite(flux))
-    signal = np.bincount(numbers[known], flux[known] / error[known]) / np.maximum(np.bincount(numbers[known]), 1)
+    # Where whole numbers are coarser than the noise, a background may show none.
+    with np.errstate(divide="ignore"):
+        signal = np.bincount(numbers[known], flux[known] / error[known]) / np.maximum(np.bincount(numbers[known]), 1)
     return known[signal[numbers[known]] > _LEAST_SIGNAL]
 
 

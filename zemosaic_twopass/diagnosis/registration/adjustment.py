@@ -50,6 +50,8 @@ class Adjustment:
         Scores of x and of y: what each star pulls at each tile where the others have put it.
     slope : ndarray, shape (m,)
         Weight of each entry in the normal matrix.
+    weight : ndarray, shape (m,)
+        Weight of each entry in the solution, as large or larger.
     pulls : ndarray, shape (m, 2)
         What each star pulls at its tile where the others have put it, as it is in the solution.
     """
@@ -60,6 +62,7 @@ class Adjustment:
     excess: float
     scores: tuple
     slope: np.ndarray
+    weight: np.ndarray
     pulls: np.ndarray
 
     def errors(self):
@@ -116,7 +119,9 @@ def adjust(places, errors, tiles, numbers, count):
     if not len(tiles):
         nothing, left = csr_array((0, count)), np.empty((0, 2))
         zeros = np.zeros((count, count + 2))
-        return Adjustment(zeros[:, :2], stars.counts, zeros[:, 2:], 0.0, (nothing, nothing), left[:, 0], left)
+        return Adjustment(
+            zeros[:, :2], stars.counts, zeros[:, 2:], 0.0, (nothing, nothing), left[:, 0], left[:, 0], left
+        )
     inherent = 1 / (errors**2 + _SYSTEMATIC**2)
     shifts, weight, left, size, limit = _fit_shifts(stars, places, inherent)
     systematic = _systematic(np.hypot(*left.T) / np.sqrt(1 - 1 / stars.total(np.ones(len(tiles)))), errors)
@@ -137,7 +142,7 @@ def adjust(places, errors, tiles, numbers, count):
     # Left out, a star would lie that much further from where the others have put its tile.
     leverage = np.minimum(slope * (1 - slope / stars.total(slope)) * np.diagonal(inverse)[tiles], _MOST_LEVERAGE)
     scores = tuple(stars.table(weight * axis / np.sqrt(1 - leverage)) for axis in left.T)
-    return Adjustment(shifts, stars.counts, inverse, excess, scores, slope, weight[:, np.newaxis] * left)
+    return Adjustment(shifts, stars.counts, inverse, excess, scores, slope, weight, weight[:, np.newaxis] * left)
 
 
 def _fit_shifts(stars, places, inherent):

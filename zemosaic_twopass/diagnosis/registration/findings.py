@@ -6,14 +6,14 @@ import numpy as np
 
 from ..finding import Finding, Nearly, of_a_pair
 from ..kinds import KINDS
-from .crops import take_out_crops
+from .crops import take_out_crops, take_out_distortions
 from .shifts import ALARMS, SHIFT_FLOOR
 
 # A tenth of a pixel shows in the stars about as the noise of a pixel does in the sky.
 _PER_PIXEL = 10.0
 
 
-def shift_findings(shifts, axes):
+def shift_findings(shifts, axes, middles):
     """What is found in the places of tiles.
 
     Parameters
@@ -22,6 +22,8 @@ def shift_findings(shifts, axes):
         From `register`.
     axes : sequence of ndarray, shape (2, 2)
         Axes of each tile, as `TileMeasurement` has them.
+    middles : sequence of ndarray, shape (2,)
+        Their middles, likewise.
 
     Returns
     -------
@@ -30,11 +32,26 @@ def shift_findings(shifts, axes):
         then what is left, tile by tile.
     """
     crops, left = take_out_crops(shifts, axes)
-    return [(_PER_PIXEL * float(crop.sizes.max()), _crop(crop)) for crop in crops] + [
-        (_PER_PIXEL * float(np.hypot(*shift.pixels)), _finding(index, shift))
-        for index, shift in enumerate(left)
-        if shift is not None and shift.matters
-    ]
+    told = [(_PER_PIXEL * float(crop.sizes.max()), _crop(crop)) for crop in crops]
+    distortions, left = take_out_distortions(left, middles)
+    told += [(_PER_PIXEL * float(one.sizes.max()), _distortion(one)) for one in distortions]
+    for index, shift in enumerate(left):
+        if shift is not None and (shift.matters or shift.stretch is not None):
+            size = np.hypot(np.hypot(*shift.pixels), 0.0 if shift.stretch is None else shift.stretch.size)
+            told.append((_PER_PIXEL * float(size), _finding(index, shift)))
+    return told
+
+
+def _distortion(found):
+    many, low, high = len(found.sizes), found.sizes.min(), found.sizes.max()
+    across, down = (1 + float(value) for value in np.diag(found.matrix))
+    message = (
+        f"The stars of {many} of {found.tested} tiles lie {low:.2g} to {high:.2g} px from where the others have them, "
+        f"the more the further out their tile is (scaled by {across:.5g} across, {down:.5g} down): the WCS of all lack "
+        "the distortion of the lens, or have a scale that is not theirs; solve all anew with distortion, not single "
+        "ones."
+    )
+    return Finding.of("astrometry", None, float(high), found.significance, message=message)
 
 
 def _crop(crop):
@@ -79,8 +96,17 @@ def _stranger(one):
 
 def _finding(index, shift):
     x, y = (float(value) for value in shift.pixels)
-    size = float(np.hypot(x, y))
-    finding = Finding.of("astrometry", index, size, shift.significance, {"x": x, "y": y}, error=shift.error)
+    size, sigma, error = float(np.hypot(x, y)), shift.significance, shift.error
+    fields = {}
+    if shift.stretch is not None:
+        own = shift.stretch
+        size, sigma, error = float(np.hypot(size, own.size)), own.significance, own.error
+        fields["message"] = (
+            f"The stars of tile {index} lie {size:.2g} px from where the others have them, each side another way "
+            f"(turned by {own.turn:+.3g} deg, scaled by {own.scale:.5g}, x {x:+.3g}, y {y:+.3g} px): its WCS is wrong, "
+            f"and no shift mends it; {KINDS['astrometry'].advice}."
+        )
+    finding = Finding.of("astrometry", index, size, sigma, {"x": x, "y": y}, error=error, **fields)
     return of_a_pair(finding, shift.group) if len(shift.group) == 2 else finding
 
 

@@ -75,6 +75,11 @@ class Places:
         by_place = (self._normal.multiply(self._normal) @ np.ones(len(whole)) * free**2)[tell]
         return _component(size[tell], by_noise, by_place)
 
+    def felt_by(self, influence):
+        """The same in combinations of places of stars; `influence` of each of these, shape (k, m). Shape (k, k)."""
+        sums = np.stack([np.bincount(self._keys, own, minlength=len(self._tiles)) for own in influence])
+        return sums @ sums.T
+
     def felt(self, influence):
         """Factor of that variance in a combination of shifts; `influence` of each tile on it, shape (N,)."""
         return float(np.sum((self._normal @ influence[self._tiles]) ** 2))

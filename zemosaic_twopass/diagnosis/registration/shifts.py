@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from astropy.wcs.utils import pixel_to_pixel
 from scipy.special import fdtrc
 
 from ...tiles.grid import copy_wcs
-from .adjustment import adjust, in_errors, information
+from .adjustment import Adjustment, adjust, in_errors, information
 from .matching import coarse_places, same_stars
 from .places import Places
+from .stretches import Stretch, Usual, beyond_the_usual, measure_stretches, usual_stretch
 
 # Shifts smaller than this are of no consequence, however sure, in mosaic pixels.
 SHIFT_FLOOR = 0.05
 # Probability of a shift that is none, in a mosaic.
 ALARMS = 1e-3
-_ROUNDS = 5
+_ROUNDS, _MORE_ROUNDS = 5, 20
 _SETTLED = 1e-3
+# Part of the tiles that may be stretched each by itself.
+_MOST_STRETCHED = 1 / 3
 _MIN_STARS = 3
 _SAME = 4.0
 
@@ -38,6 +42,8 @@ class Shift:
         All tiles that are joined by stars, this one among them. Nobody can say which of two is wrong.
     tested : int
         How many tiles of the mosaic were tested.
+    stretch : Stretch or None
+        What no shift takes out; `pixels` is the shift of the middle of its shared stars then. None where there is none.
     """
 
     pixels: np.ndarray
@@ -45,6 +51,7 @@ class Shift:
     freedom: float
     group: tuple[int, ...]
     tested: int
+    stretch: Stretch | None = None
 
     @property
     def error(self):
@@ -95,29 +102,134 @@ def register(stars, coarse):
     tiles = np.repeat(np.arange(len(stars)), [len(own) for own in stars])
     if not len(tiles):
         return [None] * len(stars)
+    known = np.concatenate([own.places for own in stars]), np.concatenate([own.errors for own in stars]), tiles
     shifts, groups = coarse_places(stars, coarse)
-    places = np.concatenate([own.places for own in stars])
-    errors = np.concatenate([own.errors for own in stars])
-    for _ in range(_ROUNDS):
-        use, numbers = same_stars(places - shifts[tiles], tiles)
-        fit = adjust(places[use] - shifts[tiles[use]], errors[use], tiles[use], numbers, len(stars))
-        shifts += fit.shifts
-        if not np.any(np.abs(fit.shifts) > _SETTLED):
+    found = _place(known, shifts)
+    if not len(found.shared[1]):
+        return [None] * len(stars)
+    found, usual = _stretch(known, found)
+    return _shifts_of(found, stars, groups, usual)
+
+
+def _stretch(known, found):
+    """The same tiles with those stretched that are so beyond the `Usual`, and that: it is told by the others."""
+    # What stars of one place have in common is no less because some of it may be a stretch.
+    place = found.in_places
+    usual = found.usual(place)
+    while len(found.stretched) < _MOST_STRETCHED * usual.told and (worst := found.find_stretched(place)) is not None:
+        more = _place(known, found.shifts, found.stretched | {worst: np.zeros((2, 2))}, found.middles)
+        usual = more.usual(place)
+        if more.stretch_of(worst, usual) is None:
             break
-    found = [None] * len(stars)
-    if not len(use):
-        return found
-    together = Places(places[use], tiles[use], numbers, fit.slope)
-    common = together.variance(fit.pulls, fit.inverse, fit.excess)
+        found = more
+    return found, found.usual(place)
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """Tiles that were brought together.
+
+    Attributes
+    ----------
+    shifts : ndarray, shape (N, 2)
+    stretched : dict of int to ndarray, shape (2, 2)
+        A of the tiles that have one.
+    middles : ndarray, shape (N, 2)
+        What these A are about.
+    shared : (ndarray, shape (m, 2), ndarray, shape (m,), ndarray, shape (m,))
+        Places of the stars that tiles share, whose they are, and which star each is, sorted by star.
+    fit : Adjustment
+    left : list of (Stretch or None)
+        What is left of A in each tile.
+    """
+
+    shifts: np.ndarray
+    stretched: dict[int, np.ndarray]
+    middles: np.ndarray
+    shared: tuple[np.ndarray, np.ndarray, np.ndarray]
+    fit: Adjustment
+    left: list
+
+    @cached_property
+    def together(self):
+        """Stars by place and tile."""
+        return Places(*self.shared, self.fit.slope)
+
+    @property
+    def in_places(self):
+        """Variance of a place in a tile, as `Places.variance` tells it."""
+        return self.together.variance(self.fit.pulls, self.fit.inverse, self.fit.excess)
+
+    def usual(self, place):
+        """The `Usual` of the tiles that have no stretch, with the variance of a place in a tile."""
+        return Usual(place, *usual_stretch([own for i, own in enumerate(self.left) if i not in self.stretched]))
+
+    def find_stretched(self, place):
+        """The tile that most surely has more than a shift, beside those that are known to; None where none has."""
+        alone = Usual(place, 0.0, 0)
+        seen = [
+            (own.significance, index)
+            for index, own in enumerate(self.left)
+            if own is not None
+            and index not in self.stretched
+            and own.matters(ALARMS)
+            and beyond_the_usual(own, index, self.fit, self.shared, self.together, alone).matters(ALARMS)
+        ]
+        return max(seen)[1] if seen else None
+
+    def stretch_of(self, index, usual):
+        """All of the `Stretch` of a tile; None where it has none."""
+        own = self.left[index]
+        if own is None or index not in self.stretched:
+            return None
+        own = replace(own, matrix=self.stretched[index])
+        own = beyond_the_usual(own, index, self.fit, self.shared, self.together, usual)
+        # With more stars of it found there may be less.
+        return own if own.matters(ALARMS) else None
+
+
+def _place(known, shifts, stretched=None, middles=None):
+    """Bring tiles together by the places of their stars, their errors and tiles, from shifts near the right ones."""
+    (places, errors, tiles), shifts, stretched = known, shifts.copy(), dict(stretched or {})
+    for _ in range(_MORE_ROUNDS if stretched else _ROUNDS):
+        right = places - shifts[tiles]
+        for index, matrix in stretched.items():
+            own = tiles == index
+            right[own] -= (places[own] - middles[index]) @ matrix.T
+        use, numbers = same_stars(right, tiles)
+        fit = adjust(right[use], errors[use], tiles[use], numbers, len(shifts))
+        shifts += fit.shifts
+        moved = float(np.max(np.abs(fit.shifts), initial=0.0))
+        left = measure_stretches(fit, places[use], tiles[use], numbers)[1] if stretched and len(use) else ()
+        for index, own in enumerate(left):
+            if index in stretched and own is not None:
+                # Stars far off weigh by half in their slope, and would lead as far beyond.
+                mine = tiles[use] == index
+                stretched[index] = stretched[index] + own.matrix * (fit.slope[mine].sum() / fit.weight[mine].sum())
+                moved = max(moved, own.size)
+        if not moved > _SETTLED:
+            break
+    shared = places[use], tiles[use], numbers
+    if len(use):
+        own, left = measure_stretches(fit, *shared)
+        middles = own if middles is None else middles
+    return _Placed(shifts, stretched, middles, shared, fit, left)
+
+
+def _shifts_of(found, stars, groups, usual):
+    """The `Shift` of each tile, None where it shares too few stars."""
+    fit = found.fit
     joined = [np.flatnonzero((groups == group) & (fit.counts >= _MIN_STARS)) for group in np.unique(groups)]
     joined = [members for members in joined if len(members) > 1]
     tested = sum(map(len, joined))
+    shifted = [None] * len(stars)
     for members in joined:
-        for index, (pixels, contrast) in zip(members, _fix_gauge(fit, shifts, members), strict=True):
+        for index, (pixels, contrast) in zip(members, _fix_gauge(fit, found.shifts, members), strict=True):
             covariance, freedom = fit.covariance(contrast)
-            covariance += np.eye(2) * (_by_colours(stars, contrast) + common * together.felt(fit.inverse @ contrast))
-            found[index] = Shift(pixels, covariance, freedom, tuple(members.tolist()), tested)
-    return found
+            more = _by_colours(stars, contrast) + usual.place * found.together.felt(fit.inverse @ contrast)
+            told = pixels, covariance + np.eye(2) * more, freedom, tuple(members.tolist()), tested
+            shifted[index] = Shift(*told, found.stretch_of(index, usual))
+    return shifted
 
 
 def move_wcs(tile, wcs, pixels):
