@@ -269,8 +269,8 @@ def residual_findings(surveyed):
         # A tile with light of its own is told apart; where nearly all have some, no level of a single one is told.
         if finding.tile is None or not (finding.tile in odd or all_odd and finding.about.group == "residual")
     ]
-    sides = zip(*((look.axes, look.middle) for look in surveyed.looks), strict=True)
-    shifted = shift_findings(surveyed.shifts, *sides)
+    axes, middles = ([getattr(look, name) for look in surveyed.looks] for name in ("axes", "middle"))
+    shifted = shift_findings(surveyed.shifts, axes, middles)
     shifted = [*stranger_findings(surveyed.strangers), *shifted]
     for effect, finding in [*shifted, *uneven, *levels]:
         key = (finding.kind, finding.tile) if finding.tile is not None else (finding.kind, finding.message)

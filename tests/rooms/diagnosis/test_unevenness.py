@@ -310,10 +310,23 @@ def test_in_a_corner_that_two_tiles_alone_share_nobody_can_say_whose_it_is():
     assert all(fit is not None for fit in survey.fits)
 
 
+@pytest.mark.parametrize(("seed", "height"), [(2, 60.0), (3, 25.0)])
+def test_nor_where_two_tiles_meet_in_a_narrow_strip(seed, height):
+    """A ghost of a bright star, sharp at its edge: too little is known there for squares of four blocks each way."""
+    shape = 220, 260
+    tiles = synthetic_tiles(rows=3, columns=3, shape=shape, overlap=0.2, noise=6.0, seed=seed)
+    rows, columns = np.indices(shape)
+    ghost = height * (np.hypot(rows - shape[0] / 2, columns - 25) < 40)
+    tiles[7] = replace(tiles[7], pixels=(tiles[7].pixels + ghost[..., np.newaxis]).astype(np.float32))
+    ((kind, tile), finding), *more = found(over_mosaic(tiles)).items()
+    assert not more
+    assert (kind, tile, finding.tiles) == ("uneven_background", None, (6, 7))
+
+
 @pytest.mark.parametrize(
     ("seed", "depth", "overlap", "tile"),
-    [(58, 0.28, 0.35, 0), (38, 0.28, 0.35, 0), (1, 0.4, 0.4, 2)],
-    ids=["steep enough to look like noise", "without a solution", "a factor stands in for it"],
+    [(58, 0.28, 0.35, 0), (38, 0.28, 0.35, 0), (50, 0.28, 0.35, 0), (1, 0.4, 0.4, 2)],
+    ids=["steep enough to look like noise", "without a solution", "another ran away", "a factor stands in for it"],
 )
 def test_a_deep_cloud_is_that_of_its_tile(seed, depth, overlap, tile):
     tiles = synthetic_tiles(rows=2, columns=3, shape=SHAPE, overlap=overlap, noise=6.0, seed=seed)

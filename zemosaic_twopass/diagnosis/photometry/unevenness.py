@@ -17,15 +17,15 @@ from ..terms import size_of
 from .surface import Squares, second_order, surface_of
 from .zero_points import FEWEST_STARS
 
-# Blocks, each way, over which the field is smoothed, and of which so many must be known.
-_SIDE = 4
-_FEWEST_BLOCKS = 6
+# Blocks, each way, over which the field is smoothed, fewer where little is known, and of which such a part must be.
+_SIDES = 4, 2
+_KNOWN = 6 / 16
 _FEWEST_SQUARES = 8
 # Squares that go together: light is smooth over more than one of them.
 _TOGETHER = 9.0
 _PERCENTILES = 2.0, 98.0
 _SURE = 5.0
-_MORE_THAN_NOISE = 1.5
+_MORE_THAN_NOISE = 2.0
 # In units of a pixel's noise.
 _FLOOR = 0.2
 _IN_COMMON = "All tiles have in common"
@@ -110,24 +110,24 @@ def light_beyond(tiles, look, others, factor):
         (own - first + 0.5) / (last - first + 1) - 0.5 for own, (first, last) in zip((columns, rows), ends, strict=True)
     ]
     field = look.value - factor[:, np.newaxis, np.newaxis] * others
-    seen = [_over_squares(own, np.stack(uv), _squares(rows, columns)) for own in field]
-    if None in seen:
+    for side in _SIDES:
+        seen = [_over_squares(own, np.stack(uv), (rows, columns), side) for own in field]
+        if None not in seen:
+            break
+    else:
         return None
     surface = surface_of(seen) if len(tiles) == 1 else None
     return Unevenness(tiles, *map(np.array, zip(*map(_fit_surface, seen), strict=True)), factor, surface)
 
 
-def _squares(rows, columns):
-    return (rows // _SIDE) * (columns.max() // _SIDE + 1) + columns // _SIDE
-
-
-def _over_squares(field, uv, square):
-    """One channel's field as `Squares`; None where too few are known."""
-    known = np.isfinite(field)
+def _over_squares(field, uv, places_of, side):
+    """One channel's field as `Squares` of so many blocks each way; None where too few are known."""
+    known, (rows, columns) = np.isfinite(field), places_of
+    square = (rows // side) * (columns.max() // side + 1) + columns // side
     values, counts, places = [], [], []
     for number in np.unique(square[known]):
         own = known & (square == number)
-        if np.count_nonzero(own) >= _FEWEST_BLOCKS:
+        if np.count_nonzero(own) >= _KNOWN * side**2:
             # The median: stars are sharper in one tile than in another.
             values.append(np.median(field[own]))
             counts.append(np.count_nonzero(own))
