@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from helpers.scenes import Pass
-from zemosaic_twopass.diagnosis.registration import register
+from zemosaic_twopass.diagnosis.registration import Shift, register
 from zemosaic_twopass.diagnosis.registration.adjustment import adjust
+from zemosaic_twopass.diagnosis.registration.crops import take_out_distortions
 from zemosaic_twopass.diagnosis.registration.findings import shift_findings
 from zemosaic_twopass.diagnosis.registration.matching import Overlap, _balance
 from zemosaic_twopass.diagnosis.registration.stretches import Stretch, measure_stretches, usual_stretch
@@ -171,3 +172,49 @@ def test_overlaps_of_one_tile_that_disagree_move_no_other():
     balanced = shifts + _balance(overlaps, shifts)
     assert balanced[1:] == pytest.approx(np.tile(balanced[1], (3, 1)), abs=0.1)
     assert balanced[0] == pytest.approx(balanced[1], abs=0.3)
+
+
+def shifts_of(pixels, stretched=None):
+    """Shifts of tiles that stars join, known to a hundredth of a pixel."""
+    group, sure = tuple(range(len(pixels))), Stretch(np.eye(2) * 0.01, 100.0, 0.01, 50.0, 0.0)
+    return [
+        Shift(np.array(own, float), np.eye(2) * 1e-4, 1e3, group, len(pixels), sure if index == stretched else None)
+        for index, own in enumerate(pixels)
+    ]
+
+
+def test_a_row_that_lies_aside_is_no_distortion():
+    middles = [np.array([x, y]) for y in (100.0, 300.0) for x in (100.0, 300.0)]
+    shifts = shifts_of([(0, 0), (0, 0), (1, 0.5), (1, 0.5)])
+    found, left = take_out_distortions(shifts, middles)
+    assert found == []
+    assert left == shifts
+
+
+def test_a_turned_tile_is_told_beside_a_distortion():
+    middles = [np.array([x, y]) for y in (100.0, 300.0, 500.0) for x in (100.0, 300.0, 500.0)]
+    pixels = [0.005 * (own - 300) for own in middles]
+    pixels[2] = pixels[2] + 0.1
+    found, left = take_out_distortions(shifts_of(pixels, stretched=2), middles)
+    assert len(found) == 1
+    assert left[2].stretch is not None
+
+
+@pytest.mark.parametrize("column", [0.0, 130.0])
+def test_a_strip_of_tiles_is_distorted_along_itself(column):
+    """Across it nothing is told; nor is where all of its tiles have their middle in the first column."""
+    middles = [np.array([column, 200.0 * index + 130]) for index in range(5)]
+    found, left = take_out_distortions(shifts_of([(0, 0.005 * (own[1] - 530)) for own in middles]), middles)
+    assert len(found) == 1
+    assert not any(shift is not None and shift.matters for shift in left)
+
+
+def test_what_stars_do_not_tell_beside_the_shifts_is_not_measured():
+    """A tile that shares five stars with four that nothing else ties: their shifts explain all of it."""
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        places = np.repeat(rng.uniform(0, 200, (5, 2)), 2, axis=0) + rng.normal(0, 0.03, (10, 2))
+        tiles, numbers = np.array([0, 1, 0, 1, 0, 2, 0, 3, 0, 4]), np.repeat(np.arange(5), 2)
+        fit = adjust(places, np.full(10, 0.03), tiles, numbers, 5)
+        with np.errstate(all="raise"):
+            assert measure_stretches(fit, places, tiles, numbers)[1] == [None] * 5

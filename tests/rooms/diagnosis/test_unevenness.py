@@ -19,6 +19,7 @@ from zemosaic_twopass.diagnosis.photometry import solution as solution_module
 from zemosaic_twopass.diagnosis.photometry.common_light import foretell
 from zemosaic_twopass.diagnosis.photometry.overlaps import Layout
 from zemosaic_twopass.diagnosis.photometry.scatter import Misfit, Residuals, misfit
+from zemosaic_twopass.diagnosis.photometry.unevenness import light_beyond
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
 from zemosaic_twopass.synthetic.surveys import make_pass
 from zemosaic_twopass.synthetic.surveys import survey as survey_of
@@ -321,6 +322,18 @@ def test_nor_where_two_tiles_meet_in_a_narrow_strip(seed, height):
     ((kind, tile), finding), *more = found(over_mosaic(tiles)).items()
     assert not more
     assert (kind, tile, finding.tiles) == ("uneven_background", None, (6, 7))
+
+
+@pytest.mark.parametrize("wide", [1, 2, 4])
+def test_no_slope_is_told_across_a_strip(wide):
+    """Of one square or less, a tile meets the others along a side: the level is told, and the slope along it."""
+    rng = np.random.default_rng(wide)
+    look = SimpleNamespace(value=1000 + rng.normal(0, 1, (1, 40, 40)))
+    others = np.where(np.arange(40) < 40 - wide, np.nan, 970 + np.linspace(-40, 40, 40)[:, np.newaxis])[np.newaxis]
+    light = light_beyond((0,), look, others, np.ones(1))
+    assert light.plane[0] == pytest.approx([30, 0, -80], abs=4)
+    assert (light.plane_error[0] < 5).tolist() == [True, False, True]
+    assert np.isfinite(light.error).all()
 
 
 @pytest.mark.parametrize(

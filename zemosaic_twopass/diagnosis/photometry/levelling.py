@@ -80,7 +80,9 @@ def level_tiles(looks, scales, shape_out):
         if chosen is None or len(chosen.tiles) > max(_FEWEST_UNEVEN, _MOST_UNEVEN * tested):
             return _all_uneven(given, shared=False)
         # What was left out before the worst was known may be all that nothing is told of then.
-        chosen, rest = _take_back(chosen, chosen.solve_rest())
+        rest = chosen.solve_rest()
+        if rest.solution.misfit.fits:
+            chosen, rest = _take_back(chosen, rest)
         said = chosen.describe(rest)
         if len(said.uneven) < len(chosen) or not all(one.certain for one in said.uneven):
             break

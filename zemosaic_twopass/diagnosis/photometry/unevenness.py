@@ -24,6 +24,8 @@ _FEWEST_SQUARES = 8
 # Squares that go together: light is smooth over more than one of them.
 _TOGETHER = 9.0
 _PERCENTILES = 2.0, 98.0
+# Error in adu of what is not told.
+_UNTOLD = 1e30
 _SURE = 5.0
 _MORE_THAN_NOISE = 2.0
 # In units of a pixel's noise.
@@ -134,20 +136,27 @@ def _over_squares(field, uv, places_of, side):
             places.append(uv[:, own].mean(axis=1))
     if len(values) < _FEWEST_SQUARES:
         return None
-    steps = np.diff(field, axis=1)
+    # What is known may be one block wide.
+    steps = next((own for own in (np.diff(field, axis=axis) for axis in (1, 0)) if np.isfinite(own).any()), None)
+    if steps is None:
+        return None
     noise = GAUSSIAN_MAD * np.nanmedian(np.abs(steps - np.nanmedian(steps))) / np.sqrt(2)
     return Squares(np.array(values), float(MEDIAN_COST * noise / np.sqrt(np.median(counts))), np.transpose(places))
 
 
 def _fit_surface(squares):
     """Percentiles of one channel's field and their error, its plane and the errors of that."""
-    design = second_order(*squares.places)[:, :3]
-    plane = np.linalg.lstsq(design, squares.value, rcond=None)[0]
-    left = squares.value - design @ plane
+    # Across a single row of squares no slope is told.
+    told = np.r_[True, np.ptp(squares.places, axis=1) > 0]
+    design = second_order(*squares.places)[:, :3][:, told]
+    plane, error = np.zeros(3), np.full(3, _UNTOLD)
+    plane[told] = np.linalg.lstsq(design, squares.value, rcond=None)[0]
+    left = squares.value - design @ plane[told]
     covariance = np.linalg.pinv(design.T @ design) * np.mean(left**2) * min(_TOGETHER, len(left) / 4)
+    error[told] = np.sqrt(np.diag(covariance))
     low, high = np.percentile(left, _PERCENTILES)
     # Medians that are noise and no more have these percentiles about four standard deviations apart.
-    return high - low, 4 * squares.error, plane, np.sqrt(np.diag(covariance))
+    return high - low, 4 * squares.error, plane, error
 
 
 def uneven_findings(found, solution):

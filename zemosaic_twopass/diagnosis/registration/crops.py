@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...measure.robust import HUBER
+from .adjustment import information
 from .shifts import SHIFT_FLOOR
 
 _ITERATIONS = 20
@@ -49,7 +50,7 @@ class Crop:
     @property
     def significance(self):
         """In standard errors."""
-        return float(np.sqrt(self.pixels @ np.linalg.solve(self.covariance, self.pixels)))
+        return float(np.sqrt(self.pixels @ information(self.covariance) @ self.pixels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +59,6 @@ class Distortion:
 
     Attributes
     ----------
-    matrix : ndarray, shape (2, 2)
-        B, in mosaic pixels a mosaic pixel: displacement along columns and rows (its rows) with place along columns and
-        rows (its columns).
     significance : float
         In standard errors.
     sizes : ndarray
@@ -69,7 +67,6 @@ class Distortion:
         How many tiles there are that could have it.
     """
 
-    matrix: np.ndarray
     significance: float
     sizes: np.ndarray
     tested: int
@@ -126,11 +123,12 @@ def take_out_distortions(shifts, middles):
         fitted = _explain(own, [np.kron(np.eye(2), middles[index]) for index in group], _LEFT)
         if fitted is None or len(group) < _FEWEST_DISTORTED or not fitted.sizes.max() > _LEAST_DISTORTION:
             continue
-        if 2 * len(fitted.sizes) < len(group):
+        # A row that lies aside would be one as well, but a lens leaves none but the middle in its place.
+        if len(fitted.sizes) < _MOST_OF_TILES * len(group):
             continue
-        found.append(Distortion(fitted.values.reshape(2, 2), fitted.significance, fitted.sizes, len(group)))
+        found.append(Distortion(fitted.significance, fitted.sizes, len(group)))
         for index, shift, gone in zip(group, fitted.left, fitted.explained, strict=True):
-            left[index] = None if gone and shift.matters else shift
+            left[index] = None if gone and shift.matters and shift.stretch is None else shift
     return found, left
 
 
@@ -147,7 +145,7 @@ class _Fitted:
     @property
     def significance(self):
         """In standard errors."""
-        return float(np.sqrt(self.values @ np.linalg.solve(self.covariance, self.values)))
+        return float(np.sqrt(self.values @ information(self.covariance) @ self.values))
 
 
 def _explain(shifts, patterns, part):
@@ -179,6 +177,7 @@ def _fit_shifts(shifts, patterns):
     design = np.concatenate([np.hstack([own, -np.eye(2)]) for own in patterns])
     # Places are counted from afar.
     unit = np.abs(design).max(axis=0)
+    unit[unit == 0] = 1.0
     design = design / unit
     values = np.concatenate([shift.pixels for shift in shifts])
     inherent = np.repeat([1 / (shift.error**2 + SHIFT_FLOOR**2) for shift in shifts], 2)

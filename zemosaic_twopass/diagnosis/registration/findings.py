@@ -44,12 +44,10 @@ def shift_findings(shifts, axes, middles):
 
 def _distortion(found):
     many, low, high = len(found.sizes), found.sizes.min(), found.sizes.max()
-    across, down = (1 + float(value) for value in np.diag(found.matrix))
     message = (
         f"The stars of {many} of {found.tested} tiles lie {low:.2g} to {high:.2g} px from where the others have them, "
-        f"the more the further out their tile is (scaled by {across:.5g} across, {down:.5g} down): the WCS of all lack "
-        "the distortion of the lens, or have a scale that is not theirs; solve all anew with distortion, not single "
-        "ones."
+        "the more the further out their tile is: the WCS of all lack the distortion of the lens, or have a scale that "
+        "is not theirs; solve all anew with distortion, not single ones."
     )
     return Finding.of("astrometry", None, float(high), found.significance, message=message)
 

@@ -55,7 +55,7 @@ def coarse_places(stars, coarse):
     Returns
     -------
     shifts : ndarray, shape (N, 2)
-        In mosaic pixels; the first tile of each group has none.
+        In mosaic pixels; what all tiles of a group have in common says nothing.
     groups : ndarray of int, shape (N,)
         Tiles in different groups have no stars in common.
     """

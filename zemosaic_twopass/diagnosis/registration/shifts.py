@@ -21,8 +21,8 @@ SHIFT_FLOOR = 0.05
 ALARMS = 1e-3
 _ROUNDS, _MORE_ROUNDS = 5, 20
 _SETTLED = 1e-3
-# Part of the tiles that may be stretched each by itself.
-_MOST_STRETCHED = 1 / 3
+# Tiles that may be stretched each by itself: such a part of all, and not more than so many.
+_MOST_STRETCHED, _TRIED = 1 / 3, 8
 _MIN_STARS = 3
 _SAME = 4.0
 
@@ -116,7 +116,10 @@ def _stretch(known, found):
     # What stars of one place have in common is no less because some of it may be a stretch.
     place = found.in_places
     usual = found.usual(place)
-    while len(found.stretched) < _MOST_STRETCHED * usual.told and (worst := found.find_stretched(place)) is not None:
+    while len(found.stretched) < min(_MOST_STRETCHED * usual.told, _TRIED):
+        worst = found.find_stretched(place)
+        if worst is None:
+            break
         more = _place(known, found.shifts, found.stretched | {worst: np.zeros((2, 2))}, found.middles)
         usual = more.usual(place)
         if more.stretch_of(worst, usual) is None:

@@ -18,6 +18,8 @@ _FEWEST_STARS = 5
 # Tiles of which one can be told from the usual one.
 _FEWEST_TILES = 4
 _TERMS, _ALL_TERMS = 4, 6
+# Less than this part of a term, once the shifts are solved for, is rounding: it is not told.
+_RESOLVED = 1e-6
 # What shows beside the stars' own width, in mosaic pixels.
 _FLOOR = 0.1
 
@@ -126,7 +128,7 @@ def beyond_the_usual(stretch, index, fit, shared, together, usual):
     normal = np.linalg.pinv(told @ arms.T, hermitian=True)
     covariance = fit.excess * normal + usual.place * normal @ together.felt_by(told) @ normal
     covariance += np.eye(2) * usual.stretch / (2 * stretch.reach**2)
-    deviance = float(np.sum(stretch.matrix @ np.linalg.pinv(covariance, hermitian=True) * stretch.matrix))
+    deviance = max(float(np.sum(stretch.matrix @ np.linalg.pinv(covariance, hermitian=True) * stretch.matrix)), 0.0)
     error = stretch.reach * float(np.sqrt(np.trace(covariance) / 2))
     return replace(stretch, error=error, significance=deviance**0.5, chance=_chance(deviance, fit.counts, index))
 
@@ -153,7 +155,7 @@ def measure_stretches(fit, places, tiles, numbers):
     middles : ndarray, shape (N, 2)
         c of each tile.
     stretches : list of (Stretch or None)
-        One a tile; None where it shares fewer than five stars.
+        One a tile; None where it shares fewer than five stars, or they do not tell it beside the shifts.
     """
     count = len(fit.shifts)
     known = np.maximum(fit.counts, 1)
@@ -173,12 +175,14 @@ def measure_stretches(fit, places, tiles, numbers):
         [np.diag(sums(fit.slope * arm)) - (table(fit.slope * arm / total).T @ seen).toarray() for arm in arms]
     )
     free = fit.slope * (1 - fit.slope / total)
-    normal = np.array([[sums(free * one * other) for other in arms] for one in arms])
-    normal -= np.einsum("anj,bnj->abn", across @ fit.inverse, across)
+    alone = np.array([[sums(free * one * other) for other in arms] for one in arms])
+    normal = alone - np.einsum("anj,bnj->abn", across @ fit.inverse, across)
     right = np.array([[sums(arm * pull) for arm in arms] for pull in fit.pulls.T])
     found = [None] * count
     for index in np.flatnonzero(fit.counts >= _FEWEST_STARS).tolist():
-        inverse = np.linalg.pinv(normal[..., index], hermitian=True)
+        if not np.linalg.eigvalsh(normal[..., index])[0] > _RESOLVED * np.trace(alone[..., index]):
+            continue
+        inverse = np.linalg.inv(normal[..., index])
         matrix = right[..., index] @ inverse
         deviance = max(float(np.sum(right[..., index] * matrix)) / fit.excess, 0.0)
         error = reach[index] * np.sqrt(fit.excess * np.trace(inverse) / 2)
