@@ -7,8 +7,10 @@ from reproject import reproject_interp
 from reproject.mosaicking import find_optimal_celestial_wcs, reproject_and_coadd
 
 from zemosaic_twopass.diagnosis import diagnose
+from zemosaic_twopass.measure.coarse import project_blocks
 from zemosaic_twopass.phase5.coadd import SharedReprojection
 from zemosaic_twopass.synthetic.sky import synthetic_tiles, tangent_wcs
+from zemosaic_twopass.tiles.place import Place
 from zemosaic_twopass.tiles.records import SecondPass, Tile, TileList
 
 NOISE = 8.0
@@ -78,6 +80,14 @@ class Pass:
         # The first pass lies where the second does.
         known = {"mosaic": self.mosaic, "coverage": self.weights, "first_pass": self.mosaic, "planes": planes, **known}
         return SecondPass(tiles, self.out, self.shape, **known)
+
+
+def blocks_without_stars(scene):
+    """Blocks of noise where the tiles of a scene are: what tells who meets whom, where only places of stars matter."""
+    # A block of one value would be no sky.
+    shape = scene.tiles[0].shape[:2]
+    tiles = (Tile(np.random.default_rng(1).normal(9, 1, shape), wcs) for wcs in scene.wcs)
+    return [project_blocks(tile, Place.of(shape, tile.wcs, scene.shape, scene.out)) for tile in tiles]
 
 
 def coadded(tiles, shape):

@@ -5,15 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.scenes import Pass
+from helpers.scenes import Pass, blocks_without_stars
 from zemosaic_twopass.diagnosis.registration import register
 from zemosaic_twopass.diagnosis.registration.adjustment import adjust
 from zemosaic_twopass.diagnosis.registration.places import Places
-from zemosaic_twopass.measure.coarse import project_blocks
 from zemosaic_twopass.measure.stars import Stars
 from zemosaic_twopass.tiles.grid import pixels_between
-from zemosaic_twopass.tiles.place import Place
-from zemosaic_twopass.tiles.records import Tile
 
 SHAPE = (200, 240)
 ERRORS = 0.02, 0.2
@@ -27,9 +24,7 @@ def scene():
 
 @pytest.fixture(scope="module")
 def blocks(scene):
-    # A block of one value would be no sky.
-    tiles = (Tile(np.random.default_rng(1).normal(9, 1, SHAPE), wcs) for wcs in scene.wcs)
-    return [project_blocks(tile, Place.of(SHAPE, tile.wcs, scene.shape, scene.out)) for tile in tiles]
+    return blocks_without_stars(scene)
 
 
 def seen(scene, rng, moved=lambda tile, x, y: (0 * x, 0 * x)):

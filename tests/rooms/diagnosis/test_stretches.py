@@ -3,18 +3,15 @@
 import numpy as np
 import pytest
 
-from helpers.scenes import Pass
-from zemosaic_twopass.diagnosis.registration import Shift, register
+from helpers.scenes import Pass, blocks_without_stars
+from zemosaic_twopass.diagnosis.registration import Shift, register, same_stars
 from zemosaic_twopass.diagnosis.registration.adjustment import adjust
 from zemosaic_twopass.diagnosis.registration.crops import take_out_distortions
 from zemosaic_twopass.diagnosis.registration.findings import shift_findings
 from zemosaic_twopass.diagnosis.registration.matching import Overlap, _balance
 from zemosaic_twopass.diagnosis.registration.stretches import Stretch, measure_stretches, usual_stretch
-from zemosaic_twopass.measure.coarse import project_blocks
 from zemosaic_twopass.measure.stars import Stars
 from zemosaic_twopass.tiles.grid import pixels_between
-from zemosaic_twopass.tiles.place import Place
-from zemosaic_twopass.tiles.records import Tile
 
 SHAPE = (200, 240)
 MIDDLE = np.array([SHAPE[1] - 1, SHAPE[0] - 1]) / 2
@@ -28,9 +25,7 @@ def scene():
 
 @pytest.fixture(scope="module")
 def blocks(scene):
-    # A block of one value would be no sky.
-    tiles = (Tile(np.random.default_rng(1).normal(9, 1, SHAPE), wcs) for wcs in scene.wcs)
-    return [project_blocks(tile, Place.of(SHAPE, tile.wcs, scene.shape, scene.out)) for tile in tiles]
+    return blocks_without_stars(scene)
 
 
 def seen(scene, rng, moved, often=300):
@@ -104,8 +99,6 @@ def test_what_is_measured_of_sound_tiles_is_noise(scene, blocks):
 
 
 def measured(stars):
-    from zemosaic_twopass.diagnosis.registration import same_stars
-
     places, errors = (np.concatenate([getattr(own, name) for own in stars]) for name in ("places", "errors"))
     tiles = np.repeat(np.arange(len(stars)), [len(own) for own in stars])
     use, numbers = same_stars(places, tiles)

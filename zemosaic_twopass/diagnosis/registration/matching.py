@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 from scipy.spatial import cKDTree
 from scipy.special import pdtrc
@@ -202,25 +202,22 @@ def _balance(overlaps, shifts):
     more = np.zeros_like(shifts)
     if not overlaps:
         return more
-    one, other = np.array([overlap.tiles for overlap in overlaps]).T
     offset, stars = (
         np.array([overlap.offset for overlap in overlaps]),
         np.array([overlap.stars for overlap in overlaps]),
     )
+    between = np.zeros((len(overlaps), len(shifts)))
+    for row, overlap in zip(between, overlaps, strict=True):
+        row[list(overlap.tiles)] = 1, -1
+    between = csr_array(between)
     for _ in range(_ITERATIONS):
-        left = offset - ((shifts + more)[one] - (shifts + more)[other])
+        left = offset - between @ (shifts + more)
         away = np.hypot(*left.T)
         # Within what stars are the same in all is no need.
         if away.max() < RADIUS / 2:
             break
-        weight = stars / np.maximum(away, _SETTLED)
-        joined = np.zeros((len(shifts),) * 2)
-        np.add.at(joined, (np.r_[one, other], np.r_[one, other]), np.r_[weight, weight])
-        np.add.at(joined, (np.r_[one, other], np.r_[other, one]), -np.r_[weight, weight])
-        pull = np.zeros_like(shifts)
-        np.add.at(pull, one, weight[:, np.newaxis] * left)
-        np.add.at(pull, other, -weight[:, np.newaxis] * left)
-        more += np.linalg.pinv(joined, hermitian=True) @ pull
+        pull = between.T.multiply(stars / np.maximum(away, _SETTLED)).tocsr()
+        more += np.linalg.pinv((pull @ between).toarray(), hermitian=True) @ (pull @ left)
     return more
 
 

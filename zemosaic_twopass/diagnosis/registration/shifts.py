@@ -213,9 +213,8 @@ def _place(known, shifts, stretched=None, middles=None):
         if not moved > _SETTLED:
             break
     shared = places[use], tiles[use], numbers
-    if len(use):
-        own, left = measure_stretches(fit, *shared)
-        middles = own if middles is None else middles
+    if len(use) and not stretched:
+        middles, left = measure_stretches(fit, *shared)
     return _Placed(shifts, stretched, middles, shared, fit, left)
 
 
