@@ -9,7 +9,14 @@ from zemosaic_twopass.diagnosis.registration.adjustment import adjust
 from zemosaic_twopass.diagnosis.registration.crops import take_out_distortions
 from zemosaic_twopass.diagnosis.registration.findings import shift_findings
 from zemosaic_twopass.diagnosis.registration.matching import Overlap, _balance
-from zemosaic_twopass.diagnosis.registration.stretches import Stretch, measure_stretches, usual_stretch
+from zemosaic_twopass.diagnosis.registration.places import Places
+from zemosaic_twopass.diagnosis.registration.stretches import (
+    Stretch,
+    Usual,
+    beyond_the_usual,
+    measure_stretches,
+    usual_stretch,
+)
 from zemosaic_twopass.measure.stars import Stars
 from zemosaic_twopass.tiles.grid import pixels_between
 
@@ -184,6 +191,34 @@ def test_a_row_that_lies_aside_is_no_distortion():
     assert left == shifts
 
 
+def test_a_distortion_that_is_no_straight_line_is_one_all_the_same():
+    """What it leaves matters, but is a small part of what it takes out."""
+    middles = [np.array([x, y]) for y in (100.0, 300.0, 500.0) for x in (100.0, 300.0, 500.0)]
+    pixels = [0.005 * (1 + 0.12 * (-1) ** index) * (own - 300) for index, own in enumerate(middles)]
+    found, left = take_out_distortions(shifts_of(pixels), middles)
+    assert len(found) == 1
+    assert not any(shift is not None and shift.matters for shift in left)
+
+
+def test_what_stars_of_one_place_have_in_common_makes_a_stretch_less_sure(scene):
+    stars = seen(scene, np.random.default_rng(8), turned(4, 0.3, 1.0))
+    places, errors = (np.concatenate([getattr(own, name) for own in stars]) for name in ("places", "errors"))
+    tiles = np.repeat(np.arange(len(stars)), [len(own) for own in stars])
+    use, numbers = same_stars(places, tiles)
+    shared = places[use], tiles[use], numbers
+    fit = adjust(places[use], errors[use], tiles[use], numbers, len(stars))
+    own, together = measure_stretches(fit, *shared)[1][4], Places(*shared, fit.slope)
+    alone, in_places, usual = (
+        beyond_the_usual(own, 4, fit, shared, together, Usual(place, stretch, 9))
+        for place, stretch in ((0.0, 0.0), (0.2**2, 0.0), (0.0, 0.2**2))
+    )
+    assert alone.significance == pytest.approx(own.significance, rel=0.02)
+    assert alone.error == pytest.approx(own.error, rel=0.02)
+    assert in_places.significance < 0.5 * alone.significance
+    # Of a size drawn at random, four components share the square of it.
+    assert usual.error**2 == pytest.approx(alone.error**2 + 0.2**2 / 2, rel=0.02)
+
+
 def test_a_turned_tile_is_told_beside_a_distortion():
     middles = [np.array([x, y]) for y in (100.0, 300.0, 500.0) for x in (100.0, 300.0, 500.0)]
     pixels = [0.005 * (own - 300) for own in middles]
@@ -211,3 +246,12 @@ def test_what_stars_do_not_tell_beside_the_shifts_is_not_measured():
         fit = adjust(places, np.full(10, 0.03), tiles, numbers, 5)
         with np.errstate(all="raise"):
             assert measure_stretches(fit, places, tiles, numbers)[1] == [None] * 5
+
+
+@pytest.mark.parametrize("seed", [5, 6, 35])
+def test_a_tile_that_is_scaled_moves_no_other_where_few_stars_join_them(seed):
+    """Along the surest overlaps half of the mosaic came by it, and stayed as far aside as its side is."""
+    scene = Pass.make(rows=3, columns=3, shape=SHAPE, overlap=0.22)
+    stars = seen(scene, np.random.default_rng([seed, 9]), turned(1, 0.0, 1.014), often=500)
+    found = register(stars, blocks_without_stars(scene))
+    assert [index for index, shift in enumerate(found) if shift and (shift.matters or shift.stretch)] == [1]
