@@ -8,7 +8,7 @@ import pytest
 from helpers.flat_skies import LEVEL, NOISE, flat_tiles, found, surveyed
 from zemosaic_twopass.diagnosis.comparison import residual_findings
 from zemosaic_twopass.diagnosis.photometry.model import Channel
-from zemosaic_twopass.diagnosis.photometry.normal_equations import Equations
+from zemosaic_twopass.diagnosis.photometry.normal_equations import FURTHEST, Equations
 
 ODD = 4
 
@@ -117,3 +117,22 @@ def test_a_shift_that_nothing_tells_does_not_run_away():
     for active in np.zeros((count, 3), dtype=bool), np.eye(count, 3, dtype=bool):
         found.enter(active)
         assert np.abs(found.terms()[:, 4:]).max() < 1.0
+
+
+@pytest.mark.parametrize("further", [1, -1])
+def test_a_shift_or_blur_beyond_where_the_straight_lines_hold_goes_no_further(further):
+    """Light may ask for more and more of them; back they go."""
+    rng = np.random.default_rng(10)
+    design = rng.normal(size=(60, 14))
+    matrix = (design.T @ design).reshape(2, 7, 2, 7)
+    terms = np.zeros((2, 7))
+    terms[1, 4:] = [FURTHEST[0], -FURTHEST[1], FURTHEST[2]]
+    wanted = np.zeros((2, 7))
+    wanted[1, 4:] = 3.0 * further * np.sign(terms[1, 4:])
+    score = np.einsum("iajb,jb->ia", matrix, wanted)
+    score[1, 4:] = np.abs(score[1, 4:]) * further * np.sign(terms[1, 4:])
+    found = Equations(matrix, score, terms, np.full(2, 1000.0)).scale_by(1.0).terms()[1, 4:]
+    if further > 0:
+        assert found == pytest.approx(terms[1, 4:])
+    else:
+        assert (np.abs(found) < FURTHEST).all()

@@ -338,8 +338,15 @@ def test_no_slope_is_told_across_a_strip(wide):
 
 @pytest.mark.parametrize(
     ("seed", "depth", "overlap", "tile"),
-    [(58, 0.28, 0.35, 0), (38, 0.28, 0.35, 0), (50, 0.28, 0.35, 0), (1, 0.4, 0.4, 2)],
-    ids=["steep enough to look like noise", "without a solution", "another ran away", "a factor stands in for it"],
+    [(58, 0.28, 0.35, 0), (38, 0.28, 0.35, 0), (50, 0.28, 0.35, 0), (67, 0.28, 0.35, 0), (1, 0.4, 0.4, 2), (60, 0.4, 0.4, 2)],
+    ids=[
+        "steep enough to look like noise",
+        "without a solution",
+        "another ran away",
+        "without a solution, whichever ran away",
+        "a factor stands in for it",
+        "a shift of 60 px stands in for it",
+    ],
 )
 def test_a_deep_cloud_is_that_of_its_tile(seed, depth, overlap, tile):
     tiles = synthetic_tiles(rows=2, columns=3, shape=SHAPE, overlap=overlap, noise=6.0, seed=seed)

@@ -19,8 +19,8 @@ from .unevenness import Unevenness, light_beyond
 # Tiles whose light no term explains: so many, and as a part of all, before it is that of all tiles.
 _FEWEST_UNEVEN, _MOST_UNEVEN = 1, 1 / 3
 # As a part of the largest misfit, one that may be the odd tile's as well, and how many are tried of those and, besides,
-# of neighbours with a fault.
-_SUSPECT_SHARE, _TRIED = 0.25, 4
+# of neighbours with a fault; and where there is no solution, which tells next to nothing of whose fault that is.
+_SUSPECT_SHARE, _TRIED, _TRIED_ASTRAY = 0.25, 4, 9
 # In errors, for a scale that only stars tell.
 _SURE = 5.0
 
@@ -160,15 +160,23 @@ def _flatten(look, curvature):
 
 
 def _leave_out_astray(odd, given):
-    """The comparison, without the tile that ran away if there is one and light on it, beyond the rest, is why."""
-    tile = given.solution.astray[:1]
-    if tile and tile != (None,):
-        without = odd.with_tiles(tile)
-        rest = without.solve_rest()
-        said = without.describe(rest).uneven
-        if not rest.solution.astray and not rest.uneven and said and all(one.certain for one in said):
-            return without, rest
-    return odd, given
+    """The comparison, where there is no solution without the tile whose light, beyond the rest, is why.
+
+    That which ran away, or another that drew it along: then the rest fits.
+    """
+    solution, found = given.solution, []
+    if solution.astray and solution.astray[0] is not None:
+        first = solution.astray[0]
+        others = [tile for tile in np.argsort(-solution.misfit.each).tolist() if tile != first]
+        for tile in [first, *others][:_TRIED_ASTRAY]:
+            without = odd.with_tiles((tile,))
+            rest = without.solve_rest()
+            said = without.describe(rest).uneven
+            if not rest.solution.astray and not rest.uneven and said and all(one.certain for one in said):
+                if rest.solution.misfit.fits:
+                    return without, rest
+                found += [(without, rest)] if tile == first else []
+    return found[0] if found else (odd, given)
 
 
 def _oddest(odd, found):

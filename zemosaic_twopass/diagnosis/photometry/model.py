@@ -21,6 +21,7 @@ from ...measure.coarse import FACTOR
 from ...measure.median import median_of_known
 from ...measure.robust import GAUSSIAN_MAD, HUBER
 from .block_noise import estimate_noise
+from .normal_equations import FURTHEST
 from .overlaps import sums_of_products
 from .scatter import Residuals
 from .sharing import noise_in_common
@@ -102,15 +103,14 @@ class Channel:
 
     def move(self, terms):
         """Take other terms, offsets at the present levels, and see the sky with them."""
-        self.terms = terms
+        self.terms = np.column_stack([terms[:, :-3], np.clip(terms[:, -3:], -FURTHEST, FURTHEST)])
         self._lost = self._lost or tuple(np.flatnonzero(~np.isfinite(terms).all(axis=1)).tolist())
         self._observe()
         level = self.level.copy()
         for index in self._there:
             level[index] = median_of_known(self._sky[self.layout.own(index)])
         # At another level the same tile has another offset.
-        self.terms = terms.copy()
-        self.terms[:, 0] += terms[:, 1] * (level - self.level)
+        self.terms[:, 0] += self.terms[:, 1] * (level - self.level)
         self.level, self._above = level, self._sky - self.layout.each(level)
 
     def astray(self):

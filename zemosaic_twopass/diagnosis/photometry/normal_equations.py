@@ -24,6 +24,9 @@ _AT_A_TIME = 8
 _USUAL_GAIN = 0.3
 # Damping of shifts and blurs, in pixels and squares of them, in units of 1 / variance of a block.
 _DAMPING = 1.0
+# So far the straight lines hold, in the same: further lies light that leans on them, for where a tile lies to a part of
+# a block is known before.
+FURTHEST = np.array([8.0, 8.0, 16.0])
 
 
 class Equations:
@@ -53,14 +56,15 @@ class Equations:
     def __init__(self, matrix, score, terms, level):
         self._level, self._terms, count = level, terms, len(level)
         number = np.arange(terms.size).reshape(terms.shape)
-        kept, free = number[:, :_KEPT].ravel(), number[:, _KEPT:].ravel()
+        held = (np.abs(terms[:, _KEPT:]) >= FURTHEST) & (terms[:, _KEPT:] * score[:, _KEPT:] > 0)
+        kept, free = number[:, :_KEPT].ravel(), number[:, _KEPT:][~held]
         matrix, score = matrix.reshape(terms.size, -1), score.ravel()
         across = matrix[np.ix_(free, kept)]
         # What all tiles have of these is told by nothing, and without a star next to nothing is: no step is of more
         # than a pixel or so (Levenberg 1944, Q. Appl. Math. 2, 164), for the other terms would lean on it.
         damped = matrix[np.ix_(free, free)] + _DAMPING * np.eye(len(free))
         follow = solve_symmetric(damped, np.column_stack([across, score[free]]))
-        self._follow, self._ask = follow[:, :-1], follow[:, -1]
+        self._follow, self._ask, self._free = follow[:, :-1], follow[:, -1], ~held
         across = csr_array(across.T)
         self._matrix = matrix[np.ix_(kept, kept)] - across @ self._follow
         self._score = score[kept] - across @ self._ask
@@ -152,8 +156,9 @@ class Equations:
         return block[..., :4], block[..., 4]
 
     def _with_the_free(self, change):
-        free = self._ask - np.einsum("ij,j->i", self._follow, change)
-        return np.concatenate([change.reshape(-1, _KEPT), free.reshape(len(self._level), -1)], axis=1)
+        free = np.zeros(self._free.shape)
+        free[self._free] = self._ask - np.einsum("ij,j->i", self._follow, change)
+        return np.concatenate([change.reshape(-1, _KEPT), free], axis=1)
 
 
 def solve_symmetric(matrix, right):

@@ -20,6 +20,8 @@ _FEWEST_TILES = 4
 _TERMS, _ALL_TERMS = 4, 6
 # Less than this part of a term, once the shifts are solved for, is rounding: it is not told.
 _RESOLVED = 1e-6
+# In errors.
+_FAR = 3.0
 # What shows beside the stars' own width, in mosaic pixels.
 _FLOOR = 0.1
 
@@ -131,6 +133,40 @@ def beyond_the_usual(stretch, index, fit, shared, together, usual):
     deviance = max(float(np.sum(stretch.matrix @ np.linalg.pinv(covariance, hermitian=True) * stretch.matrix)), 0.0)
     error = stretch.reach * float(np.sqrt(np.trace(covariance) / 2))
     return replace(stretch, error=error, significance=deviance**0.5, chance=_chance(deviance, fit.counts, index))
+
+
+def is_foretold(index, fit, shared):
+    """Whether the other stars of a tile foretell by its stretch where each of its stars lies, better than by a shift.
+
+    Of a stretch that leans on one or two of them it is not: left out, they lie where a shift has them.
+
+    Parameters
+    ----------
+    index, fit, shared
+        As for `beyond_the_usual`.
+
+    Returns
+    -------
+    bool
+    """
+    places, tiles, numbers = shared
+    own = tiles == index
+    alone = (1 - fit.slope / np.bincount(numbers, fit.slope)[numbers])[own]
+    # From where the other tiles have each star, and how sure that is.
+    off = (fit.pulls[own] / fit.weight[own, np.newaxis]) / alone[:, np.newaxis]
+    root = np.sqrt(fit.slope[own] * alone / fit.excess)[:, np.newaxis]
+    design = np.column_stack([np.ones(len(off)), places[own] - places[own].mean(axis=0)])
+    # One that lies far off speaks no louder than others.
+    shifted, stretched = (np.clip(_left_out(root * design[:, :terms], root * off), -_FAR, _FAR) for terms in (1, 3))
+    fall, error = np.sum(shifted**2 - stretched**2), 2 * np.sqrt(np.sum((shifted - stretched) ** 2))
+    return bool(fall > error)
+
+
+def _left_out(design, values):
+    """By how much each of some values, shape (n, 2), lies beside what the others foretell by a linear fit."""
+    basis, _ = np.linalg.qr(design)
+    leverage = np.sum(basis**2, axis=1, keepdims=True)
+    return (values - basis @ (basis.T @ values)) / np.maximum(1 - leverage, _RESOLVED)
 
 
 def _chance(deviance, counts, index):
