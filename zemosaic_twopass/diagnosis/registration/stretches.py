@@ -59,12 +59,18 @@ class Stretch:
     @property
     def turn(self):
         """In degrees, from columns towards rows."""
-        return float(np.rad2deg(self.matrix[1, 0] - self.matrix[0, 1]) / 2)
+        (right, across), (along, down) = self._of_places
+        return float(np.rad2deg(np.arctan2(along - across, right + down)))
 
     @property
     def scale(self):
         """Factor of all distances."""
-        return float(1 + np.trace(self.matrix) / 2)
+        return float(np.sqrt(np.linalg.det(self._of_places)))
+
+    @property
+    def _of_places(self):
+        """What takes places to where the tile shows them, which A is about."""
+        return np.linalg.inv(np.eye(2) - self.matrix)
 
     def matters(self, alarms):
         """Whether it is sure, to so small a probability, and shows."""
