@@ -162,21 +162,21 @@ def _flatten(look, curvature):
 def _leave_out_astray(odd, given):
     """The comparison, where there is no solution without the tile whose light, beyond the rest, is why.
 
-    That which ran away, or another that drew it along: then the rest fits.
+    That which ran away; or another that drew it, or all, along: then the rest fits.
     """
-    solution, found = given.solution, []
-    if solution.astray and solution.astray[0] is not None:
-        first = solution.astray[0]
-        others = [tile for tile in np.argsort(-solution.misfit.each).tolist() if tile != first]
-        for tile in [first, *others][:_TRIED_ASTRAY]:
-            without = odd.with_tiles((tile,))
-            rest = without.solve_rest()
-            said = without.describe(rest).uneven
-            if not rest.solution.astray and not rest.uneven and said and all(one.certain for one in said):
-                if rest.solution.misfit.fits:
-                    return without, rest
-                found += [(without, rest)] if tile == first else []
-    return found[0] if found else (odd, given)
+    if not given.solution.astray:
+        return odd, given
+    first, found = given.solution.astray[0], (odd, given)
+    others = np.argsort(-given.solution.misfit.each).tolist()
+    for tile in sorted(others, key=lambda own: own != first)[:_TRIED_ASTRAY]:
+        without = odd.with_tiles((tile,))
+        rest = without.solve_rest()
+        said = without.describe(rest).uneven
+        if not rest.solution.astray and not rest.uneven and said and all(one.certain for one in said):
+            if rest.solution.misfit.fits:
+                return without, rest
+            found = (without, rest) if tile == first else found
+    return found
 
 
 def _oddest(odd, found):
