@@ -125,7 +125,13 @@ def test_module(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"), [(["gone.py"], "gone.py: no such script"), ([], "no program"), (["-m"], "no program")]
+    ("arguments", "words"),
+    [
+        (["gone.py"], "gone.py: no such script"),
+        (["python3.12", "run.py"], "exec starts Python itself"),
+        ([], "no program"),
+        (["-m"], "no program"),
+    ],
 )
 def test_nothing_to_run(arguments, words, capsys):
     assert cli.main(["exec", *arguments]) == 2

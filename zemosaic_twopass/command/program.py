@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import marshal
 import os
+import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ _SHELL = frozenset((".bat", ".cmd", ".sh", ".ps1", ".command"))
 _FROZEN = frozenset((".exe", ".app", ".appimage", ".dmg"))
 # First bytes of executables for Linux, Windows and macOS.
 _MAGIC = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+_INTERPRETER = re.compile(r"(python[\d.]*w?|py)(\.exe)?", re.IGNORECASE)
 _INSTEAD = "start the .py of the source tree with exec"
 _MAIN = ("__name__ == '__main__'", "'__main__' == __name__")
 
@@ -52,6 +54,8 @@ def check_program(path):
         If it is not there, or is none; with what to do instead.
     """
     path = Path(path)
+    if _INTERPRETER.fullmatch(path.name):
+        raise TileError(f"{path}: exec starts Python itself, the one that it runs under: name the script alone")
     if not path.exists():
         raise TileError(f"{path}: no such script")
     head, suffix = _head_of(path), path.suffix.lower()

@@ -338,7 +338,14 @@ def test_no_slope_is_told_across_a_strip(wide):
 
 @pytest.mark.parametrize(
     ("seed", "depth", "overlap", "tile"),
-    [(58, 0.28, 0.35, 0), (38, 0.28, 0.35, 0), (50, 0.28, 0.35, 0), (67, 0.28, 0.35, 0), (1, 0.4, 0.4, 2), (60, 0.4, 0.4, 2)],
+    [
+        (58, 0.28, 0.35, 0),
+        (38, 0.28, 0.35, 0),
+        (50, 0.28, 0.35, 0),
+        (67, 0.28, 0.35, 0),
+        (1, 0.4, 0.4, 2),
+        (60, 0.4, 0.4, 2),
+    ],
     ids=[
         "steep enough to look like noise",
         "without a solution",
