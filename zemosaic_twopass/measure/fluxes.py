@@ -37,8 +37,8 @@ _STANDARD = 0.7 * 1.6 ** np.arange(6)
 _LEAST_PART = 0.9
 # In these: to know a star's shape, to measure it, to know what lies outside, and its background.
 _CORE, _APERTURE, _WHOLE, _RING = 1.2, 2.0, 4.0, (5.0, 7.5)
-# Share of the background that must be known, and how many of its pixels are enough.
-_RING_KNOWN, _RING_ENOUGH = 0.5, 300
+# Share of the background that must be known on both sides of a star, and how many of its pixels are enough.
+_RING_KNOWN, _RING_ENOUGH = 0.25, 300
 # A star whose core holds another part of it than the usual one, by so much and by so many errors, has a companion or
 # is saturated.
 _UNUSUAL, _UNUSUAL_ERRORS = 0.06, 3.0
@@ -194,13 +194,20 @@ class _Stamps:
         steps = np.stack([axis.ravel() for axis in np.meshgrid(span, span, indexing="ij")])
         distance = np.hypot(*steps)
         ring = np.flatnonzero((distance >= inner) & (distance <= outer))
-        ring = ring[:: max(1, round(len(ring) / _RING_ENOUGH))]
+        # Each pixel with that on the other side of the star, which is as far from the end.
+        half = ring[: len(ring) // 2 : max(1, round(len(ring) / _RING_ENOUGH))]
+        ring = np.concatenate([half, (distance.size - 1 - half)[::-1]])
         # A star lies within half a pixel of the middle of its pixel, both ways.
         near = np.flatnonzero(distance <= largest + 1.5)
         near = near[np.argsort(distance[near], kind="stable")]
         values = _gather(images, middle.astype(int), steps[:, np.concatenate([ring, near])])
         around, value = np.split(values, [len(ring)], axis=2)
-        level, known = median_of_known(around), np.count_nonzero(~np.isnan(around), axis=2)
+        unknown = np.isnan(around)
+        if unknown.any():
+            # Where one side is missing, as at an edge, a sky that slopes would seem brighter or darker than it is.
+            unknown |= unknown[..., ::-1]
+            around[unknown] = np.nan
+        level, known = median_of_known(around), around.shape[2] - np.count_nonzero(unknown, axis=2)
         level = np.where(known > _RING_KNOWN * len(ring), level, np.nan)[..., np.newaxis].astype(np.float32)
         beside, steps = (np.stack([y, x]) - middle).T, steps[:, near]
         # By the law of cosines: pixel by pixel it takes three times as long.

@@ -136,6 +136,24 @@ def test_stars_beyond_the_image_and_at_its_edge_are_not_measured():
     assert np.isfinite(found.flux[len(beyond) : 60]).mean() > 0.7
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_sky_that_slopes_is_no_light_of_stars_at_an_edge(axis):
+    """By what is on one side alone they were brighter, in a nebula by a tenth, than in a tile that goes on there."""
+    tile, places, _ = made()
+    slope = 4.0 * np.indices(SHAPE)[axis][..., np.newaxis].astype(np.float32)
+    whole = replace(tile, pixels=tile.pixels + slope)
+    # By so much beside a row of stars that all of each is left, and half of what lies around it.
+    cut = SPACING // 2 + 5 * SPACING - 11
+    at = np.flatnonzero((places[:, 1 - axis] > cut) & (places[:, 1 - axis] < cut + SPACING))
+    own = replace(tile, pixels=np.take(whole.pixels, np.arange(cut, SHAPE[axis]), axis=axis))
+    moved = places[at] - np.eye(2)[1 - axis] * cut
+    (here, *_), (there, *_) = measure_fluxes(own, stars_at(moved)), measure_fluxes(whole, stars_at(places[at]))
+    off = (here.flux - there.flux) / np.hypot(here.error, there.error)
+    assert np.isfinite(off).sum() >= 8
+    assert np.abs(np.nanmedian(off)) < 0.5
+    assert np.nanmax(np.abs(off)) < 3
+
+
 @pytest.mark.parametrize("unit", [1e20, 1e-24])
 def test_units_of_their_own(unit):
     """Squares of them are beyond single precision."""
