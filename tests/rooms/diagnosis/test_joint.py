@@ -262,17 +262,31 @@ def test_nothing_at_all_is_no_error():
     assert findings_of(solve([(tile, np.full(1, 1e-30))] * 3, (8 * FACTOR, 8 * FACTOR))) == []
 
 
-def test_equations_are_sums_over_the_blocks_of_every_tile(colour):
-    """The sky eliminated block by block, against dense sums over the whole design."""
-    looks, shape = colour
+def channel_of(looks, shape):
+    """The second channel of tiles of which one is in units of its own."""
     stars = StarScales.none(len(looks), 2)
-    # One tile is in units of its own.
     stars.logarithm[3:6, 1] = 0.0, np.log(7.0), 0.0
     stars.covariance[1, range(3, 6), range(3, 6)] = 1e-4
     witness = Witness.of(stars, 1, np.ones(len(looks), bool), np.full(len(looks), np.nan))
     assert np.ptp(witness.units()) > 1
     shared = find_shared_blocks([tile for tile, _ in looks], coarse_shape(shape), [witness.units()] * 2)[1]
-    channel = Channel(shared, np.array([noise[1] for _, noise in looks]), witness)
+    return Channel(shared, np.array([noise[1] for _, noise in looks]), witness)
+
+
+def test_a_gain_that_all_tiles_have_is_told_by_nothing(colour):
+    channel = channel_of(*colour)
+    terms = np.random.default_rng(4).normal(0, 0.02, channel.terms.shape) * [50, 1, 1, 1, 0, 0, 0]
+    terms[:, 1] = 0.4 * (1 + channel.witness.gains()) * (1 + terms[:, 1]) - 1
+    channel.move(terms)
+    left = channel.subtract(np.zeros_like(terms))
+    channel.scale_sky([np.arange(channel.count)])
+    np.testing.assert_allclose(channel.subtract(np.zeros_like(terms)), left, rtol=1e-6, atol=1e-6 * np.abs(left).max())
+    assert np.median((1 + channel.terms[:, 1]) / (1 + channel.witness.gains())) == pytest.approx(1)
+
+
+def test_equations_are_sums_over_the_blocks_of_every_tile(colour):
+    """The sky eliminated block by block, against dense sums over the whole design."""
+    channel = channel_of(*colour)
     rng = np.random.default_rng(3)
     channel.move(rng.normal(0, 0.05, channel.terms.shape))
     left = channel.subtract(np.zeros_like(channel.terms))
@@ -280,7 +294,7 @@ def test_equations_are_sums_over_the_blocks_of_every_tile(colour):
     channel.move(channel.terms)
     left = channel.subtract(np.zeros_like(channel.terms))
     matrix, score, _ = channel.normal()
-    layout, count = shared.layout, channel.count
+    layout, count = channel.layout, channel.count
     step = np.eye(channel.terms.size).reshape(-1, *channel.terms.shape)
     # Of each term by itself: what the residuals lose, weights in, is a column of the equations.
     lost = np.array([left - channel.subtract(own) for own in step])

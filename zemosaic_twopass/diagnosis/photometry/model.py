@@ -113,6 +113,22 @@ class Channel:
         self.terms[:, 0] += self.terms[:, 1] * (level - self.level)
         self.level, self._above = level, self._sky - self.layout.each(level)
 
+    def scale_sky(self, groups):
+        """Let the sky be in units in which the gain of the usual tile of each group is what its stars say.
+
+        Nothing tells a gain that all tiles that hang together have, and all else stays as it is.
+        """
+        terms = self.terms.copy()
+        factors = (1 + terms[:, 1]) / (1 + self.witness.gains())
+        for group in groups:
+            factor = float(np.median(factors[group]))
+            if factor > 0:
+                terms[group, 1] = (1 + terms[group, 1]) / factor - 1
+                # The sky spreads by that factor about one level, and that of each tile lies elsewhere then.
+                beside = self.level[group] - np.median(self.level[group])
+                terms[group, 0] += (1 + terms[group, 1]) * (1 - factor) * beside
+        self.move(terms)
+
     def astray(self):
         """The tile whose offset is furthest beyond what these values can have, as a tuple; empty where none is.
 

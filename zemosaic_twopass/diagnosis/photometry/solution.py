@@ -24,8 +24,7 @@ from .witness import Witness, Witnessed, find_witnessed, own_units
 from .zero_points import StarScales
 
 # A step changes a gain by this part of itself at most.
-_FURTHEST = 0.5
-_STEPS, _LEAST_GAIN = 12, 1e-3
+_FURTHEST, _STEPS, _LEAST_GAIN = 0.5, 12, 1e-3
 _ROUNDS = 30
 # Times that what does not help is dropped and all solved again.
 _DOUBTS = 4
@@ -125,7 +124,7 @@ def solve(looks, shape_out, stars=None):
     neighbours, groups = _neighbours(channels, len(tiles))
     # Channels know nothing of one another but which tile has which kind of fault.
     with threads(min(worker_count(), len(channels))) as run:
-        list(run(_begin, channels))
+        list(run(lambda channel: _begin(channel, groups), channels))
         nothing = np.zeros((len(tiles), len(KINDS)), dtype=bool)
         active, states = _converge(channels, nothing, groups, lambda *of: search(*of, groups), run)
         equations, threshold = [state.equations for state in states], find_thresholds(channels, states, active)
@@ -166,7 +165,7 @@ def _helps(channels, states, active):
     return helps(halves, active, independent_of(channels, states))
 
 
-def _begin(channel):
+def _begin(channel, groups):
     """All terms of all tiles, so that the equations hold where the solution is."""
     # Offsets and slopes first: they do not ask what the sky looks like.
     for turn in range(_STEPS):
@@ -181,6 +180,7 @@ def _begin(channel):
         channel.move(channel.terms + change * min(1.0, _FURTHEST / max(grown, _LEAST_GAIN)))
         if turn and grown < _CONVERGED:
             break
+    channel.scale_sky(groups)
 
 
 @dataclass(eq=False)
