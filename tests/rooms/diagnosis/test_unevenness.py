@@ -191,6 +191,33 @@ def test_a_neighbour_whose_fault_stands_in_for_its_light_is_tried():
     assert levelling._oddest(Odd(), solved([12.0, 0.1, 0.1, 0.1])).tiles == (1,)
 
 
+@pytest.mark.parametrize(
+    ("ran_away", "better", "left_out"),
+    [((2, 0), {1}, 1), ((None, 1), {1}, 1), ((2, 0), set(), 2), ((None, 1), set(), None), ((), {1}, None)],
+    ids=["another drew it along", "all at once", "at least a solution", "none is why", "there is a solution"],
+)
+def test_without_a_solution_that_is_left_out_without_which_the_rest_fits(ran_away, better, left_out):
+    def solved(astray, misfit):
+        each = Misfit(np.array([0.1, 0.2, 0.3, 0.4]), np.zeros(4, dtype=bool), misfit)
+        return SimpleNamespace(solution=SimpleNamespace(astray=astray, misfit=each), uneven=())
+
+    class Odd(SimpleNamespace):
+        def with_tiles(self, tiles):
+            return Odd(tiles=tuple(tiles))
+
+        def solve_rest(self):
+            (tile,) = self.tiles
+            # Without tile 3, too, there is none.
+            return solved((0, 0) if tile == 3 else (), 0.5 if tile in better else 5.0)
+
+        def describe(self, rest):
+            return SimpleNamespace(uneven=(SimpleNamespace(certain=True),))
+
+    whole, given = Odd(tiles=()), solved(ran_away, 5.0)
+    odd, found = levelling._leave_out_astray(whole, given)
+    assert (odd.tiles, found is given) == (() if left_out is None else (left_out,), left_out is None)
+
+
 def test_stars_of_what_is_left_out_are_no_witness_of_the_rest(monkeypatch):
     """They are what is said of it all the same."""
     asked, solved_with = [], []
