@@ -142,8 +142,9 @@ def summary_of(findings, asked):
     verdict = verdict_of(findings)
     if asked and verdict in ("pipeline_bug", "residual"):
         return findings[0].message, findings[0].tile
-    # Another reference of the map leaves no test out.
-    open_questions = [finding for finding in findings if finding.kind == "undetermined" and finding.test != "map"]
+    # Another reference of the map, and what is in the pixels, leave no test out.
+    notes = [finding for finding in findings if finding.kind == "undetermined"]
+    open_questions = [finding for finding in notes if finding.test not in ("map", "pixels")]
     if verdict == "undetermined":
         return next(f.message for f in open_questions if _leaves_it_open(f)), None
     if not asked:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ..tiles.planes import channel_names
-from .finding import Finding
+from ..tiles.planes import channel_names, in_channel
+from .finding import Finding, note_untested
 
 # Share of a tile below which a border is not worth a word.
 _LEAST_SHARE = 5e-4
@@ -51,7 +51,20 @@ def pixel_findings(looks, twins):
             found.append((math.inf, _without_signal(index, look)))
         if look.border is not None and look.border.share >= _LEAST_SHARE:
             found.append((0.0, _border(index, look.border)))
-    return found
+    cut = [(index, one) for index, look in enumerate(looks) if index not in twins for one in look.cut]
+    return [*found, (0.0, _cut(cut, looks))] if cut else found
+
+
+def _cut(cut, looks):
+    """One note on all tiles whose sky was cut off."""
+    index, worst = max(cut, key=lambda one: one[1].share)
+    many, where = len({tile for tile, _ in cut}), in_channel(worst.channel, len(looks[index].noise))
+    others = "" if many == 1 else f", and of {many - 1} more tile{'s' if many > 2 else ''} fewer"
+    reason = (
+        f"Of tile {index}{where} {worst.share:.1%} of the pixels are at {worst.value:.4g} adu and none below{others}: "
+        "the sky was cut off there, and its mean is not what it was. Leave a level when a background is taken off."
+    )
+    return note_untested(None, reason, "pixels")
 
 
 def _without_signal(index, look):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import label
+from scipy.ndimage import label, uniform_filter
 
-from .feathers import FAR, Zone, find_dimming, find_fading, may_be_dimmed, medians
+from .feathers import FAR, Zone, are_equal, find_dimming, find_fading, may_be_dimmed, medians
 
 # Views of an image in which each of its sides is on the left.
 TURNS = (lambda a: a, lambda a: a[:, ::-1], lambda a: a.swapaxes(0, 1), lambda a: a[::-1].swapaxes(0, 1))
@@ -19,6 +19,8 @@ _FLAT, _RUN = 0.3, 4
 # Where values differ by so much of the noise, or not at all, equal ones say little. Share of pixels elsewhere that may
 # have the very value of a fill, and nearly the same.
 _COARSE, _ELSEWHERE, _NEARLY = 0.25, 1e-3, 0.02
+# Of what lies around a pixel of a fill so much is filled, too.
+_SOLID = 0.95
 # What is brighter than the sky must take so much of a side: a saturated star may lie at an edge.
 _LONG = 0.25
 _LEVELS = 3
@@ -175,6 +177,9 @@ def _zone(view, first, noise, level):
     profile = profile[: np.argmax(np.isnan(np.r_[profile, np.nan]))]
     if len(values) < _FEWEST_LINES or len(profile) < _BEHIND:
         return None
+    # A sky that was cut off at its level has that at an edge behind which it is brighter.
+    if level is None and are_equal(values[:, 1:4]):
+        return None
     noise = max(noise, _step(view))
     return find_fading(values, profile, noise, level) or find_dimming(values, profile, noise) or _rim(profile, noise)
 
@@ -221,16 +226,18 @@ def _find_filled(plane, known, firsts, level, noise):
         return None
     fill, step = Fill(region, value, float(np.median(values))), _step(plane)
     coarse, noise = step > _COARSE * noise, max(noise, step)
+    # A sky from which its level was taken, and all that was negative cut off, is at that value in many pixels, and
+    # below it in none; where that is most of it, in pores of the rest.
+    above = values - value
+    cut = not np.any(above < -tolerance) and np.count_nonzero(above < noise) > _NEARLY * values.size
+    if cut and np.mean(uniform_filter(region.astype(np.float32), 3, mode="nearest")[region]) < _SOLID:
+        return None
     if abs(fill.sky - value) > FAR * noise:
         # A nebula in whole numbers with little noise has flat contours too, and what is saturated is flat; but then
         # there is much that is nearly the same.
         nearly = np.count_nonzero(np.abs(values - value) < FAR / 2 * noise)
         alike = nearly > _NEARLY * min(np.count_nonzero(region), values.size)
         return None if alike and (coarse or value > fill.sky) else fill
-    # A sky from which its level was taken, and all that was negative cut off, is at that value in many pixels, and
-    # below it in none.
-    above = values - value
-    cut = not np.any(above < 0) and np.count_nonzero(above < noise) > _NEARLY * values.size
     elsewhere = np.count_nonzero(above == 0) >= _ELSEWHERE * values.size
     return None if tolerance or coarse or cut or elsewhere else fill
 

@@ -94,7 +94,7 @@ def find_dimming(values, profile, noise):
     # Along the side: across it a feather itself is a slope. Where all was cut off at a level many are the same.
     steps, thirds = (np.abs(np.diff(values[:, : len(profile)], order, axis=0)) for order in (1, 3))
     scatter, smooth = medians(thirds), medians(steps)
-    if np.mean(steps[:, :3] == 0) > _EQUAL:
+    if are_equal(values[:, :3]):
         return None
     behind = float(np.median(scatter[len(scatter) // 2 :]))
     if not behind > 0:
@@ -110,6 +110,11 @@ def find_dimming(values, profile, noise):
         return None
     margin = max(_LEAST_DIM_MARGIN, round(2 * _MARGIN * width))
     return Zone("feathered", width, margin, float(profile[0]), float(np.median(profile[width:])))
+
+
+def are_equal(values):
+    """Whether many values are the same as their neighbours along a side."""
+    return np.mean(np.diff(values, axis=0) == 0) > _EQUAL
 
 
 def medians(values):

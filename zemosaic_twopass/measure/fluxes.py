@@ -171,7 +171,8 @@ class _Stamps:
     middle : int
         So many of them may lie where a star is brightest.
     around : ndarray, shape (C, n, R)
-        Values of the background; NaN where not known.
+        Values of the background, each with that on the other side of the star as far from the end; NaN where one of the
+        two is not known.
     known : ndarray of int, shape (C, n)
         How many of these are known.
     """

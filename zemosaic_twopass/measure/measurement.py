@@ -13,7 +13,7 @@ from .bits import is_product
 from .coarse import CoarseTile, flat_planes, pixel_noise, project_blocks
 from .delta import project_layers
 from .fluxes import Fluxes, measure_fluxes
-from .not_sky import Border, Silent, not_sky
+from .not_sky import Border, Cut, Silent, not_sky
 from .stars import Stars, find_stars
 from .stats import TileStats, scan_as_given, statistics_after_gain
 
@@ -64,6 +64,8 @@ class TileMeasurement:
         What at its edge is no sky, and left out of all that is compared.
     silent : tuple of Silent
         Channels that hold one value, or nothing, where the tile is good.
+    cut : tuple of Cut
+        Channels whose sky ends at a least value.
     digest : bytes
         The same for tiles that have the same pixels; empty where that was not asked.
     """
@@ -87,6 +89,7 @@ class TileMeasurement:
     exact: bool = False
     border: Border | None = None
     silent: tuple[Silent, ...] = ()
+    cut: tuple[Cut, ...] = ()
     digest: bytes = b""
 
     @property
@@ -126,7 +129,7 @@ def measure_tile(placed):
         flat, stars = flat_planes(tile), find_stars(found.heard(tile), wcs)
         blocks, fluxes = project_blocks(tile, place, flat), measure_fluxes(tile, stars, flat)
     reach = float(np.hypot(*(corner - middle)))
-    own = {"border": found.border, "silent": found.silent, "digest": _digest(placed.tile.pixels)}
+    own = {"border": found.border, "silent": found.silent, "cut": found.cut, "digest": _digest(placed.tile.pixels)}
     axes = np.transpose(axes - middle)
     return TileMeasurement(blocks, noise, stars, fluxes, middle, reach, axes, tile.name, placed.remarks, **own)
 

@@ -15,6 +15,8 @@ from .borders import TURNS, fills_of, first_known, zones_of
 _MIXED = 2
 _EIGHT = np.ones((3, 3), dtype=bool)
 _THIN = 7
+# Share of the pixels from which on the least value is none of chance, and how many times as often as the next it is so.
+_CUT, _THAN_NEXT = 0.02, 3
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,14 @@ class Silent(NamedTuple):
     value: float
 
 
+class Cut(NamedTuple):
+    """A channel whose sky ends at a least value, in adu, and the share of the pixels that have it."""
+
+    channel: int
+    value: float
+    share: float
+
+
 @dataclass(frozen=True, eq=False)
 class NotSky:
     """What of a tile is no sky.
@@ -57,12 +67,15 @@ class NotSky:
         Where the tile is good.
     channels : int
         How many there are.
+    cut : tuple of Cut
+        Beside what is no sky.
     """
 
     mask: np.ndarray | None
     border: Border | None
     silent: tuple[Silent, ...]
     channels: int
+    cut: tuple[Cut, ...] = ()
 
     def take_out(self, tile):
         """The tile with its coverage 0 where it is no sky; the tile itself where all of it is."""
@@ -92,28 +105,34 @@ def not_sky(tile, noise):
     Returns
     -------
     NotSky
-        A sound tile is read along its edges alone.
+        A sound tile is read along its edges, and every few pixels, alone.
     """
     planes = channels_last(tile.pixels)
     good = None if tile.coverage is None else np.asarray(tile.coverage) > 0
     held_alone = [_only_value(planes[..., channel], good) for channel in range(planes.shape[2])]
     silent = tuple(Silent(channel, value) for channel, value in enumerate(held_alone) if value is not None)
     loud = [channel for channel, value in enumerate(held_alone) if value is None]
-    nothing = NotSky(None, None, silent, planes.shape[2])
     if not loud or min(tile.shape) < 2:
-        return nothing
+        return NotSky(None, None, silent, planes.shape[2])
     heard, own = (planes, noise) if not silent else (planes[..., loud], noise[loud])
+    mask, border = _look_along_edges(heard, own, good)
+    return NotSky(mask, border, silent, planes.shape[2], _cut_off(planes, loud, good, mask))
+
+
+def _look_along_edges(heard, noise, good):
+    """The mask and the `Border` of channels that have a signal; None each where all is sky."""
+    shape = heard.shape[:2]
     known = _find_known(heard, good)
-    firsts = first_known(known, tile.shape)
-    fills = fills_of(heard, known, firsts, own)
+    firsts = first_known(known, shape)
+    fills = fills_of(heard, known, firsts, noise)
     held = np.logical_or.reduce([fill.region for each in fills for fill in each]) if any(fills) else None
     mask = None if held is None else binary_dilation(held, _EIGHT, iterations=_MIXED)
     if mask is not None:
-        firsts = first_known(~mask if known is None else known & ~mask, tile.shape)
-    zones = _along_sides(heard, firsts, own, [each[0].level if each else None for each in fills])
+        firsts = first_known(~mask if known is None else known & ~mask, shape)
+    zones = _along_sides(heard, firsts, noise, [each[0].level if each else None for each in fills])
     if held is None and not zones:
-        return nothing
-    held, mask = (np.zeros(tile.shape, dtype=bool) if each is None else each for each in (held, mask))
+        return None, None
+    held, mask = (np.zeros(shape, dtype=bool) if each is None else each for each in (held, mask))
     for side, first, zone in zones:
         _mark(TURNS[side](held), first, zone.width)
         _mark(TURNS[side](mask), first, zone.width + zone.margin)
@@ -123,8 +142,20 @@ def not_sky(tile, noise):
         held &= good
     held &= np.isfinite(heard).all(axis=2)
     share = float(np.count_nonzero(held)) / held.size
-    border = Border(getattr(told[0], "how", "filled"), share, told[0].level, told[0].sky)
-    return replace(nothing, mask=mask, border=border)
+    return mask, Border(getattr(told[0], "how", "filled"), share, told[0].level, told[0].sky)
+
+
+def _cut_off(planes, loud, good, mask):
+    """The `Cut` of each channel that has a signal, where it has one."""
+    thin, found = (slice(None, None, _THIN),) * 2, []
+    used = np.ones(planes[thin].shape[:2], dtype=bool) if good is None else good[thin]
+    used = used if mask is None else used & ~mask[thin]
+    for channel in loud:
+        values = planes[thin][used, channel]
+        values, often = np.unique(values[np.isfinite(values)], return_counts=True)
+        if len(often) > 1 and often[0] > max(_CUT * often.sum(), _THAN_NEXT * often[1]):
+            found.append(Cut(channel, float(values[0]), float(often[0] / often.sum())))
+    return tuple(found)
 
 
 def _only_value(plane, good):

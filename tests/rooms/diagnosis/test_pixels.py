@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.scenes import Pass
+from zemosaic_twopass.diagnosis.examination import summary_of
 from zemosaic_twopass.diagnosis.kinds import NOTES
 from zemosaic_twopass.synthetic.surveys import survey
 
@@ -46,6 +47,25 @@ def test_of_a_border_that_the_coadd_left_out_nothing_is_said():
     scene = Pass.make(channels=3)
     scene.tiles = [np.nan_to_num(tile, nan=0.0) for tile in scene.tiles]
     assert kinds(scene.coadd().diagnose()) == []
+
+
+@pytest.mark.parametrize(
+    ("tiles", "words"),
+    [((1,), "Of tile 1 in channel g 1"), ((1, 4), "and of 1 more tile fewer"), (range(6), "and of 5 more tiles fewer")],
+)
+def test_a_sky_that_was_cut_off_is_one_note(tiles, words):
+    scene = Pass.make(channels=3, gains=[1.0] * 6)
+    for index in tiles:
+        pixels, level = scene.tiles[index].copy(), np.nanpercentile(scene.tiles[index][..., 1], 10)
+        pixels[..., 1] = np.fmax(pixels[..., 1], level + 0 * pixels[..., 1])
+        scene.tiles[index] = pixels
+    findings = scene.coadd().diagnose()
+    (note,) = [finding for finding in findings if finding.test == "pixels"]
+    assert (note.kind, note.tile) == ("undetermined", None)
+    assert words in note.message
+    assert "unmasked_border" not in {finding.kind for finding in findings}
+    # No test was left out for it.
+    assert "as far as" not in summary_of([note], True)[0]
 
 
 @pytest.fixture(scope="module")

@@ -125,6 +125,26 @@ def test_filled_corners_of_a_turned_tile(degrees, units):
     assert found.border.share == pytest.approx(bad.mean())
 
 
+@pytest.mark.parametrize(("share", "wave"), [(0.05, 25), (0.3, 25), (0.5, 0), (0.6, 0), (0.5, 6)])
+def test_a_sky_that_was_cut_off_is_cut_and_no_border(share, wave):
+    """Where it was darker than its level next to nothing of it is left, up to the edges."""
+    image = sky(2) + wave * np.sin(COLUMNS / 40)[..., np.newaxis]
+    found = found_in(np.maximum(image - np.percentile(image, 100 * share, axis=(0, 1)), 0))
+    assert (found.mask, found.border) == (None, None)
+    assert [(own.channel, own.value) for own in found.cut] == [(channel, 0) for channel in range(3)]
+    assert [own.share for own in found.cut] == pytest.approx([share] * 3, abs=0.04)
+
+
+@pytest.mark.parametrize("name", ["as it is", "0..1", "level 0"])
+def test_what_has_a_least_value_by_chance_or_a_fill_is_not_cut_off(name):
+    own, image = SOUND[name], sky()
+    filled = own(image)
+    filled[:, :12] = 0
+    assert found_in(own(image)).cut == found_in(filled).cut == ()
+    # Coarse whole numbers, as next to no noise leaves them.
+    assert found_in(np.rint(image / (2 * NOISE)).astype(np.int16)).cut == ()
+
+
 def test_fill_that_packing_has_dithered():
     bad, image = ~turned(5), sky(1)
     image[bad] = np.random.default_rng(1).uniform(-0.1, 0.1, (np.count_nonzero(bad), 3)) * NOISE
