@@ -13,7 +13,7 @@ from ...tiles.grid import copy_wcs
 from .adjustment import Adjustment, adjust, in_errors, information
 from .matching import coarse_places, same_stars
 from .places import Places
-from .stretches import Stretch, Usual, beyond_the_usual, is_foretold, measure_stretches, usual_stretch
+from .stretches import Stretch, Usual, beyond_the_usual, leans_on_one, measure_stretches, usual_stretch
 
 # Shifts smaller than this are of no consequence, however sure, in mosaic pixels.
 SHIFT_FLOOR = 0.05
@@ -177,7 +177,7 @@ class _Placed:
             and index not in self.stretched
             and own.matters(ALARMS)
             and beyond_the_usual(own, index, self.fit, self.shared, self.together, alone).matters(ALARMS)
-            and is_foretold(index, self.fit, self.shared)
+            and not leans_on_one(index, self.fit, self.shared)
         ]
         return max(seen)[1] if seen else None
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.special import fdtrc
+from scipy.special import chdtri, fdtrc
 
 # Stars from which four more terms are told, and how many there are with those of the shift.
 _FEWEST_STARS = 5
@@ -20,8 +20,8 @@ _FEWEST_TILES = 4
 _TERMS, _ALL_TERMS = 4, 6
 # Less than this part of a term, once the shifts are solved for, is rounding: it is not told.
 _RESOLVED = 1e-6
-# In errors.
-_FAR = 3.0
+# How rare by chance what is left of a stretch without any one of its stars must be.
+_STILL = 0.05
 # What shows beside the stars' own width, in mosaic pixels.
 _FLOOR = 0.1
 
@@ -141,10 +141,8 @@ def beyond_the_usual(stretch, index, fit, shared, together, usual):
     return replace(stretch, error=error, significance=deviance**0.5, chance=_chance(deviance, fit.counts, index))
 
 
-def is_foretold(index, fit, shared):
-    """Whether the other stars of a tile foretell by its stretch where each of its stars lies, better than by a shift.
-
-    Of a stretch that leans on one or two of them it is not: left out, they lie where a shift has them.
+def leans_on_one(index, fit, shared):
+    """Whether the stretch of a tile is that of one star, without which nothing is left of it that is sure.
 
     Parameters
     ----------
@@ -161,18 +159,16 @@ def is_foretold(index, fit, shared):
     # From where the other tiles have each star, and how sure that is.
     off = (fit.pulls[own] / fit.weight[own, np.newaxis]) / alone[:, np.newaxis]
     root = np.sqrt(fit.slope[own] * alone / fit.excess)[:, np.newaxis]
-    design = np.column_stack([np.ones(len(off)), places[own] - places[own].mean(axis=0)])
-    # One that lies far off speaks no louder than others.
-    shifted, stretched = (np.clip(_left_out(root * design[:, :terms], root * off), -_FAR, _FAR) for terms in (1, 3))
-    fall, error = np.sum(shifted**2 - stretched**2), 2 * np.sqrt(np.sum((shifted - stretched) ** 2))
-    return bool(fall > error)
+    design = root * np.column_stack([np.ones(len(off)), places[own]])
+    each = np.arange(len(off))
+    falls = [_fall(design[each != star], (root * off)[each != star]) for star in each]
+    return bool(min(falls) < chdtri(_TERMS, _STILL))
 
 
-def _left_out(design, values):
-    """By how much each of some values, shape (n, 2), lies beside what the others foretell by a linear fit."""
-    basis, _ = np.linalg.qr(design)
-    leverage = np.sum(basis**2, axis=1, keepdims=True)
-    return (values - basis @ (basis.T @ values)) / np.maximum(1 - leverage, _RESOLVED)
+def _fall(design, values):
+    """By how much the squares of values, shape (n, 2), become less by a linear fit than by their mean."""
+    one, all_three = (np.linalg.qr(design[:, :terms])[0].T @ values for terms in (1, 3))
+    return float(np.sum(all_three**2) - np.sum(one**2))
 
 
 def _chance(deviance, counts, index):
