@@ -177,9 +177,9 @@ class _Placed:
             and index not in self.stretched
             and own.matters(ALARMS)
             and beyond_the_usual(own, index, self.fit, self.shared, self.together, alone).matters(ALARMS)
-            and not leans_on_one(index, self.fit, self.shared)
         ]
-        return max(seen)[1] if seen else None
+        surest = (index for _, index in sorted(seen, reverse=True) if not leans_on_one(index, self.fit, self.shared))
+        return next(surest, None)
 
     def stretch_of(self, index, usual):
         """All of the `Stretch` of a tile; None where it has none."""

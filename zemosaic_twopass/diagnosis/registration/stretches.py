@@ -159,16 +159,14 @@ def leans_on_one(index, fit, shared):
     # From where the other tiles have each star, and how sure that is.
     off = (fit.pulls[own] / fit.weight[own, np.newaxis]) / alone[:, np.newaxis]
     root = np.sqrt(fit.slope[own] * alone / fit.excess)[:, np.newaxis]
-    design = root * np.column_stack([np.ones(len(off)), places[own]])
-    each = np.arange(len(off))
-    falls = [_fall(design[each != star], (root * off)[each != star]) for star in each]
-    return bool(min(falls) < chdtri(_TERMS, _STILL))
-
-
-def _fall(design, values):
-    """By how much the squares of values, shape (n, 2), become less by a linear fit than by their mean."""
-    one, all_three = (np.linalg.qr(design[:, :terms])[0].T @ values for terms in (1, 3))
-    return float(np.sum(all_three**2) - np.sum(one**2))
+    arms = places[own] - places[own].mean(axis=0)
+    design, values = root * np.column_stack([np.ones(len(off)), arms]), root * off
+    # Of all the stars but one, for each: by how much the squares of the values become less than by their mean.
+    normal = design.T @ design - design[:, :, np.newaxis] * design[:, np.newaxis]
+    right = design.T @ values - design[:, :, np.newaxis] * values[:, np.newaxis]
+    fall = np.sum(right * (np.linalg.pinv(normal, hermitian=True) @ right), axis=(1, 2))
+    fall -= np.sum(right[:, 0] ** 2, axis=1) / normal[:, 0, 0]
+    return bool(fall.min() < chdtri(_TERMS, _STILL))
 
 
 def _chance(deviance, counts, index):
