@@ -37,8 +37,9 @@ _STANDARD = 0.7 * 1.6 ** np.arange(6)
 _LEAST_PART = 0.9
 # In these: to know a star's shape, to measure it, to know what lies outside, and its background.
 _CORE, _APERTURE, _WHOLE, _RING = 1.2, 2.0, 4.0, (5.0, 7.5)
-# Share of the background that must be known on both sides of a star, and how many of its pixels are enough.
-_RING_KNOWN, _RING_ENOUGH = 0.25, 300
+# Share of the background that must be known on both sides of a star, which in a corner is little, and how many of its
+# pixels are enough.
+_RING_KNOWN, _RING_ENOUGH = 0.1, 300
 # A star whose core holds another part of it than the usual one, by so much and by so many errors, has a companion or
 # is saturated.
 _UNUSUAL, _UNUSUAL_ERRORS = 0.06, 3.0

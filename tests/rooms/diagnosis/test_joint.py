@@ -9,7 +9,9 @@ from reproject.mosaicking import find_optimal_celestial_wcs
 from zemosaic_twopass.diagnosis.comparison import Survey, residual_findings
 from zemosaic_twopass.diagnosis.photometry import StarScales, solve
 from zemosaic_twopass.diagnosis.photometry.model import Channel
+from zemosaic_twopass.diagnosis.photometry.normal_equations import FURTHEST
 from zemosaic_twopass.diagnosis.photometry.overlaps import find_shared_blocks
+from zemosaic_twopass.diagnosis.photometry.solution import _begin
 from zemosaic_twopass.diagnosis.photometry.witness import Witness
 from zemosaic_twopass.measure.coarse import FACTOR, CoarseTile, coarse_shape, project_blocks
 from zemosaic_twopass.synthetic.sky import synthetic_tiles
@@ -282,6 +284,17 @@ def test_a_gain_that_all_tiles_have_is_told_by_nothing(colour):
     channel.scale_sky([np.arange(channel.count)])
     np.testing.assert_allclose(channel.subtract(np.zeros_like(terms)), left, rtol=1e-6, atol=1e-6 * np.abs(left).max())
     assert np.median((1 + channel.terms[:, 1]) / (1 + channel.witness.gains())) == pytest.approx(1)
+
+
+def test_where_all_begin_the_usual_gain_is_that_of_the_stars(colour):
+    channel = channel_of(*colour)
+    terms = np.zeros_like(channel.terms)
+    terms[:, 1] = 0.4 * (1 + channel.witness.gains()) - 1
+    channel.move(terms)
+    _begin(channel, [np.arange(channel.count)])
+    ratio = (1 + channel.terms[:, 1]) / (1 + channel.witness.gains())
+    assert np.median(ratio[np.diff(channel.layout.starts) > 0]) == pytest.approx(1, rel=1e-6)
+    assert (np.abs(channel.terms[:, 4:]) <= FURTHEST).all()
 
 
 def test_equations_are_sums_over_the_blocks_of_every_tile(colour):

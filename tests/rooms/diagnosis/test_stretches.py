@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.scenes import Pass, blocks_without_stars
-from zemosaic_twopass.diagnosis.registration import Shift, register, same_stars
+from zemosaic_twopass.diagnosis.registration import Shift, register, same_stars, shifts
 from zemosaic_twopass.diagnosis.registration.adjustment import adjust
 from zemosaic_twopass.diagnosis.registration.crops import take_out_distortions
 from zemosaic_twopass.diagnosis.registration.findings import shift_findings
@@ -71,7 +71,7 @@ def told_of(scene, found):
 
 
 @pytest.mark.parametrize(
-    ("degrees", "scale"), [(0.3, 1.0), (-0.15, 1.0), (0.0, 1.004), (0.0, 1.03), (0.2, 0.997), (1.2, 1.0)]
+    ("degrees", "scale"), [(0.3, 1.0), (-0.15, 1.0), (0.0, 1.004), (0.0, 1.03), (0.2, 0.997), (1.2, 1.0), (1.2, 1.03)]
 )
 @pytest.mark.parametrize("tile", [4, 0, 7])
 def test_a_tile_that_is_turned_or_scaled_is_named_and_no_other(scene, blocks, tile, degrees, scale):
@@ -84,6 +84,12 @@ def test_a_tile_that_is_turned_or_scaled_is_named_and_no_other(scene, blocks, ti
         error = own.error / own.reach
         assert own.scale == pytest.approx(scale, abs=4 * error)
         assert own.turn == pytest.approx(degrees, abs=4 * np.rad2deg(error))
+
+
+def test_what_leans_on_one_star_is_no_stretch(scene, blocks, monkeypatch):
+    stars = seen(scene, np.random.default_rng(1), turned(3, 0.5, 1.0))
+    monkeypatch.setattr(shifts, "leans_on_one", lambda index, *of: index == 3)
+    assert register(stars, blocks)[3].stretch is None
 
 
 def test_its_sentence(scene, blocks):

@@ -19,7 +19,7 @@ from .unevenness import Unevenness, light_beyond
 # Tiles whose light no term explains: so many, and as a part of all, before it is that of all tiles.
 _FEWEST_UNEVEN, _MOST_UNEVEN = 1, 1 / 3
 # As a part of the largest misfit, one that may be the odd tile's as well, and how many are tried of those and, besides,
-# of neighbours with a fault; and where there is no solution, which tells next to nothing of whose fault that is.
+# of neighbours with a fault; and, of no more tiles, where there is no solution, which tells little of whose fault it is.
 _SUSPECT_SHARE, _TRIED, _TRIED_ASTRAY = 0.25, 4, 9
 # In errors, for a scale that only stars tell.
 _SURE = 5.0
@@ -164,15 +164,18 @@ def _leave_out_astray(odd, given):
 
     That which ran away; or another that drew it, or all, along: then the rest fits.
     """
-    if not given.solution.astray:
-        return odd, given
-    first, found = given.solution.astray[0], (odd, given)
-    others = np.argsort(-given.solution.misfit.each).tolist()
-    for tile in sorted(others, key=lambda own: own != first)[:_TRIED_ASTRAY]:
+    solution, found = given.solution, (odd, given)
+    meet = [tile for tile in np.argsort(-solution.misfit.each).tolist() if solution.neighbours[tile]]
+    if not solution.astray or len(meet) < FEWEST_TILES:
+        return found
+    first, most = solution.astray[0], _TRIED_ASTRAY if len(meet) <= _TRIED_ASTRAY else _TRIED
+    for tile in sorted(meet, key=lambda own: own != first)[:most]:
         without = odd.with_tiles((tile,))
         rest = without.solve_rest()
+        if rest.solution.astray or rest.uneven:
+            continue
         said = without.describe(rest).uneven
-        if not rest.solution.astray and not rest.uneven and said and all(one.certain for one in said):
+        if said and all(one.certain for one in said):
             if rest.solution.misfit.fits:
                 return without, rest
             found = (without, rest) if tile == first else found

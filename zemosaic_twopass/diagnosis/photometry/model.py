@@ -120,8 +120,8 @@ class Channel:
         """
         terms = self.terms.copy()
         factors = (1 + terms[:, 1]) / (1 + self.witness.gains())
-        for group in groups:
-            factor = float(np.median(factors[group]))
+        for group in (np.intersect1d(own, self._there) for own in groups):
+            factor = float(np.median(factors[group])) if len(group) else 0.0
             if factor > 0:
                 terms[group, 1] = (1 + terms[group, 1]) / factor - 1
                 # The sky spreads by that factor about one level, and that of each tile lies elsewhere then.

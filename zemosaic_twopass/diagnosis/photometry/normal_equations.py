@@ -24,8 +24,8 @@ _AT_A_TIME = 8
 _USUAL_GAIN = 0.3
 # Damping of shifts and blurs, in pixels and squares of them, in units of 1 / variance of a block.
 _DAMPING = 1.0
-# So far the straight lines hold, in the same: further lies light that leans on them, for where a tile lies to a part of
-# a block is known before.
+# So far the straight lines hold, in the same, and no further are they drawn: beyond lies light that leans on them, for
+# where a tile lies to a part of a block is known before.
 FURTHEST = np.array([8.0, 8.0, 16.0])
 
 

@@ -65,7 +65,7 @@ class Stretch:
     @property
     def scale(self):
         """Factor of all distances."""
-        return float(np.sqrt(np.linalg.det(self._of_places)))
+        return float(np.sqrt(abs(np.linalg.det(self._of_places))))
 
     @property
     def _of_places(self):
