@@ -286,6 +286,24 @@ def test_a_gain_that_all_tiles_have_is_told_by_nothing(colour):
     assert np.median((1 + channel.terms[:, 1]) / (1 + channel.witness.gains())) == pytest.approx(1)
 
 
+def test_a_tile_that_is_in_another_channel_alone_has_no_say_in_that(colour):
+    looks, shape = colour
+    absent = len(looks) // 2
+    for index in range(absent):
+        tile, noise = looks[index]
+        known = np.arange(len(noise))[:, np.newaxis, np.newaxis] != 1
+        looks = [*looks[:index], (replace(tile, value=np.where(known, tile.value, np.nan)), noise), *looks[index + 1 :]]
+    channel = channel_of(looks, shape)
+    terms = np.zeros_like(channel.terms)
+    terms[:, 1] = 0.4 * (1 + channel.witness.gains()) - 1
+    terms[:absent] = 0
+    channel.move(terms)
+    channel.scale_sky([np.arange(channel.count)])
+    ratio = (1 + channel.terms[:, 1]) / (1 + channel.witness.gains())
+    assert np.median(ratio[absent:]) == pytest.approx(1, rel=1e-6)
+    np.testing.assert_array_equal(channel.terms[:absent], 0)
+
+
 def test_where_all_begin_the_usual_gain_is_that_of_the_stars(colour):
     channel = channel_of(*colour)
     terms = np.zeros_like(channel.terms)

@@ -209,6 +209,7 @@ def test_without_a_solution_that_is_left_out_without_which_the_rest_fits(ran_awa
 
         def solve_rest(self):
             (tile,) = self.tiles
+            assert tile != 4
             # Without tile 3, too, there is none.
             return solved((0, 0) if tile == 3 else (), 0.5 if tile in better else 5.0)
 
