@@ -118,9 +118,10 @@ def flatten(looks, solution, solve_again):
 
 
 def _find_left_over(one):
-    """The fewest faults; of as many, with a curvature, and that which brings the stars together better."""
+    """The fewest faults; of as many, with a curvature, and that which fits, and brings the stars together better."""
     _, solution, curvature = one
-    return np.count_nonzero(solution.active), curvature is None, float(np.sum(solution.stars.excess))
+    left = max(solution.misfit.largest, 1.0), float(np.sum(solution.stars.excess))
+    return np.count_nonzero(solution.active), curvature is None, *left
 
 
 @dataclass(frozen=True, eq=False)
