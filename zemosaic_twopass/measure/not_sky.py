@@ -17,6 +17,8 @@ _EIGHT = np.ones((3, 3), dtype=bool)
 _THIN = 7
 # Share of the pixels from which on the least value is none of chance, and how many times as often as the next it is so.
 _CUT, _THAN_NEXT = 0.02, 3
+# Percentiles of what is above it: where the sky begins, and how wide most of it is.
+_ABOVE = 2, 25, 75
 
 
 @dataclass(frozen=True)
@@ -146,15 +148,18 @@ def _look_along_edges(heard, noise, good):
 
 
 def _cut_off(planes, loud, good, mask):
-    """The `Cut` of each channel that has a signal, where it has one."""
+    """The `Cut` of each channel that has a signal, where it has one: what is filled has no sky just above it."""
     thin, found = (slice(None, None, _THIN),) * 2, []
     used = np.ones(planes[thin].shape[:2], dtype=bool) if good is None else good[thin]
     used = used if mask is None else used & ~mask[thin]
     for channel in loud:
-        values = planes[thin][used, channel]
-        values, often = np.unique(values[np.isfinite(values)], return_counts=True)
+        held = planes[thin][used, channel].astype(np.float64)
+        held = held[np.isfinite(held)]
+        values, often = np.unique(held, return_counts=True)
         if len(often) > 1 and often[0] > max(_CUT * often.sum(), _THAN_NEXT * often[1]):
-            found.append(Cut(channel, float(values[0]), float(often[0] / often.sum())))
+            lowest, low, high = np.percentile(held[held > values[0]], _ABOVE)
+            if lowest - values[0] < high - low:
+                found.append(Cut(channel, float(values[0]), float(often[0] / often.sum())))
     return tuple(found)
 
 

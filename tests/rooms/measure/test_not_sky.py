@@ -141,6 +141,10 @@ def test_what_has_a_least_value_by_chance_or_a_fill_is_not_cut_off(name):
     filled = own(image)
     filled[:, :12] = 0
     assert found_in(own(image)).cut == found_in(filled).cut == ()
+    # A trail that was masked with what is far below the sky.
+    masked = own(image)
+    masked[80:100, 20:-20] = masked.min() - np.ptp(masked)
+    assert found_in(masked).cut == ()
     # Coarse whole numbers, as next to no noise leaves them.
     assert found_in(np.rint(image / (2 * NOISE)).astype(np.int16)).cut == ()
 

@@ -19,7 +19,7 @@ from .unevenness import Unevenness, light_beyond
 # Tiles whose light no term explains: so many, and as a part of all, before it is that of all tiles.
 _FEWEST_UNEVEN, _MOST_UNEVEN = 1, 1 / 3
 # As a part of the largest misfit, one that may be the odd tile's as well, and how many are tried of those and, besides,
-# of neighbours with a fault; and, of no more tiles, where there is no solution, which tells little of whose that is.
+# of neighbours with a fault. Without a solution, which tells little of whose that is, all of so few tiles.
 _SUSPECT_SHARE, _TRIED, _TRIED_ASTRAY = 0.25, 4, 9
 # In errors, for a scale that only stars tell.
 _SURE = 5.0
