@@ -7,8 +7,9 @@ import textwrap
 import numpy as np
 
 from ..files import whole_file
-from .seam_picture import COLOURS_UP_TO, draw_bar, draw_edges, draw_mosaic
-from .style import MEDIUM, TEXT, WIDTH, new_figure, write_picture
+from .canvas import Canvas
+from .mosaic_panel import MosaicPanel, draw_meaning
+from .style import MEDIUM, WIDTH, write_picture
 
 COMPARE_PICTURE = "twopass_compare.png"
 # In inches.
@@ -42,27 +43,22 @@ def write_compare_picture(found, backdrops, names, path):
 
 def draw_comparison(found, backdrops, names):
     """The figure of `write_compare_picture`."""
-    from matplotlib.colors import Normalize
-
     width = (WIDTH - 2 * _LEFT - _GAP) / 2
-    ratio = max(float(np.clip(own.shape[0] / own.shape[1], 0.15, 2.0)) for own in backdrops)
-    panel = ratio * width
-    height = _TOP + 2 * (panel + _TITLE) + _BOTTOM
-    figure, limits = new_figure(height), Normalize(-COLOURS_UP_TO, COLOURS_UP_TO)
-    figure.text(0, 1, textwrap.fill(comparison_sentence(found), 78), va="top", fontsize=MEDIUM, **TEXT)
-    numbered = _number_edges(found)
+    height = width * max(float(np.clip(own.shape[0] / own.shape[1], 0.15, 2.0)) for own in backdrops)
+    canvas = Canvas(_TOP + 2 * (height + _TITLE) + _BOTTOM)
+    canvas.text(0, 0, textwrap.fill(comparison_sentence(found), 78), fontsize=MEDIUM)
+    numbered, down = _number_edges(found), _TOP
     for row in range(2):
-        low = height - _TOP - (row + 1) * (panel + _TITLE)
         for side, (seams, backdrop, name) in enumerate(zip(found.maps, backdrops, names, strict=True)):
             left = _LEFT + side * (width + _GAP)
-            axes = figure.add_axes((left / WIDTH, low / height, width / WIDTH, panel / height))
-            draw_mosaic(axes, backdrop)
             title = f"{'ab'[side]}: {name}" if row == 0 else f"{seams.picture.replace('_', ' ')}"
-            axes.set_title(_short(title), fontsize=MEDIUM, loc="left", y=1.0, pad=4, **TEXT)
+            canvas.text(left, down + 0.08, _short(title), fontsize=MEDIUM)
+            panel = MosaicPanel(canvas, canvas.box(left, down + _TITLE, width, height), backdrop)
             if row:
-                draw_edges(axes, seams, limits, numbered[side])
-    draw_bar(figure, limits, 0.36 / height, 0.1 / height)
-    return figure
+                panel.draw_edges(seams, numbered[side])
+        down += height + _TITLE
+    draw_meaning(canvas, _LEFT, down + 0.12, 0.4 * WIDTH)
+    return canvas.figure
 
 
 def comparison_sentence(found):

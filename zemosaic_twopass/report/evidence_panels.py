@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .style import AFTER, FLAGGED, FONT, INK, SMALL, TEXT, finish_ticks, new_figure
+from .style import AFTER, FLAGGED, FONT, INK, SMALL, TEXT, finish_ticks
 
 # In inches. Narrower than the other pictures, so that a phone shows it larger.
 WIDTH = 4.3
@@ -20,91 +20,26 @@ _LINES = (("0.35", "-"), (AFTER, (0, (4, 2))))
 _PERCENTILE = 99.0
 
 
-class Canvas:
-    """A figure on which is drawn from its top down, in inches.
-
-    Without axes but for charts: those of a single image would take as long as all else of a finding.
-
-    Parameters
-    ----------
-    height : float
-    """
-
-    def __init__(self, height):
-        self.figure, self._height = new_figure(height, WIDTH), height
-        self._inches = {"transform": self.figure.dpi_scale_trans}
-
-    def up(self, down):
-        """Height above the lower edge of the figure of a place so far below its top."""
-        return self._height - down
-
-    def text(self, left, down, text, **more):
-        own = {"va": "top", "fontsize": SMALL, **TEXT, **self._inches, **more}
-        self.figure.text(left, self.up(down), text, **own)
-
-    def axes(self, left, down, width, height):
-        box = left / WIDTH, self.up(down + height) / self._height, width / WIDTH, height / self._height
-        return self.figure.add_axes(box)
-
-    def add(self, artist, **how):
-        """An artist with its places in inches from the lower left corner; `how` as for `Artist.set`."""
-        return self.figure.add_artist(artist(**how, **self._inches))
-
-    def image(self, values, box, colours, limits, label="layer"):
-        """An image in a frame; `box` is a matplotlib.transforms.Bbox in inches."""
-        from matplotlib import colormaps
-        from matplotlib.colors import Normalize
-        from matplotlib.image import BboxImage
-        from matplotlib.patches import Rectangle
-        from matplotlib.transforms import TransformedBbox
-
-        frame = {"xy": box.min, "width": box.width, "height": box.height}
-        if not np.isfinite(values).all():
-            # What is not known is hatched, as in the map: white means that nothing differs.
-            self.add(Rectangle, **frame, facecolor="0.88", edgecolor="0.6", hatch="////", linewidth=0, zorder=0)
-        shown = BboxImage(
-            TransformedBbox(box, self.figure.dpi_scale_trans),
-            cmap=colormaps[colours].with_extremes(bad=(0, 0, 0, 0)),
-            norm=Normalize(*limits),
-            origin="lower",
-            interpolation="nearest",
-            label=label,
-            zorder=1,
-        )
-        shown.set_data(values)
-        self.figure.add_artist(shown)
-        self.add(Rectangle, **frame, facecolor="none", edgecolor=INK, linewidth=0.9, zorder=2)
-
-
 def draw_layers(canvas, evidence, down, height):
     """Draw the layers of evidence side by side and their colours: so far below the top, so high, in inches."""
-    from matplotlib.transforms import Bbox
-
     values = np.concatenate([layer.values[np.isfinite(layer.values)] for layer in evidence.layers])
     limit = float(np.percentile(np.abs(values), _PERCENTILE)) if values.size else 1.0
     limits = (0.0, 1.0) if evidence.unit == "share" else (-(limit or 1.0), limit or 1.0)
     colours = _COLOURS.get(evidence.unit, _DIFFERENCE)
-    low, left = canvas.up(down + NAME + height), MARGIN
+    left = MARGIN
     for layer in evidence.layers:
-        box = Bbox.from_bounds(left, low, SIDE, height)
+        box = canvas.box(left, down + NAME, SIDE, height)
         canvas.text(left, down + 0.04, layer.title)
         canvas.image(layer.values, box, colours, limits)
         if evidence.arrow is not None and layer is evidence.layers[0]:
             _draw_arrow(canvas, (box.min + box.max) / 2, 0.3 * height * np.array(evidence.arrow))
         left += SIDE + _BETWEEN
-    _draw_bar(canvas, Bbox.from_bounds(left, low, 0.1, height), colours, limits, evidence.unit)
+    _draw_bar(canvas, canvas.box(left, down + NAME, 0.1, height), colours, limits, evidence.unit)
 
 
 def _draw_bar(canvas, box, colours, limits, unit):
-    from matplotlib.lines import Line2D
-    from matplotlib.ticker import MaxNLocator
-
     canvas.image(np.linspace(*limits, 64)[:, np.newaxis], box, colours, limits, label="bar")
-    for tick in MaxNLocator(4).tick_values(*limits):
-        if limits[0] <= tick <= limits[1]:
-            level = box.y0 + box.height * (tick - limits[0]) / (limits[1] - limits[0])
-            canvas.add(Line2D, xdata=(box.x1, box.x1 + 0.04), ydata=(level, level), color=INK, linewidth=0.8)
-            canvas.text(box.x1 + 0.07, canvas.up(level), f"{tick:.4g}".replace("-", "−"), va="center")
+    canvas.ticks(box, limits, 4)
     middle = canvas.up((box.y0 + box.y1) / 2)
     canvas.text(box.x1 + 0.52, middle, unit, rotation=90, ha="center", va="center")
 

@@ -8,7 +8,8 @@ import textwrap
 import numpy as np
 
 from ..tiles.planes import in_channel
-from .evidence_panels import CHART, MARGIN, NAME, SIDE, Canvas, draw_chart, draw_layers
+from .canvas import Canvas
+from .evidence_panels import CHART, MARGIN, NAME, SIDE, WIDTH, draw_chart, draw_layers
 from .style import FLAGGED, INK, draw_silently, encode_png, headline, render
 
 EVIDENCE_PICTURE = "twopass_evidence.png"
@@ -47,7 +48,7 @@ def finding_pictures(evidence, channels):
 
 def draw_heading(report):
     """Draw what stands above the evidence: a matplotlib.figure.Figure."""
-    canvas = Canvas(_HEAD)
+    canvas = Canvas(_HEAD, WIDTH)
     found = all(one.found for one in report.evidence)
     canvas.text(MARGIN, 0.08, headline(report) if found else f"{headline(report)}; closest to a finding:")
     return canvas.figure
@@ -73,7 +74,7 @@ def draw_finding(evidence, channels):
         image = float(np.clip(SIDE * rows / columns, *_IMAGE))
     below = _TITLE + _LINE * len(lines)
     chart = below + (NAME + image) * bool(evidence.layers)
-    canvas = Canvas(chart + (NAME + CHART + _AXIS) * bool(evidence.chart) + _FOOT)
+    canvas = Canvas(chart + (NAME + CHART + _AXIS) * bool(evidence.chart) + _FOOT, WIDTH)
     colour = FLAGGED if evidence.found else INK
     canvas.text(MARGIN, 0.06, evidence_title(evidence.finding, channels), fontweight="bold", color=colour)
     for number, line in enumerate(lines):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .style import INK, SMALL, TEXT, WIDTH, finish_ticks
+from .style import INK, WIDTH
 
 # In inches, as the panels above them are: their left side, how wide they are, and how high the profiles.
 LEFT, PANEL, PROFILE = 0.12, 5.3, 1.05
@@ -23,44 +23,66 @@ def name_of(seams):
     return _NAMES.get(seams.mosaic, seams.mosaic)
 
 
-def draw_profiles(figure, maps, profiles, worst, height):
-    """Draw the profiles across the worst edges side by side, in one axes: making axes takes most of the time.
+def draw_profiles(canvas, maps, profiles, worst):
+    """Draw the profiles across the worst edges side by side.
 
     Parameters
     ----------
-    figure : matplotlib.figure.Figure
+    canvas : Canvas
+        They are at its lower end.
     maps : sequence of SeamMap
         The last one has the edges.
     profiles : sequence of Profile
     worst : dict of int to int
         Their numbers in the picture, by the index of the edge; at least one.
-    height : float
-        Height of the figure in inches.
     """
+    from matplotlib.transforms import Affine2D
+
     left, count = 0.42, len(worst)
-    width = (LEFT + PANEL - left) * count / max(count, _FEW)
-    axes = figure.add_axes((left / WIDTH, 0.4 / height, width / WIDTH, PROFILE / height))
-    reach, top = [_reach(maps[-1].edges[index]) for index in worst], 0.0
-    for stage, seams in enumerate(maps):
-        lines = [
-            _in_slot(own, slot, reach[slot])
-            for slot, index in enumerate(worst)
-            for own in profiles
-            if own.last == index and own.mosaic == seams.mosaic
-        ]
-        if lines:
-            top = max(top, _draw_stage(axes, np.hstack(lines), _STAGES[stage % len(_STAGES)]))
-    ticks = {2 * slot + at / far: at for slot, far in enumerate(reach) for at in (-_tick(far), 0, _tick(far))}
+    width = (LEFT + PANEL - left) / max(count, _FEW)
+    reach = [_reach(maps[-1].edges[index]) for index in worst]
+    stages = [_across(seams, profiles, worst, reach) for seams in maps]
+    top = 1.15 * max(np.nanmax(np.abs(value) + np.nan_to_num(error), initial=0.0) for _, value, error in stages) or 1.0
+    box = canvas.box(left, canvas.height - 0.4 - PROFILE, count * width, PROFILE)
+    # Slots are 2 wide, the first from -1.
+    shown = Affine2D().translate(1, top).scale(width / 2, PROFILE / (2 * top)).translate(*box.min)
+    for lines, colour in zip(stages, _STAGES * len(stages), strict=False):
+        _draw_stage(canvas, lines, colour, shown + canvas.inches)
     for slot, (index, number) in enumerate(worst.items()):
-        axes.axvline(2 * slot, color="#909090", linewidth=0.8)
-        axes.axvline(2 * slot + 1, color=INK, linewidth=0.8)
-        title = f"{number}: {_whose(maps[-1], index)}"
-        axes.text((slot + 0.02) / count, 1.04, title, fontsize=SMALL, transform=axes.transAxes, **TEXT)
-    axes.set(xlim=(-1, 2 * count - 1), ylim=(-1.15 * top, 1.15 * top) if top > 0 else None)
-    axes.set_xticks(list(ticks), [f"{at:g}".replace("-", "\u2212") for at in ticks.values()])
-    finish_ticks(axes)
-    axes.set_ylabel("adu", fontsize=SMALL, labelpad=1, **TEXT)
-    _name_stages(figure, maps, left, height)
+        slot_box = canvas.box(left + slot * width, canvas.height - 0.4 - PROFILE, width, PROFILE)
+        canvas.text(slot_box.x0 + 0.02, canvas.up(box.y1) - 0.17, f"{number}: {_whose(maps[-1], index)}")
+        _draw_slot(canvas, slot_box, reach[slot])
+    canvas.ticks(box, (-top, top), 4, side=-1)
+    canvas.text(0.0, canvas.up((box.y0 + box.y1) / 2), "adu", rotation=90, ha="center", va="center")
+    _name_stages(canvas, maps, left)
+
+
+def _across(seams, profiles, worst, reach):
+    """The profiles of one mosaic in their slots, one behind the other, shape (3, n)."""
+    lines = [
+        _in_slot(own, slot, reach[slot])
+        for slot, index in enumerate(worst)
+        for own in profiles
+        if own.last == index and own.mosaic == seams.mosaic
+    ]
+    return np.hstack([np.empty((3, 0)), *lines])
+
+
+def _draw_slot(canvas, box, reach):
+    """Draw the frame of a profile, its edge, and how far from that in pixels one is."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.patches import Rectangle
+
+    frame = {"xy": box.min, "width": box.width, "height": box.height}
+    canvas.add(Rectangle, **frame, facecolor="none", edgecolor=INK, linewidth=0.8)
+    middle, marks = (box.x0 + box.x1) / 2, []
+    for at in (-_tick(reach), 0, _tick(reach)):
+        x = middle + at / reach * box.width / 2
+        marks.append([(x, box.y0), (x, box.y0 - 0.04)])
+        canvas.text(x, canvas.up(box.y0) + 0.07, f"{at:g}".replace("-", "\N{MINUS SIGN}"), ha="center")
+    marks.append([(middle, box.y0), (middle, box.y1)])
+    colours = [INK] * 3 + ["#909090"]
+    canvas.add(LineCollection, segments=marks, colors=colours, linewidths=0.8)
 
 
 def _reach(edge):
@@ -81,28 +103,30 @@ def _in_slot(profile, slot, reach):
     return np.array([[*part[shown], np.nan] for part in parts])
 
 
-def _draw_stage(axes, lines, colour):
-    """Draw the profiles of one mosaic and say how high they rise, their errors included."""
+def _draw_stage(canvas, lines, colour, shown):
+    """Draw the profiles of one mosaic, with their errors."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.lines import Line2D
+
     slot, value, error = lines
-    axes.plot(slot, value, ".-", color=colour, markersize=3, linewidth=0.9)
-    # Not `errorbar`, which takes several times as long.
+    style = {"color": colour, "linewidth": 0.9, "transform": shown}
+    canvas.add(Line2D, xdata=slot, ydata=value, marker=".", markersize=3, **style)
     known = np.isfinite(value + error)
-    low, high = (value[known] + sign * error[known] for sign in (-1, 1))
-    axes.vlines(slot[known], low, high, color=colour, linewidth=0.9)
-    return np.nanmax(np.abs(value) + np.nan_to_num(error), initial=0.0)
+    bars = np.stack([np.stack([slot, value + sign * error], axis=1) for sign in (-1, 1)], axis=1)[known]
+    canvas.add(LineCollection, segments=bars, **style)
 
 
-def _name_stages(figure, maps, left, height):
+def _name_stages(canvas, maps, left):
     """Say below the profiles what they show, and which colour is which mosaic."""
-    figure.text(left / WIDTH, 0.02 / height, "pixels from the edge; left of it is inside", fontsize=SMALL, **TEXT)
+    low = {"va": "baseline"}
+    canvas.text(left, canvas.height - 0.02, "pixels from the edge; left of it is inside", **low)
     at = left + _LEGEND
     names = [name_of(seams) for seams in maps] if len(maps) > 1 else []
     letters = max(map(len, names), default=0)
     while sum(min(len(name), letters) * _LETTER + _SPACE for name in names) > WIDTH - at and letters > 1:
         letters -= 1
     for slot, name in enumerate(name[:letters] for name in names):
-        own = TEXT | {"color": _STAGES[slot % len(_STAGES)]}
-        figure.text(at / WIDTH, 0.02 / height, name, fontsize=SMALL, **own)
+        canvas.text(at, canvas.height - 0.02, name, color=_STAGES[slot % len(_STAGES)], **low)
         at += _LETTER * len(name) + _SPACE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from dataclasses import fields
 
@@ -148,10 +149,11 @@ def seam_table(maps):
     astropy.table.Table
         One row an edge and mosaic; without rows where there is no edge.
     """
-    rows = [(seams.mosaic, number, edge) for seams in maps for number, edge in enumerate(seams.edges)]
-    table = Table(_columns(*zip(*rows, strict=True)) if rows else {"mosaic": [""], "edge": [0], "tile": [0]})[
-        : len(rows)
-    ]
+    return _table_of(_columns(maps), maps)
+
+
+def _table_of(columns, maps):
+    table = Table(columns) if columns else Table({"mosaic": [""], "edge": [0], "tile": [0]})[:0]
     for column in table.itercols():
         what, _, channel = column.name.rpartition("_")
         if what in _NUMBERS and column.name not in _DESCRIPTIONS:
@@ -176,14 +178,21 @@ def write_seam_table(maps, path):
     OSError
         If the file cannot be written.
     """
-    text = io.StringIO()
-    seam_table(maps).write(text, format="ascii.ecsv")
+    text, columns = io.StringIO(), _columns(maps)
+    # The rows as astropy writes them, which takes each value by itself; the header is its own.
+    header = _table_of({name: values[:1] for name, values in columns.items()}, maps)[:0]
+    header.write(text, format="ascii.ecsv")
+    csv.writer(text, delimiter=" ", lineterminator="\n").writerows(zip(*columns.values(), strict=True))
     with whole_file(path) as temporary:
         temporary.write_bytes(text.getvalue().encode("utf-8", "backslashreplace"))
 
 
-def _columns(mosaics, numbers, edges):
+def _columns(maps):
     """Lists by the names of the columns: whole columns, for rows of thousands of edges take twice as long."""
+    rows = [(seams.mosaic, number, edge) for seams in maps for number, edge in enumerate(seams.edges)]
+    if not rows:
+        return {}
+    mosaics, numbers, edges = zip(*rows, strict=True)
     columns = {
         "mosaic": mosaics,
         "edge": numbers,

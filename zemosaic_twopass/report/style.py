@@ -189,11 +189,11 @@ def encode_png(picture):
 def _let_go(figure):
     """Take the pixels out of a figure: it and its axes lead to each other and wait for the collector."""
     from matplotlib.backend_bases import FigureCanvasBase
-    from matplotlib.cm import ScalarMappable
+    from matplotlib.image import BboxImage
 
-    for image in [*figure.artists, *(image for axes in figure.axes for image in axes.images)]:
-        if isinstance(image, ScalarMappable):
-            image.set_data([[0.0]])
+    alone = [artist for artist in figure.artists if isinstance(artist, BboxImage)]
+    for image in [*alone, *(image for axes in figure.axes for image in axes.images)]:
+        image.set_data([[0.0]])
     FigureCanvasBase(figure)
 
 
