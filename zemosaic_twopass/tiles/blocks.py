@@ -76,9 +76,10 @@ def _average_band(band, factor, good, together):
     lines = _sum_rows(band, factor)
     with np.errstate(invalid="ignore", over="ignore"):
         if together:
-            means = lines.reshape(*lines.shape[:2], -1).sum(axis=2, keepdims=True) / (factor * factor * channels)
+            # Not `sum`, which takes five times as long over so short axes.
+            means = np.einsum("ijkc->ij", lines)[..., np.newaxis] / (factor * factor * channels)
         else:
-            means = lines.sum(axis=2) / (factor * factor)
+            means = np.einsum("ijkc->ijc", lines) / (factor * factor)
     ragged = ~np.isfinite(means).all(axis=2)
     if good is not None and not good.all():
         whole = np.logical_and.reduce(good.reshape(-1, factor, band.shape[1]), axis=1)
@@ -128,7 +129,7 @@ def block_sum(image, factor):
     ndarray, shape (n, W // factor), float64
     """
     lines = _sum_rows(channels_last(image), factor)
-    return lines.reshape(*lines.shape[:2], factor * lines.shape[3]).sum(axis=2)
+    return np.einsum("ijkc->ij", lines)
 
 
 def _sum_rows(band, factor):

@@ -6,7 +6,7 @@ import pytest
 from zemosaic_twopass.measure.median import median_of_known
 
 
-@pytest.mark.parametrize("size", [1, 2, 7, 8])
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 600])
 @pytest.mark.parametrize("missing", [0.0, 0.4])
 def test_medians_are_those_of_numpy_to_the_bit(size, missing):
     rng = np.random.default_rng(size)

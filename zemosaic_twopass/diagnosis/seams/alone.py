@@ -12,7 +12,7 @@ from ...measure.robust import MEDIAN_SQUARE
 from .deep import DeepStrips, likeness
 from .edges import Measured, map_edges, noise_beside, structure_along
 from .fit import Filters, along, profiles
-from .lines import read_lines
+from .lines import LineReader
 from .measured import together
 from .stretches import LONGEST, stretches_of
 
@@ -41,6 +41,7 @@ def seams_alone(pictures, regions):
         Steps in the mosaics' own adu.
     """
     stretches, found = stretches_of(regions), []
+    reader = LineReader(stretches, regions)
     with np.errstate(all="ignore"):
         for picture, pixels in pictures:
             if not len(stretches):
@@ -48,7 +49,7 @@ def seams_alone(pictures, regions):
                 continue
             strips = DeepStrips.of(stretches, regions, pixels)
             step, error = _steps(strips)
-            shown, lines = strips.at_edge(), read_lines(stretches, regions, pixels)
+            shown, lines = strips.at_edge(), reader.read(pixels)
             looks = noise_beside(strips.whole, picture.noise), structure_along(shown), lines
             steps = step, error, None, of_their_line(stretches, step, error)
             found.append(map_edges(picture.name, stretches, steps, looks, (strips.near, *profiles(shown))))

@@ -98,24 +98,25 @@ def map_edges(name, stretches, steps, looks, across):
     scale = np.fmax(np.sqrt(np.mean(noise**2, axis=0)), structure)
     contrast, channel = _contrast(step, scale)
     chosen, line_channel = _choose_lines(lines, scale) if lines else ([((), (), np.nan, np.nan)] * len(step), channel)
+    told = np.isfinite(expected).any(axis=1)
     edges = [
-        Edge(
-            stretches.tile[index],
-            stretches.neighbours[index],
-            float(stretches.x[index]),
-            float(stretches.y[index]),
-            tuple(stretches.normal[index].tolist()),
-            float(stretches.length[index]),
-            tuple(step[index].tolist()),
-            tuple(error[index].tolist()),
-            tuple(noise[:, index].mean(axis=-1).tolist()),
-            float(contrast[index, channel[index]]),
-            tuple(expected[index].tolist()) if np.isfinite(expected[index]).any() else None,
-            *chosen[index][:-1],
-            along_sigma=0.0 if sure is None else float(sure[index]),
-            line_px=chosen[index][-1],
+        Edge(*row, *line[:-1], along_sigma=along, line_px=line[-1])
+        for *row, line, along in zip(
+            stretches.tile,
+            stretches.neighbours,
+            stretches.x.tolist(),
+            stretches.y.tolist(),
+            map(tuple, stretches.normal.tolist()),
+            stretches.length.tolist(),
+            map(tuple, step.tolist()),
+            map(tuple, error.tolist()),
+            map(tuple, noise.mean(axis=-1).T.tolist()),
+            contrast[np.arange(len(step)), channel].tolist(),
+            (tuple(own) if known else None for own, known in zip(expected.tolist(), told, strict=True)),
+            chosen,
+            (np.zeros(len(step)) if sure is None else sure).tolist(),
+            strict=True,
         )
-        for index in range(len(stretches))
     ]
     strips, level, spread = across
     distance = median_of_known(np.moveaxis(np.where(strips.known, strips.distance, np.nan), 1, -1))

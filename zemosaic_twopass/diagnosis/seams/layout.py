@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...tiles.planes import channels_last
-from .lines import read_lines
+from .lines import LineReader
 from .regions import Regions
 from .stretches import Stretches, stretches_of
 from .strips import BLOCK, Strips
@@ -22,11 +22,13 @@ class Ground:
     regions : Regions
     stretches : Stretches
     strips : Strips
+    lines : LineReader
     """
 
     regions: Regions
     stretches: Stretches
     strips: Strips
+    lines: LineReader
 
 
 class Layout:
@@ -50,7 +52,8 @@ class Layout:
         if key not in self._grounds:
             regions = Regions.of_footprints(self.footprints, shape, BLOCK, part)
             stretches = stretches_of(regions)
-            self._grounds[key] = part, Ground(regions, stretches, Strips.of_blocks(stretches, regions))
+            strips, lines = Strips.of_blocks(stretches, regions), LineReader(stretches, regions)
+            self._grounds[key] = part, Ground(regions, stretches, strips, lines)
         return self._grounds[key][1]
 
     def with_lines(self, picture, pixels, coverage=None):
@@ -70,8 +73,7 @@ class Layout:
         ground = self.under(picture)
         if not len(ground.stretches):
             return picture
-        lines = read_lines(ground.stretches, ground.regions, channels_last(pixels), coverage)
-        return replace(picture, lines=lines)
+        return replace(picture, lines=ground.lines.read(channels_last(pixels), coverage))
 
 
 def _ends(picture):

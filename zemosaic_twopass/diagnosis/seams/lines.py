@@ -13,7 +13,7 @@ import numpy as np
 
 from ...measure.median import median_of_known
 from .fit import along, profiles
-from .strips import COLUMNS, near_pixels, spread_ahead
+from .strips import COLUMNS, NearPixels, spread_ahead
 
 # Distances from the edge in pixels: where a thin line may be, and what it is held against on either side. A broad one
 # is read from all of these, and held against what is far.
@@ -85,43 +85,59 @@ class Lines:
         return cls(width, depth, error, distance, level - median_of_known(level)[..., np.newaxis], spread)
 
 
-def read_lines(stretches, regions, pixels, coverage=None):
-    """Look for lines along edges.
+class LineReader:
+    """Where lines are looked for: along edges, found once for all images of a shape.
 
     Parameters
     ----------
     stretches : Stretches
     regions : Regions
-    pixels : ndarray, shape (H, W, C)
-    coverage : ndarray, shape (H, W), optional
-        Where it is not positive there is nothing.
-
-    Returns
-    -------
-    (Lines, Lines)
-        Thin and broad ones.
     """
-    ahead = spread_ahead(stretches, _ALONG)
-    shape, channels = (len(stretches), COLUMNS), pixels.shape[2]
-    thin = np.full((*shape, len(_AT) + 2, channels), np.nan, dtype=np.float32)
-    broad = np.full((*shape, 3, channels), np.nan, dtype=np.float32)
-    with np.errstate(all="ignore"):
-        for first in range(0, len(stretches), _AT_A_TIME):
-            part = slice(first, first + _AT_A_TIME)
-            near, far = (
-                _middle_pairs(near_pixels(stretches, regions, pixels, (ahead, depths, part), coverage))
-                for depths in (_NEAR, _FAR)
+
+    def __init__(self, stretches, regions):
+        self._stretches, self._regions = stretches, regions
+        # Lists of (slice of the stretches, NearPixels, NearPixels) by the shape of an image.
+        self._places = {}
+
+    def _places_in(self, shape):
+        if shape not in self._places:
+            ahead, own = spread_ahead(self._stretches, _ALONG), (self._stretches, self._regions, shape)
+            parts = (slice(first, first + _AT_A_TIME) for first in range(0, len(ahead), _AT_A_TIME))
+            self._places[shape] = [
+                (part, *(NearPixels.of(*own, (ahead, depths, part)) for depths in (_NEAR, _FAR))) for part in parts
+            ]
+        return self._places[shape]
+
+    def read(self, pixels, coverage=None):
+        """Look for lines in an image.
+
+        Parameters
+        ----------
+        pixels : ndarray, shape (H, W, C)
+        coverage : ndarray, shape (H, W), optional
+            Where it is not positive there is nothing.
+
+        Returns
+        -------
+        (Lines, Lines)
+            Thin and broad ones.
+        """
+        shape, channels = (len(self._stretches), COLUMNS), pixels.shape[2]
+        thin = np.full((*shape, len(_AT) + 2, channels), np.nan, dtype=np.float32)
+        broad = np.full((*shape, 3, channels), np.nan, dtype=np.float32)
+        with np.errstate(all="ignore"):
+            for part, *places in self._places_in(pixels.shape[:2]):
+                near, far = (_middle_pairs(own.of_image(pixels, coverage)) for own in places)
+                thin[part] = _average_sides(near, len(_BESIDE))
+                sides = _average_sides(far, len(_AWAY))
+                broad[part] = np.stack([sides[:, :, 0], near.mean(axis=2), sides[:, :, 1]], axis=2)
+            return tuple(
+                Lines.of_columns(width, np.array([-beside, *at, beside]), columns.transpose(0, 3, 1, 2))
+                for width, beside, at, columns in (
+                    (THIN_PX, _BESIDE.mean(), _AT, thin),
+                    (_BROAD_PX, _AWAY.mean(), [0.0], broad),
+                )
             )
-            thin[part] = _average_sides(near, len(_BESIDE))
-            sides = _average_sides(far, len(_AWAY))
-            broad[part] = np.stack([sides[:, :, 0], near.mean(axis=2), sides[:, :, 1]], axis=2)
-        return tuple(
-            Lines.of_columns(width, np.array([-beside, *at, beside]), columns.transpose(0, 3, 1, 2))
-            for width, beside, at, columns in (
-                (THIN_PX, _BESIDE.mean(), _AT, thin),
-                (_BROAD_PX, _AWAY.mean(), [0.0], broad),
-            )
-        )
 
 
 def _middle_pairs(values):

@@ -64,8 +64,9 @@ class Strips:
         """
         rows = np.minimum(self.rows[:, ::every], blocks.shape[1] - 1)
         columns = np.minimum(self.columns[:, ::every], blocks.shape[2] - 1)
-        values = np.moveaxis(blocks[:, rows, columns], 0, 1)
-        return np.where(self.known[:, np.newaxis, ::every], values, np.nan)
+        # Channel by channel by flat indices: in a third of the time.
+        flat, known = rows * blocks.shape[2] + columns, self.known[:, ::every]
+        return np.stack([np.where(known, plane.take(flat), np.nan) for plane in blocks], axis=1)
 
 
 def beyond_slivers(labels, distance, ends):
@@ -122,38 +123,69 @@ def nearest_pixels(x, y, shape):
     return np.clip(rows, 0, shape[0] - 1), np.clip(columns, 0, shape[1] - 1), good
 
 
-def near_pixels(stretches, regions, pixels, places, coverage=None):
-    """Pixels of an image along and across edges, shape (n, along, depth, C), NaN where there are none.
+@dataclass(frozen=True, eq=False)
+class NearPixels:
+    """The pixels along and across some edges that lie within regions, k lines across of so many pixels.
 
-    Parameters
+    Attributes
     ----------
-    stretches : Stretches
-    regions : Regions
-    pixels : ndarray, shape (H, W, C)
-    places : (ndarray, ndarray, slice)
-        How far along, as `spread_ahead` gives it, and across; and of which stretches.
-    coverage : ndarray, shape (H, W), optional
-        Where it is not positive there is nothing.
+    lines : (ndarray, ndarray), shape (k,)
+        Which edge each crosses, and where along it.
+    flat : ndarray, shape (k, depth)
+        Its pixels, counted along the rows of the image.
+    shape : (int, int)
+        How many edges, and lines across each at most.
     """
-    ahead, depth, part = places
-    # At both ends of a line across: it is shorter than any region.
-    rows, columns, good = nearest_pixels(*lattice(stretches, ahead, depth[[0, -1]], part), pixels.shape)
-    cells = [np.minimum(at // regions.step, n - 1) for at, n in zip((rows, columns), regions.labels.shape, strict=True)]
-    good &= regions.labels[tuple(cells)] > 0
-    if coverage is not None:
-        good &= coverage[rows, columns] > 0
-    number, along = np.nonzero(good.all(axis=-1))
-    middles = (own[part][number][:, np.newaxis] for own in (stretches.x, stretches.y))
-    normal = stretches.normal[part][number].T[..., np.newaxis]
-    x, y = _across(*middles, normal, ahead[part][number, along][:, np.newaxis], depth)
-    rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)
-    found = np.full((*good.shape[:2], len(depth), pixels.shape[2]), np.nan, dtype=np.float32)
-    if pixels.flags.c_contiguous:
-        # Several times as quick.
-        found[number, along] = pixels.reshape(-1, pixels.shape[2]).take(rows * pixels.shape[1] + columns, axis=0)
-    else:
-        found[number, along] = pixels[rows, columns]
-    return found
+
+    lines: tuple[np.ndarray, np.ndarray]
+    flat: np.ndarray
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, stretches, regions, shape, places):
+        """Find them in images of a shape (H, W).
+
+        Parameters
+        ----------
+        stretches : Stretches
+        regions : Regions
+        shape : (int, int)
+        places : (ndarray, ndarray, slice)
+            How far along, as `spread_ahead` gives it, and across; and of which stretches.
+        """
+        ahead, depth, part = places
+        # At both ends of a line across: it is shorter than any region.
+        rows, columns, good = nearest_pixels(*lattice(stretches, ahead, depth[[0, -1]], part), shape)
+        cells = zip((rows, columns), regions.labels.shape, strict=True)
+        good &= regions.labels[tuple(np.minimum(at // regions.step, n - 1) for at, n in cells)] > 0
+        number, along = np.nonzero(good.all(axis=-1))
+        middles = (own[part][number][:, np.newaxis] for own in (stretches.x, stretches.y))
+        normal = stretches.normal[part][number].T[..., np.newaxis]
+        x, y = _across(*middles, normal, ahead[part][number, along][:, np.newaxis], depth)
+        flat = np.rint(y).astype(np.intp) * shape[1] + np.rint(x).astype(np.intp)
+        # Half of the memory, in which they stay for the next image.
+        return cls((number, along), flat.astype(np.min_scalar_type(shape[0] * shape[1])), good.shape[:2])
+
+    def of_image(self, pixels, coverage=None):
+        """The pixels of an image, shape (n, along, depth, C), NaN where there are none.
+
+        Parameters
+        ----------
+        pixels : ndarray, shape (H, W, C)
+        coverage : ndarray, shape (H, W), optional
+            Where it is not positive there is nothing.
+        """
+        (number, along), flat = self.lines, self.flat
+        if coverage is not None:
+            covered = (coverage.take(flat[:, [0, -1]]) > 0).all(axis=-1)
+            number, along, flat = number[covered], along[covered], flat[covered]
+        found = np.full((*self.shape, flat.shape[1], pixels.shape[2]), np.nan, dtype=np.float32)
+        if pixels.flags.c_contiguous:
+            # Several times as quick.
+            found[number, along] = pixels.reshape(-1, pixels.shape[2]).take(flat, axis=0)
+        else:
+            found[number, along] = pixels[np.unravel_index(flat, pixels.shape[:2])]
+        return found
 
 
 def middle_half(values):
