@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .seams import largest_line, largest_step
-from .style import INK, SMALL, TEXT
+from .style import INK
 
 _COLOURS, _UP_TO = "RdBu_r", 2.0
 _WIDTHS = {"visible": 2.8, "faint": 1.8, "noise": 0.9, "none": 0.7, "unknown": 0.6}
@@ -45,8 +45,8 @@ class MosaicPanel:
         rows, columns = backdrop.grey.shape
         self._canvas, self._size = canvas, (columns * backdrop.step, rows * backdrop.step)
         scale = np.divide(box.size, self._size)
-        pixels = Affine2D().translate(0.5, 0.5).scale(*scale).translate(*box.min) + canvas.inches
-        self._own = {"transform": pixels, "clip_box": TransformedBbox(box, canvas.inches)}
+        self._to_inches = Affine2D().translate(0.5, 0.5).scale(*scale).translate(*box.min)
+        self._own = {"transform": self._to_inches + canvas.inches, "clip_box": TransformedBbox(box, canvas.inches)}
         canvas.image(backdrop.grey, box, "gray", (0, 255), label="mosaic", interpolation="auto")
 
     def draw_edges(self, seams, worst):
@@ -63,8 +63,8 @@ class MosaicPanel:
         for index, number in worst.items():
             taken.append(self._find_place(seams.edges[index], taken))
             box = {"boxstyle": "circle,pad=0.18", "facecolor": "white", "edgecolor": INK, "linewidth": 0.8}
-            own = {"ha": "center", "va": "center", "fontsize": SMALL, "bbox": box, "transform": self._own["transform"]}
-            self._canvas.figure.text(*taken[-1], str(number), **own, **TEXT)
+            x, y = self._to_inches.transform(taken[-1])
+            self._canvas.text(x, self._canvas.up(y), str(number), ha="center", va="center", bbox=box)
 
     def _draw_quiet(self, edges, **style):
         """One line for all, broken between them: a collection makes an object of each of hundreds."""

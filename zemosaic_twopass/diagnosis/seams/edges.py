@@ -119,10 +119,9 @@ def map_edges(name, stretches, steps, looks, across):
         )
     ]
     strips, level, spread = across
-    distance = median_of_known(np.moveaxis(np.where(strips.known, strips.distance, np.nan), 1, -1))
     left = left and Left(*left, np.abs(left[0]) / np.where(scale > 0, scale, np.nan))
     found = SeamMap.of(name, edges, step.shape[1])
-    return Measured(found, (distance, level, spread), channel, lines, line_channel, left)
+    return Measured(found, (strips.middle_distance, level, spread), channel, lines, line_channel, left)
 
 
 def _choose_lines(lines, scale):

@@ -133,11 +133,11 @@ def along(steps, gain):
     known = np.isfinite(steps)
     weight = np.where(known, 1 / gain[:, np.newaxis], 0.0)
     steps = np.where(known, steps, 0.0)
-    mean = median_of_known(np.where(known, steps, np.nan))
+    mean, root = median_of_known(np.where(known, steps, np.nan)), np.sqrt(weight)
     for _ in range(_ROUNDS):
-        off = steps - mean[..., np.newaxis]
-        spread = GAUSSIAN_MAD * median_of_known(np.where(known, np.abs(off) * np.sqrt(weight), np.nan))[..., np.newaxis]
-        far = np.abs(off) * np.sqrt(weight) / np.maximum(spread, np.finfo(float).tiny)
+        far = np.abs(steps - mean[..., np.newaxis]) * root
+        spread = GAUSSIAN_MAD * median_of_known(np.where(known, far, np.nan))[..., np.newaxis]
+        far /= np.maximum(spread, np.finfo(float).tiny)
         robust = weight * np.minimum(1.0, HUBER / np.maximum(far, HUBER))
         mean = np.sum(robust * steps, axis=-1) / np.maximum(robust.sum(axis=-1), np.finfo(float).tiny)
     influence = robust * (steps - mean[..., np.newaxis])
@@ -172,7 +172,7 @@ def ramps_of(level, error, strips):
         As `profiles` gives them.
     strips : Strips
     """
-    distance = median_of_known(np.moveaxis(np.where(strips.known, strips.distance, np.nan), 1, -1))
+    distance = strips.middle_distance
     known = np.isfinite(level).all(axis=1) & np.isfinite(distance)
     distance = np.nan_to_num(distance)
     # One unit for all cells of an edge, for of few columns the scatter is itself uncertain.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+from ...measure.median import median_of_known
 
 COLUMNS = 20
 # A side of a cell of a strip by block means, and how many to either side.
@@ -52,6 +55,11 @@ class Strips:
         ends = beyond_slivers(labels, distance, (stretches.inside, stretches.outside))
         known = (labels > 0) & (labels == np.where(distance < 0, *map(widen, ends)))
         return cls(distance, known, rows, columns)
+
+    @cached_property
+    def middle_distance(self):
+        """Median along each stretch of the distances of the cells that are known, shape (n, m); NaN where none is."""
+        return median_of_known(np.moveaxis(np.where(self.known, self.distance, np.nan), 1, -1))
 
     def at(self, chosen):
         """The strips of some of the stretches."""
