@@ -160,7 +160,8 @@ def flat_planes(tile):
     for channel in range(planes.shape[2]):
         plane = planes[..., channel].astype(np.float32).ravel()
         # No sky, and the difference of two of them would be none of the numbers that float32 has.
-        plane[np.abs(plane) > _LARGEST] = np.nan
+        if np.fmax.reduce(plane, initial=0) > _LARGEST or np.fmin.reduce(plane, initial=0) < -_LARGEST:
+            plane[np.abs(plane) > _LARGEST] = np.nan
         if bad is not None:
             plane[bad] = np.nan
         flat.append(plane)

@@ -122,7 +122,8 @@ def finding_size(finding):
     parts = []
     if _is_known(finding.value):
         parts.append(f"{finding.value:+.4g} {finding.unit}".strip())
-    if _is_known(finding.sigma):
+    # A note is not tested against none: its sigma is 0.
+    if _is_known(finding.sigma) and finding.sigma:
         parts.append(f"{in_digits(abs(finding.sigma), 3)} standard errors from none")
     return ", ".join(parts)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.utils import pixel_to_pixel, wcs_to_celestial_frame
@@ -14,8 +16,10 @@ _LATTICE_CELLS, _OUTLINE_STEPS = 64, 8
 
 def copy_wcs(wcs):
     """A WCS of one's own: two threads that use one at a time get wrong positions in older astropy."""
+    # What astropy has kept of coordinate classes takes ten times as long to copy as all else; asked for it is made anew.
+    kept = getattr(wcs, "_components_and_classes_cache", None)
     with take_turn():
-        return wcs.deepcopy()
+        return copy.deepcopy(wcs, {id(kept): None})
 
 
 def pixels_between(wcs, wcs_out, x, y):

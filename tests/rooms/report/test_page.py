@@ -87,6 +87,7 @@ def test_size_in_words():
     assert (
         finding_size(Finding("gain_residual", 1, -0.02, -7.25, "", unit="")) == "-0.02, 7.25 standard errors from none"
     )
+    assert finding_size(Finding("undetermined", 1, 0.05, 0.0, "", unit="share")) == "+0.05 share"
     assert finding_size(Finding("gain_guard", 1, 1.0, 12771.6, "", unit="")) == "+1, 12800 standard errors from none"
     assert finding_size(Finding("gain_guard", 1, 1.0, float("nan"), "", unit="")) == "+1"
     assert finding_size(Finding("gain_swapped", 1, float("nan"), float("inf"), "")) == ""
