@@ -16,7 +16,7 @@ _LATTICE_CELLS, _OUTLINE_STEPS = 64, 8
 
 def copy_wcs(wcs):
     """A WCS of one's own: two threads that use one at a time get wrong positions in older astropy."""
-    # What astropy has kept of coordinate classes takes ten times as long to copy as all else; asked for it is made anew.
+    # What astropy keeps of coordinate classes takes ten times as long to copy as all else, and is made where asked for.
     kept = getattr(wcs, "_components_and_classes_cache", None)
     with take_turn():
         return copy.deepcopy(wcs, {id(kept): None})

@@ -174,3 +174,22 @@ def test_an_edge_of_the_coverage_is_called_that():
 
     found = measured_alone(5, put)
     assert seam_words(found.edges[found.worst]).partition(", at ")[2].startswith("an edge of the coverage (x=")
+
+
+def test_lines_are_the_same_however_the_pixels_lie_and_whatever_was_read_before():
+    pixels, footprints, _ = scene(6)
+    planes = np.concatenate([pixels, 2 * pixels], axis=2)
+    covered = np.ones(SHAPE, dtype=bool)
+    covered[120:200, 100:200] = False
+    layout, wanted = Layout(footprints), {}
+    for held in (None, covered):
+        masked = planes if held is None else np.where(held[..., np.newaxis], planes, np.nan)
+        wanted[held is None] = Layout(footprints).with_lines(Picture.of("merged", masked), masked).lines
+        for image in (planes, np.moveaxis(np.moveaxis(planes, 2, 0).copy(), 0, 2)):
+            found = layout.with_lines(Picture.of("merged", image, held), image, held).lines
+            for own, other in zip(found, wanted[held is None], strict=True):
+                np.testing.assert_array_equal(own.depth, other.depth)
+                np.testing.assert_array_equal(own.level, other.level)
+    assert any(
+        np.isnan(own.depth).sum() < np.isnan(other.depth).sum() for own, other in zip(*wanted.values(), strict=True)
+    )

@@ -8,6 +8,7 @@ from astropy.wcs.utils import pixel_to_pixel
 from zemosaic_twopass.tiles.grid import (
     block_wcs,
     common_part,
+    copy_wcs,
     pixel_box,
     pixels_between,
     tile_outline,
@@ -161,3 +162,23 @@ def test_pixels_in_another_frame_may_be_given_as_lists():
     turned.wcs.crpix = [7.0, 4.0]
     x, y = pixels_between(galactic, turned, [1.0, 2.0], [3.0, 4.0])
     np.testing.assert_allclose([x, y], [[3.0, 4.0], [2.0, 3.0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [tangent, with_pc, with_sip, with_tables])
+def test_a_copy_of_a_wcs_is_one_of_its_own_without_what_astropy_keeps_in_it(make):
+    wcs = make()
+    at = wcs.pixel_to_world(3.0, 4.0)
+    own = copy_wcs(wcs)
+    assert own.pixel_to_world(3.0, 4.0) == at
+    assert own.array_shape == wcs.array_shape
+    own.wcs.crpix = 0.0, 0.0
+    own.wcs.set()
+    assert wcs.pixel_to_world(3.0, 4.0) == at
+    # It takes ten times as long to copy as all else.
+    wcs._components_and_classes_cache = Untouchable()
+    copy_wcs(wcs)
+
+
+class Untouchable:
+    def __deepcopy__(self, memo):
+        raise AssertionError("copied")

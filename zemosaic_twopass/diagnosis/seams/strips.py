@@ -172,7 +172,7 @@ class NearPixels:
         x, y = _across(*middles, normal, ahead[part][number, along][:, np.newaxis], depth)
         flat = np.rint(y).astype(np.intp) * shape[1] + np.rint(x).astype(np.intp)
         # Half of the memory, in which they stay for the next image.
-        return cls((number, along), flat.astype(np.min_scalar_type(shape[0] * shape[1])), good.shape[:2])
+        return cls((number, along), flat.astype(np.min_scalar_type(-shape[0] * shape[1])), good.shape[:2])
 
     def of_image(self, pixels, coverage=None):
         """The pixels of an image, shape (n, along, depth, C), NaN where there are none.
