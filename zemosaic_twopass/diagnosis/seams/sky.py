@@ -105,7 +105,9 @@ def excess(stretches, strips, filters, sky):
         (down, across), _ = footprints[tile]
         part[(rows < down.start) | (rows >= down.stop) | (columns < across.start) | (columns >= across.stop)] = 0.0
         rows, columns = np.clip(rows, down.start, down.stop - 1), np.clip(columns, across.start, across.stop - 1)
-        off = corrected[tile][:, rows - down.start, columns - across.start] - mean[:, rows, columns]
+        here = (rows - down.start) * (across.stop - across.start) + columns - across.start
+        flat = rows * mean.shape[2] + columns
+        off = np.stack([one.take(here) - other.take(flat) for one, other in zip(corrected[tile], mean, strict=True)])
         off = np.sum(np.where(part != 0, part * off / (depth[rows, columns] - 1), 0.0), axis=-1)
         steps[chosen] = np.moveaxis(off, 0, 1)
     steps[np.broadcast_to(~np.isfinite(filters.gain)[:, np.newaxis], steps.shape)] = np.nan

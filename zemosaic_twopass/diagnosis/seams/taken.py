@@ -121,11 +121,12 @@ class Matching:
 
 def _level(field, part, both):
     """The mean of a field in some blocks of a part of it, shape (C,); 0 where nothing is known."""
-    values = field[(slice(None), *part)][:, both]
-    level = values.mean(axis=1)
+    values = field[(slice(None), *part)]
+    level = np.add.reduce(values, axis=(1, 2), where=both) / np.count_nonzero(both)
     if np.isfinite(level).all():
         return level
-    return np.nan_to_num(np.nansum(values, axis=1) / np.isfinite(values).sum(axis=1))
+    known = np.isfinite(values) & both
+    return np.nan_to_num(np.add.reduce(values, axis=(1, 2), where=known) / np.count_nonzero(known, axis=(1, 2)))
 
 
 def fit_matching(left, shares):
