@@ -38,6 +38,7 @@ ELSEWHERE = (
     "diagnosis.photometry.zero_points",
     "diagnosis.seams",
     "report.seams",
+    "report.mosaic_panel",
     "report.seam_picture",
     "report.seam_profiles",
     "console",

@@ -38,7 +38,7 @@ class Canvas:
         return self.figure.add_axes(box)
 
     def add(self, artist, **how):
-        """An artist with its places in inches from the lower left corner; `how` as for `Artist.set`."""
+        """An artist with its places in inches from the lower left corner, unless `how`, as `Artist.set`, says else."""
         return self.figure.add_artist(artist(**{"transform": self.inches, **how}))
 
     def box(self, left, down, width, height):
@@ -79,7 +79,7 @@ class Canvas:
 
         edge, align = (box.x1, "left") if side > 0 else (box.x0, "right")
         marks = []
-        for tick in MaxNLocator(count).tick_values(*limits):
+        for tick in MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(*limits):
             if limits[0] <= tick <= limits[1]:
                 level = box.y0 + box.height * (tick - limits[0]) / (limits[1] - limits[0])
                 marks.append([(edge, level), (edge + 0.04 * side, level)])

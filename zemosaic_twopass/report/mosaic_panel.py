@@ -43,11 +43,12 @@ class MosaicPanel:
         from matplotlib.transforms import Affine2D, TransformedBbox
 
         rows, columns = backdrop.grey.shape
-        self._canvas, self._size = canvas, (columns * backdrop.step, rows * backdrop.step)
+        # A mosaic lower than a block of it has none.
+        self._canvas, self._size = canvas, tuple(max(n, 1) * backdrop.step for n in (columns, rows))
         scale = np.divide(box.size, self._size)
         self._to_inches = Affine2D().translate(0.5, 0.5).scale(*scale).translate(*box.min)
         self._own = {"transform": self._to_inches + canvas.inches, "clip_box": TransformedBbox(box, canvas.inches)}
-        canvas.image(backdrop.grey, box, "gray", (0, 255), label="mosaic", interpolation="auto")
+        canvas.image(backdrop.grey, box, "gray", (0, 255), label="mosaic", interpolation="antialiased")
 
     def draw_edges(self, seams, worst):
         """Draw the edges of a `SeamMap`, and the numbers of some of them, by their index."""
@@ -84,7 +85,8 @@ class MosaicPanel:
         for colour, wider in (("white", 2.4), (INK, 1.0)):
             self._add([line for _, line in lines], colors=colour, linewidths=width + wider, capstyle="butt")
         styles = [_THIN if edge.lined else "solid" for edge, _ in lines]
-        steps = [_colour(_in_noise(edge)) for edge, _ in lines]
+        # All at once: each colour map that is asked for is made anew.
+        steps = _colours(np.array([_in_noise(edge) for edge, _ in lines]))
         self._add([line for _, line in lines], colors=steps, linewidths=width, linestyles=styles, capstyle="butt")
 
     def _add(self, lines, **look):
@@ -102,10 +104,11 @@ class MosaicPanel:
     def _find_place(self, edge, taken):
         """Where the number of an edge may stand: beside it, inside of the panel, and away from other numbers."""
         apart = _AWAY * self._size[0]
+        # In a strip lower than a number that is in its middle.
+        least = np.minimum(apart, np.divide(self._size, 2))
         for factor in (1, -1, 2, -2, 3, -3):
             place = np.array((edge.x, edge.y)) + factor * apart * np.array(edge.normal)
-            # In a strip lower than a number that is in its middle.
-            place = np.maximum(np.minimum(place, np.subtract(self._size, apart)), np.minimum(apart, self._size))
+            place = np.clip(place, least, self._size - least)
             if all(np.hypot(*(place - other)) > 1.3 * apart for other in taken):
                 break
         return place
@@ -121,10 +124,10 @@ def _in_noise(edge):
     return size / max(np.hypot(*edge.noise) / np.sqrt(2), np.finfo(float).tiny)
 
 
-def _colour(size):
+def _colours(sizes):
     from matplotlib import colormaps
 
-    return colormaps[_COLOURS](np.clip(0.5 + size / (2 * _UP_TO), 0.0, 1.0))
+    return colormaps[_COLOURS](np.clip(0.5 + sizes / (2 * _UP_TO), 0.0, 1.0))
 
 
 def draw_meaning(canvas, left, down, width):

@@ -1,12 +1,15 @@
 """What is drawn in inches, and mosaics on it: where values and colours are."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from helpers.reports import make_seams
+from zemosaic_twopass.diagnosis.seams import SeamMap
 from zemosaic_twopass.report import seam_picture
+from zemosaic_twopass.report.backdrop import Backdrop
 from zemosaic_twopass.report.canvas import Canvas
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -48,3 +51,10 @@ def test_a_mosaic_is_drawn_where_its_edges_are():
     box = panel.get_window_extent()
     step = backdrop.step * box.width / backdrop.shape[1]
     np.testing.assert_allclose(ends.mean(axis=0), (box.min + box.max) / 2, atol=step)
+
+
+def test_a_mosaic_of_a_few_rows_is_drawn_without_a_warning(tmp_path):
+    thin = Backdrop.of(np.full((2, 5000), 3.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        seam_picture.write_seam_picture([SeamMap.of("a", [], 1)], [], [thin], tmp_path / "thin.png")

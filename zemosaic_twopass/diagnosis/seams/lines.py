@@ -123,6 +123,8 @@ class LineReader:
             Thin and broad ones.
         """
         shape, channels = (len(self._stretches), COLUMNS), pixels.shape[2]
+        # Else each look at a few pixels of it would copy it whole.
+        coverage = None if coverage is None else np.ascontiguousarray(coverage)
         thin = np.full((*shape, len(_AT) + 2, channels), np.nan, dtype=np.float32)
         broad = np.full((*shape, 3, channels), np.nan, dtype=np.float32)
         with np.errstate(all="ignore"):

@@ -161,29 +161,15 @@ def fit_matching(left, shares):
             columns.append(np.full(inside.sum(), index))
     shape = np.count_nonzero(thin), len(shares)
     design = csr_array((np.concatenate(data), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
-    products = _products_of_rows(design)
-    return np.stack([_huber(design, products, -plane[thin]) for plane in left], axis=1)
+    return np.stack([_huber(design, -plane[thin]) for plane in left], axis=1)
 
 
-def _products_of_rows(design):
-    """What makes a normal matrix of weights: row by row the products of a sparse design's columns, shape (N², rows)."""
-    count, terms = np.diff(design.indptr), design.shape[1]
-    partners = np.repeat(count, count)
-    one = np.repeat(np.arange(design.nnz), partners)
-    # The second of each pair runs over the row from its beginning.
-    first = np.repeat(np.repeat(design.indptr[:-1], count), partners)
-    other = first + np.arange(len(one)) - np.repeat(np.cumsum(partners) - partners, partners)
-    place = design.indices[one].astype(np.intp) * terms + design.indices[other]
-    row = np.repeat(np.repeat(np.arange(len(count)), count), partners)
-    return csr_array((design.data[one] * design.data[other], (place, row)), shape=(terms**2, len(count)))
-
-
-def _huber(design, products, wanted):
+def _huber(design, wanted):
     """The terms that bring a sparse design nearest to what is wanted, where that is known; NaN for one that is not."""
     known = np.isfinite(wanted)
     wanted, weight = np.where(known, wanted, 0.0), known.astype(float)
     for _ in range(_ROUNDS):
-        normal = (products @ weight).reshape(design.shape[1], -1)
+        normal = (design.T @ design.multiply(weight[:, np.newaxis]).tocsr()).toarray()
         told = np.diag(normal) > 0
         # Nothing may be known at all.
         normal += (_RIDGE * np.trace(normal) / len(normal) + np.finfo(float).tiny) * np.eye(len(normal))
