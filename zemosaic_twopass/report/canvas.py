@@ -47,18 +47,23 @@ class Canvas:
 
         return Bbox.from_bounds(left, self.up(down + height), width, height)
 
+    def frame(self, box, **look):
+        """A frame around a box; `look` as for `Patch.set`."""
+        from matplotlib.patches import Rectangle
+
+        own = {"facecolor": "none", "edgecolor": INK, "linewidth": 0.9, "zorder": 2}
+        self.add(Rectangle, xy=box.min, width=box.width, height=box.height, **own | look)
+
     def image(self, values, box, colours, limits, label="layer", interpolation="nearest"):
         """An image in a frame; `box` is a matplotlib.transforms.Bbox in inches."""
         from matplotlib import colormaps
         from matplotlib.colors import Normalize
         from matplotlib.image import BboxImage
-        from matplotlib.patches import Rectangle
         from matplotlib.transforms import TransformedBbox
 
-        frame = {"xy": box.min, "width": box.width, "height": box.height}
         if not np.isfinite(values).all():
             # What is not known is hatched, as in the map: white means that nothing differs.
-            self.add(Rectangle, **frame, facecolor="0.88", edgecolor="0.6", hatch="////", linewidth=0, zorder=0)
+            self.frame(box, facecolor="0.88", edgecolor="0.6", hatch="////", linewidth=0, zorder=0)
         shown = BboxImage(
             TransformedBbox(box, self.inches),
             cmap=colormaps[colours].with_extremes(bad=(0, 0, 0, 0)),
@@ -70,7 +75,7 @@ class Canvas:
         )
         shown.set_data(values)
         self.figure.add_artist(shown)
-        self.add(Rectangle, **frame, facecolor="none", edgecolor=INK, linewidth=0.9, zorder=2)
+        self.frame(box)
 
     def ticks(self, box, limits, count, side=1):
         """About `count` round values, from the lower to the upper side of a box, to its right (1) or left (-1)."""

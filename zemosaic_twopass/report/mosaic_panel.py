@@ -142,7 +142,7 @@ def draw_meaning(canvas, left, down, width):
     canvas.text(left + width, down + _ROW + _BAR + 0.04, f"≥ {_UP_TO:g}", ha="right")
     for number, (look, text) in enumerate(_LOOKS.items()):
         at, row = left + width + _BESIDE + number // 2 * _COLUMN, down + 0.04 + number % 2 * _ROW
-        style = {"color": INK if number < 2 else "#909090", "linewidth": _WIDTHS[look]}
+        style = {"color": INK if look in ("visible", "faint") else "#909090", "linewidth": _WIDTHS[look]}
         ends = {"xdata": (at, at + _LINE), "ydata": [canvas.up(row + 0.065)] * 2}
         canvas.add(Line2D, **ends, **style, linestyle=_DASHES.get(look, "solid"))
         canvas.text(at + _LINE + 0.07, row, text)

@@ -71,10 +71,8 @@ def _across(seams, profiles, worst, reach):
 def _draw_slot(canvas, box, reach):
     """Draw the frame of a profile, its edge, and how far from that in pixels one is."""
     from matplotlib.collections import LineCollection
-    from matplotlib.patches import Rectangle
 
-    frame = {"xy": box.min, "width": box.width, "height": box.height}
-    canvas.add(Rectangle, **frame, facecolor="none", edgecolor=INK, linewidth=0.8)
+    canvas.frame(box)
     middle, marks = (box.x0 + box.x1) / 2, []
     for at in (-_tick(reach), 0, _tick(reach)):
         x = middle + at / reach * box.width / 2
@@ -112,7 +110,7 @@ def _draw_stage(canvas, lines, colour, shown):
     style = {"color": colour, "linewidth": 0.9, "transform": shown}
     canvas.add(Line2D, xdata=slot, ydata=value, marker=".", markersize=3, **style)
     known = np.isfinite(value + error)
-    bars = np.stack([np.stack([slot, value + sign * error], axis=1) for sign in (-1, 1)], axis=1)[known]
+    bars = np.stack([[slot, value - error], [slot, value + error]])[..., known].transpose(2, 0, 1)
     canvas.add(LineCollection, segments=bars, **style)
 
 

@@ -188,7 +188,7 @@ def write_seam_table(maps, path):
 
 
 def _columns(maps):
-    """Lists by the names of the columns: whole columns, for rows of thousands of edges take twice as long."""
+    """Lists by the names of the columns, none without edges: whole ones, for thousands of rows take twice as long."""
     rows = [(seams.mosaic, number, edge) for seams in maps for number, edge in enumerate(seams.edges)]
     if not rows:
         return {}

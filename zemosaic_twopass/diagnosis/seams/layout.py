@@ -22,13 +22,13 @@ class Ground:
     regions : Regions
     stretches : Stretches
     strips : Strips
-    lines : LineReader
+    line_reader : LineReader
     """
 
     regions: Regions
     stretches: Stretches
     strips: Strips
-    lines: LineReader
+    line_reader: LineReader
 
 
 class Layout:
@@ -52,8 +52,8 @@ class Layout:
         if key not in self._grounds:
             regions = Regions.of_footprints(self.footprints, shape, BLOCK, part)
             stretches = stretches_of(regions)
-            strips, lines = Strips.of_blocks(stretches, regions), LineReader(stretches, regions)
-            self._grounds[key] = part, Ground(regions, stretches, strips, lines)
+            own = regions, stretches, Strips.of_blocks(stretches, regions), LineReader(stretches, regions)
+            self._grounds[key] = part, Ground(*own)
         return self._grounds[key][1]
 
     def with_lines(self, picture, pixels, coverage=None):
@@ -73,7 +73,7 @@ class Layout:
         ground = self.under(picture)
         if not len(ground.stretches):
             return picture
-        return replace(picture, lines=ground.lines.read(channels_last(pixels), coverage))
+        return replace(picture, lines=ground.line_reader.read(channels_last(pixels), coverage))
 
 
 def _ends(picture):

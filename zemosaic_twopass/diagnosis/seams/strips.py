@@ -137,15 +137,15 @@ class NearPixels:
 
     Attributes
     ----------
-    lines : (ndarray, ndarray), shape (k,)
-        Which edge each crosses, and where along it.
+    crossed : (ndarray, ndarray), shape (k,)
+        Which edge each line crosses, and where along it.
     flat : ndarray, shape (k, depth)
         Its pixels, counted along the rows of the image.
     shape : (int, int)
         How many edges, and lines across each at most.
     """
 
-    lines: tuple[np.ndarray, np.ndarray]
+    crossed: tuple[np.ndarray, np.ndarray]
     flat: np.ndarray
     shape: tuple[int, int]
 
@@ -183,7 +183,7 @@ class NearPixels:
         coverage : ndarray, shape (H, W), optional
             Where it is not positive there is nothing.
         """
-        (number, along), flat = self.lines, self.flat
+        (number, along), flat = self.crossed, self.flat
         if coverage is not None:
             covered = (coverage.take(flat[:, [0, -1]]) > 0).all(axis=-1)
             number, along, flat = number[covered], along[covered], flat[covered]
