@@ -51,7 +51,7 @@ def draw_profiles(canvas, maps, profiles, worst):
     for slot, (index, number) in enumerate(worst.items()):
         slot_box = canvas.box(left + slot * width, canvas.height - 0.4 - PROFILE, width, PROFILE)
         canvas.text(slot_box.x0 + 0.02, canvas.up(box.y1) - 0.17, f"{number}: {_whose(maps[-1], index)}")
-        _draw_slot(canvas, slot_box, reach[slot])
+        _draw_slot(canvas, slot_box, reach[slot], named=not slot or reach[slot] != reach[slot - 1])
     canvas.ticks(box, (-top, top), 4, side=-1)
     canvas.text(0.0, canvas.up((box.y0 + box.y1) / 2), "adu", rotation=90, ha="center", va="center")
     _name_stages(canvas, maps, left)
@@ -68,8 +68,8 @@ def _across(seams, profiles, worst, reach):
     return np.hstack([np.empty((3, 0)), *lines])
 
 
-def _draw_slot(canvas, box, reach):
-    """Draw the frame of a profile, its edge, and how far from that in pixels one is."""
+def _draw_slot(canvas, box, reach, named):
+    """Draw the frame of a profile, its edge, and marks, `named` by how far from that in pixels they are."""
     from matplotlib.collections import LineCollection
 
     canvas.frame(box)
@@ -77,7 +77,9 @@ def _draw_slot(canvas, box, reach):
     for at in (-_tick(reach), 0, _tick(reach)):
         x = middle + at / reach * box.width / 2
         marks.append([(x, box.y0), (x, box.y0 - 0.04)])
-        canvas.text(x, canvas.up(box.y0) + 0.07, f"{at:g}".replace("-", "\N{MINUS SIGN}"), ha="center")
+        # What the profile to its left says of these holds for it too.
+        if named:
+            canvas.text(x, canvas.up(box.y0) + 0.07, f"{at:g}".replace("-", "\N{MINUS SIGN}"), ha="center")
     marks.append([(middle, box.y0), (middle, box.y1)])
     colours = [INK] * 3 + ["#909090"]
     canvas.add(LineCollection, segments=marks, colors=colours, linewidths=0.8)

@@ -7,7 +7,7 @@ import numpy as np
 from .planes import channels_last, real_planes
 
 # Values summed at a time.
-_BAND_VALUES = 1 << 17
+_BAND_VALUES = 1 << 19
 
 
 def block_mean(image, factor, coverage=None):
@@ -73,13 +73,10 @@ def _average_blocks(image, factor, coverage, together):
 def _average_band(band, factor, good, together):
     """The same of whole rows of blocks; of `good`, shape (n factor, W), those pixels alone that are."""
     across, channels = band.shape[1] // factor, band.shape[2]
-    lines = _sum_rows(band, factor)
+    # By products, which take an eighth of the time of sums over so short axes.
+    each = np.ones((channels, 1)) if together else np.eye(channels)
     with np.errstate(invalid="ignore", over="ignore"):
-        if together:
-            # Not `sum`, which takes five times as long over so short axes.
-            means = np.einsum("ijkc->ij", lines)[..., np.newaxis] / (factor * factor * channels)
-        else:
-            means = np.einsum("ijkc->ijc", lines) / (factor * factor)
+        means = _sum_rows(band, factor) @ np.tile(each, (factor, 1)) / (factor * factor * each[:, 0].sum())
     ragged = ~np.isfinite(means).all(axis=2)
     if good is not None and not good.all():
         whole = np.logical_and.reduce(good.reshape(-1, factor, band.shape[1]), axis=1)
@@ -128,13 +125,12 @@ def block_sum(image, factor):
     -------
     ndarray, shape (n, W // factor), float64
     """
-    lines = _sum_rows(channels_last(image), factor)
-    return np.einsum("ijkc->ij", lines)
+    return _sum_rows(channels_last(image), factor).sum(axis=-1)
 
 
 def _sum_rows(band, factor):
-    """Sums over the rows of whole rows of blocks, shape (n factor, W, C): (n, W // factor, factor, C), float64."""
+    """Sums over the rows of whole rows of blocks, shape (n factor, W, C): (n, W // factor, factor × C), float64."""
     # As flat ones: adding long lines to each other is what numpy does fastest.
     lines = np.add.reduce(band.reshape(-1, factor, band.shape[1] * band.shape[2]), axis=1, dtype=np.float64)
-    across = band.shape[1] // factor
-    return lines.reshape(len(lines), *band.shape[1:])[:, : across * factor].reshape(-1, across, factor, band.shape[2])
+    across, each = band.shape[1] // factor, factor * band.shape[2]
+    return lines[:, : across * each].reshape(len(lines), across, each)

@@ -181,15 +181,28 @@ def ramps_of(level, error, strips):
     exact = _EXACT * np.max(np.abs(np.nan_to_num(level)), axis=-1, initial=0.0)
     unit = np.maximum(unit, exact + np.finfo(np.float32).tiny)
     level = np.where(known[:, np.newaxis], level / unit[..., np.newaxis], 0.0)
-    left = []
-    for ramp in RAMPS:
-        inside = distance < 0
-        slopes = [distance * inside, distance * ~inside] if ramp == RAMPS[0] else [distance]
-        terms = [rise(distance, ramp), np.ones_like(distance), *slopes]
-        basis, _ = np.linalg.qr(np.stack(terms, axis=-1) * known[..., np.newaxis])
-        rest = level - np.einsum("nmp,ncp->ncm", basis, np.einsum("nmp,ncm->ncp", basis, level))
-        left.append(np.sum(rest**2, axis=(1, 2)))
+    inside, smooth = distance < 0, []
+    for term in (np.ones_like(distance), distance):
+        smooth.append(_beside(term * known, smooth))
+    level = level - sum((level @ own[..., np.newaxis]) * own[:, np.newaxis] for own in smooth)
+    left = [np.sum(level**2, axis=(1, 2))] * len(RAMPS)
+    for index, ramp in enumerate(RAMPS):
+        # A step has a slope on either side, a ramp the same all across.
+        basis = list(smooth)
+        for term in (rise(distance, ramp), distance * inside)[: 2 if ramp == RAMPS[0] else 1]:
+            basis.append(_beside(term * known, basis))
+            left[index] = left[index] - np.sum((level @ basis[-1][..., np.newaxis]) ** 2, axis=(1, 2))
     least = np.min(left, axis=0)
     # Where even the best is not good, the unit is too small.
     usual = np.maximum(least / np.maximum(known.sum(axis=-1) * level.shape[1], 1), 1.0)
     return np.where(left[0] - least > _BETTER * usual, np.argmin(left, axis=0), 0)
+
+
+def _beside(term, basis):
+    """What a term, shape (n, m), has beside an orthonormal basis, of length 1; 0 where that is nothing."""
+    own = term
+    for other in basis:
+        own = own - np.sum(own * other, axis=-1, keepdims=True) * other
+    square = np.sum(own**2, axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(square > _NONE**2 * np.sum(term**2, axis=-1, keepdims=True), own / np.sqrt(square), 0.0)

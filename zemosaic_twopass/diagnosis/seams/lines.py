@@ -28,7 +28,7 @@ _FEW_PLACES = 4
 # Pixels along the edge in a column, a multiple of four.
 _ALONG = 8
 # Stretches at a time, so that their pixels lie in the cache.
-_AT_A_TIME = 64
+_AT_A_TIME = 32
 
 
 @dataclass(frozen=True, eq=False)

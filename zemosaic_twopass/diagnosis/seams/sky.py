@@ -72,10 +72,10 @@ def match(value, sky):
         ratio = np.median(np.abs(y)) / np.median(np.abs(x))
         for _ in range(_ROUNDS):
             off = np.abs(y - ratio * x)
-            near = off <= _CLIP * GAUSSIAN_MAD * np.median(off)
-            square = np.sum(x[near] ** 2)
+            near = (off <= _CLIP * GAUSSIAN_MAD * np.median(off)).astype(float)
+            square = near @ x**2
             if square > 0:
-                ratio = np.sqrt(np.sum(y[near] ** 2) / square)
+                ratio = np.sqrt(near @ y**2 / square)
         scale[channel] = ratio
     return value / scale[:, np.newaxis, np.newaxis], scale
 

@@ -117,7 +117,8 @@ def lattice(stretches, ahead, depth, part=slice(None)):
 
 def _across(x, y, normal, ahead, depth):
     right, down = normal
-    return x + right * depth - down * ahead, y + down * depth + right * ahead
+    # What is the same all across first, of which there is less.
+    return right * depth + (x - down * ahead), down * depth + (y + right * ahead)
 
 
 def widen(values):
@@ -169,10 +170,11 @@ class NearPixels:
         number, along = np.nonzero(good.all(axis=-1))
         middles = (own[part][number][:, np.newaxis] for own in (stretches.x, stretches.y))
         normal = stretches.normal[part][number].T[..., np.newaxis]
-        x, y = _across(*middles, normal, ahead[part][number, along][:, np.newaxis], depth)
-        flat = np.rint(y).astype(np.intp) * shape[1] + np.rint(x).astype(np.intp)
+        x, y = map(np.rint, _across(*middles, normal, ahead[part][number, along][:, np.newaxis], depth))
+        y *= shape[1]
+        y += x
         # Half of the memory, in which they stay for the next image.
-        return cls((number, along), flat.astype(np.min_scalar_type(-shape[0] * shape[1])), good.shape[:2])
+        return cls((number, along), y.astype(np.min_scalar_type(-shape[0] * shape[1])), good.shape[:2])
 
     def of_image(self, pixels, coverage=None):
         """The pixels of an image, shape (n, along, depth, C), NaN where there are none.
@@ -187,7 +189,9 @@ class NearPixels:
         if coverage is not None:
             covered = (coverage.take(flat[:, [0, -1]]) > 0).all(axis=-1)
             number, along, flat = number[covered], along[covered], flat[covered]
-        found = np.full((*self.shape, flat.shape[1], pixels.shape[2]), np.nan, dtype=np.float32)
+        found, missing = np.empty((*self.shape, flat.shape[1], pixels.shape[2]), np.float32), np.ones(self.shape, bool)
+        missing[number, along] = False
+        found[missing] = np.nan
         if pixels.flags.c_contiguous:
             # Several times as quick.
             found[number, along] = pixels.reshape(-1, pixels.shape[2]).take(flat, axis=0)

@@ -166,14 +166,17 @@ def fit_matching(left, shares):
 
 def _huber(design, wanted):
     """The terms that bring a sparse design nearest to what is wanted, where that is known; NaN for one that is not."""
-    known = np.isfinite(wanted)
+    known, across = np.isfinite(wanted), design.T.tocsr()
     wanted, weight = np.where(known, wanted, 0.0), known.astype(float)
+    row = np.repeat(np.arange(len(wanted)), np.diff(design.indptr))
     for _ in range(_ROUNDS):
-        normal = (design.T @ design.multiply(weight[:, np.newaxis]).tocsr()).toarray()
+        # Not `multiply`, which takes as long as all else.
+        weighed = csr_array((design.data * weight[row], design.indices, design.indptr), shape=design.shape)
+        normal = (across @ weighed).toarray()
         told = np.diag(normal) > 0
         # Nothing may be known at all.
         normal += (_RIDGE * np.trace(normal) / len(normal) + np.finfo(float).tiny) * np.eye(len(normal))
-        found = np.linalg.solve(normal, design.T @ (weight * wanted))
+        found = np.linalg.solve(normal, across @ (weight * wanted))
         off = np.abs(wanted - design @ found)
         spread = max(GAUSSIAN_MAD * float(np.median(off[known])), np.finfo(np.float32).tiny) if known.any() else 1.0
         weight = known * np.minimum(1.0, HUBER * spread / np.maximum(off, spread * HUBER))
