@@ -93,11 +93,13 @@ def beyond_slivers(labels, distance, ends):
     for inside, own in zip((True, False), ends, strict=True):
         side = np.broadcast_to((distance < 0) == inside, labels.shape)
         seen = (side & (labels == widen(own))).any(axis=2).mean(axis=1)
-        own, near = own.copy(), side & (labels > 0) & (np.abs(distance) <= _SLIVER)
-        for index in np.flatnonzero(seen < 0.5):
-            behind, count = np.unique(labels[index][near[index]], return_counts=True)
-            if len(behind):
-                own[index] = behind[np.argmax(count)]
+        near = side & (labels > 0) & (np.abs(distance) <= _SLIVER) & widen(seen < 0.5)
+        # Edge and region as one number, those of which most is there last of their edge.
+        behind, count = np.unique(
+            np.nonzero(near)[0].astype(np.uint64) << np.uint64(32) | labels[near], return_counts=True
+        )
+        behind, own = behind[np.argsort(-count, kind="stable")[::-1]], own.copy()
+        own[behind >> np.uint64(32)] = behind.astype(own.dtype)
         found.append(own)
     return found
 
