@@ -103,7 +103,9 @@ class Filters:
 
     def read(self, values):
         """Steps of every column of values of shape (n, C, columns, m): (n, C, columns), NaN where there is none."""
-        found = np.sum(np.where(self.step[:, np.newaxis] != 0, self.step[:, np.newaxis] * values, 0.0), axis=-1)
+        # What counts for nothing need not be known.
+        values = np.where((self.step != 0)[:, np.newaxis], values, 0.0)
+        found = np.einsum("ncjm,njm->ncj", values, self.step)
         return np.where(np.isfinite(self.gain)[:, np.newaxis], found, np.nan)
 
 

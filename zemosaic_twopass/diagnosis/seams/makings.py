@@ -242,4 +242,4 @@ def _scatter(left):
     known = left[:, np.isfinite(left).all(axis=0)]
     if not known.size:
         return np.inf
-    return GAUSSIAN_MAD * float(np.median(np.abs(known - np.median(known, axis=1, keepdims=True))))
+    return GAUSSIAN_MAD * float(median_of_known(np.abs(known - median_of_known(known)[:, np.newaxis]).ravel()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...measure.median import median_of_known
 from ...measure.robust import GAUSSIAN_MAD, MEDIAN_SQUARE, SQUARE_CHANCE
 from .fit import along
 
@@ -67,12 +68,13 @@ def match(value, sky):
         # Enough for a tenth of a per cent.
         known = known[:: max(1, len(known) // _MOST_BLOCKS)]
         y, x = y[known], x[known]
-        if len(x) < 2 or not (np.median(np.abs(x)) > 0 and np.median(np.abs(y)) > 0):
+        usual = [median_of_known(np.abs(steps)) for steps in (x, y)]
+        if len(x) < 2 or not min(usual) > 0:
             continue
-        ratio = np.median(np.abs(y)) / np.median(np.abs(x))
+        ratio = usual[1] / usual[0]
         for _ in range(_ROUNDS):
             off = np.abs(y - ratio * x)
-            near = (off <= _CLIP * GAUSSIAN_MAD * np.median(off)).astype(float)
+            near = (off <= _CLIP * GAUSSIAN_MAD * median_of_known(off)).astype(float)
             square = near @ x**2
             if square > 0:
                 ratio = np.sqrt(near @ y**2 / square)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from ...measure.median import median_of_known
 from ...measure.robust import GAUSSIAN_MAD, HUBER
 from ...tiles.grid import common_part
 
@@ -178,6 +179,6 @@ def _huber(design, wanted):
         normal += (_RIDGE * np.trace(normal) / len(normal) + np.finfo(float).tiny) * np.eye(len(normal))
         found = np.linalg.solve(normal, across @ (weight * wanted))
         off = np.abs(wanted - design @ found)
-        spread = max(GAUSSIAN_MAD * float(np.median(off[known])), np.finfo(np.float32).tiny) if known.any() else 1.0
+        spread = max(GAUSSIAN_MAD * float(median_of_known(off[known])), np.finfo(np.float32).tiny) if known.any() else 1.0
         weight = known * np.minimum(1.0, HUBER * spread / np.maximum(off, spread * HUBER))
     return np.where(told, found, np.nan)
