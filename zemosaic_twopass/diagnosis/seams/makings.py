@@ -221,9 +221,11 @@ class Makings:
                 continue
             box, share = own
             field = fields.get(index, 0.0) - taken[index][:, np.newaxis, np.newaxis]
+            part, nothing = share * field, share == 0
             # What it has nothing of need not be known.
-            total[:, box[0], box[1]] += np.where(share == 0, 0.0, share * field)
-            covered[box] |= ~(share == 0)
+            part[:, nothing] = 0.0
+            total[:, box[0], box[1]] += part
+            covered[box] |= ~nothing
         return np.where(covered, total, np.nan)
 
     @cached_property

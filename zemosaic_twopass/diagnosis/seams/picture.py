@@ -68,21 +68,22 @@ class Picture:
         for what, other in (("coverage", coverage), ("part", part)):
             if other is not None and np.shape(other) != planes.shape[:2]:
                 raise ValueError(f"{what} shape {np.shape(other)} != mosaic shape {planes.shape[:2]}")
-        noise = [_noise(planes[..., channel]) for channel in range(planes.shape[2])]
         part = None if part is None else block_mean(np.asarray(part, dtype=np.float32), BLOCK)
-        return cls(name, block_means(planes, BLOCK, coverage), np.stack(noise), part)
+        return cls(name, block_means(planes, BLOCK, coverage), _noise(planes), part)
 
 
-def _noise(plane):
-    """Noise of each block of a plane, from the mean difference of pixels half a block apart."""
-    down, across = (n // BLOCK for n in plane.shape)
-    found = np.full((down, across), np.nan)
+def _noise(planes):
+    """Noise of each block of planes, shape (H, W, C), from the mean difference of pixels half a block apart."""
+    down, across = (n // BLOCK for n in planes.shape[:2])
+    found = np.full((planes.shape[2], down, across), np.nan)
     # In a mosaic that is narrower than a block there is none.
     for top in range(0, down * BLOCK if across else 0, _BAND):
-        band = np.asarray(plane[top : min(top + _BAND, down * BLOCK) : _EVERY, : across * BLOCK], dtype=np.float32)
-        band = band.reshape(-1, BLOCK // _EVERY, across, BLOCK)
+        rows = planes[top : min(top + _BAND, down * BLOCK) : _EVERY, : across * BLOCK]
+        # Channel by channel, so that what one of them misses is known of the others.
+        band = np.array(np.moveaxis(rows, 2, 0), dtype=np.float32, order="C").reshape(len(found), -1, across, BLOCK)
         with np.errstate(invalid="ignore"):
-            apart = np.abs(band[..., _LAG:] - band[..., :_LAG])
+            apart = np.abs(band[..., _LAG:] - band[..., :_LAG]) @ np.ones(BLOCK - _LAG, dtype=np.float32)
+        apart = apart.reshape(len(found), -1, BLOCK // _EVERY, across).mean(axis=2) / (BLOCK - _LAG)
         # The mean difference of Gaussian noise is 2 / sqrt(pi) of it.
-        found[top // BLOCK :][: len(apart)] = apart.mean(axis=(1, 3)) * (np.sqrt(np.pi) / 2)
+        found[:, top // BLOCK :][:, : apart.shape[1]] = apart * (np.sqrt(np.pi) / 2)
     return found

@@ -148,7 +148,7 @@ def fit_matching(left, shares):
         NaN for a tile of which nothing is told.
     """
     usable = np.isfinite(left).any(axis=0)
-    step = max(1, int(np.sqrt(usable.sum() / _MOST_BLOCKS)))
+    step = max(1, int(np.ceil(np.sqrt(usable.sum() / _MOST_BLOCKS))))
     thin = np.zeros_like(usable)
     thin[::step, ::step] = usable[::step, ::step]
     number = np.where(thin, np.cumsum(thin).reshape(thin.shape) - 1, -1)
