@@ -33,7 +33,7 @@ _DESCRIPTIONS = {
     "along_sigma": "errors in the steps of all edges in one line with it, together; 0: not needed, or the other way",
     "look": "of step or line, visible, faint, noise (nothing but the noise changes), none, or unknown",
 }
-_NUMBER = "%.7g"
+_DIGITS = "%.7g"
 _UNITS = {"x": "pix", "y": "pix", "length": "pix", "line_px": "pix", "noise_inside": "adu", "noise_outside": "adu"}
 PICTURE_SENTENCES = {
     "no_seam": "No seam is in the picture.",
@@ -180,7 +180,7 @@ def write_seam_table(maps, path):
         If the file cannot be written.
     """
     text, columns = io.StringIO(), _columns(maps)
-    # The rows as astropy writes them, which takes each value by itself; the header is its own.
+    # The header is astropy's own; of the rows it takes each value by itself.
     header = _table_of({name: values[:1] for name, values in columns.items()}, maps)[:0]
     header.write(text, format="ascii.ecsv")
     text.writelines(f"{' '.join(row)}\n" for row in zip(*map(_cells, columns.values()), strict=True))
@@ -192,11 +192,11 @@ def _cells(values):
     """The values of a column as ECSV has them."""
     if isinstance(values[0], float):
         # At once: in a fifth of the time of shortest texts that are the same number again, and half as long.
-        return (f"{_NUMBER} " * len(values) % tuple(values)).split()
+        return (f"{_DIGITS} " * len(values) % tuple(values)).split()
     quoted = {value: io.StringIO() for value in set(values)}
     for value, cell in quoted.items():
-        csv.writer(cell, delimiter=" ", lineterminator="").writerow([value])
-    return [quoted[value].getvalue() for value in values]
+        csv.writer(cell, delimiter=" ", lineterminator="\n").writerow([value])
+    return [quoted[value].getvalue()[:-1] for value in values]
 
 
 def _columns(maps):

@@ -30,7 +30,7 @@ SMALL, MEDIUM = 8, 9
 WIDTH = 5.6
 DPI = 130
 _MARGIN, _BORDER = 0.1, 0.6
-# Fewer bytes than matplotlib's four channels at zlib's usual level, in a third of the time.
+# About as many bytes as matplotlib's four channels at zlib's usual level, in a third of the time.
 _COMPRESSION = 2
 # Findings that a picture names above its panels.
 _NAMED = 8

@@ -4,6 +4,7 @@ import numpy as np
 
 from zemosaic_twopass.diagnosis.seams.regions import Regions
 from zemosaic_twopass.diagnosis.seams.stretches import LONGEST, SHORTEST, stretches_of
+from zemosaic_twopass.diagnosis.seams.strips import beyond_slivers
 
 
 def turned(angle, middle, size, shape, step):
@@ -72,3 +73,16 @@ def test_a_coverage_without_edges():
     assert len(stretches_of(Regions.of_coverage(np.full((200, 200), np.nan)))) == 0
     assert len(stretches_of(Regions.of_coverage(np.ones((200, 200))))) == 0
     assert len(stretches_of(Regions.of_footprints([], (20, 20), 8))) == 0
+
+
+def test_a_sliver_gives_way_to_what_most_of_its_strip_shows():
+    """Of two that are shown as often the one with the lower label, whatever the order of the cells."""
+    labels = np.random.default_rng(7).integers(0, 4, (60, 5, 6)).astype(np.uint32) * np.uint32(1 << 30)
+    distance = np.broadcast_to([-20.0, -12.0, -4.0, 4.0, 12.0, 60.0], labels.shape)
+    own = np.full(60, 7, dtype=np.uint32)
+    for side, found in zip((distance < 0, distance > 0), beyond_slivers(labels, distance, (own, own)), strict=True):
+        for index, shown in enumerate(found):
+            values, count = np.unique(
+                labels[index][(side & (np.abs(distance) <= 40))[index] & (labels[index] > 0)], return_counts=True
+            )
+            assert shown == (values[np.argmax(count)] if len(values) else 7)

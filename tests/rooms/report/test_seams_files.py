@@ -55,20 +55,20 @@ def test_the_table_has_a_row_an_edge_and_stage(maps, tmp_path):
 
 
 def test_the_table_is_read_as_if_astropy_had_written_it(maps, tmp_path):
-    strange = replace(maps[0], mosaic='#a "b" c,d.fits')
-    for shown in (maps, (strange, maps[1]), (SeamMap.of("a", [], 1),), ()):
-        whole, wanted = io.StringIO(), seam_table(shown)
-        wanted.write(whole, format="ascii.ecsv")
+    strange, broken = (replace(maps[0], mosaic=name) for name in ('#a "b" c,d.fits', "a\nb.fits"))
+    for shown in (maps, (strange, maps[1]), (broken,), (SeamMap.of("a", [], 1),), ()):
+        whole, names = io.StringIO(), " ".join(seam_table(shown).colnames) + "\n"
+        seam_table(shown).write(whole, format="ascii.ecsv")
         write_seam_table(shown, tmp_path / "seams.ecsv")
-        rows = (tmp_path / "seams.ecsv").read_text(encoding="utf-8").splitlines()
-        assert rows[: len(rows) - len(wanted)] == whole.getvalue().splitlines()[: len(rows) - len(wanted)]
-        table = Table.read(tmp_path / "seams.ecsv", format="ascii.ecsv")
-        assert table.meta == wanted.meta
-        for name in wanted.colnames:
-            if wanted[name].dtype.kind == "f":
-                np.testing.assert_allclose(np.array(table[name], dtype=float), wanted[name], rtol=5e-7)
+        texts = whole.getvalue(), (tmp_path / "seams.ecsv").read_text(encoding="utf-8")
+        assert texts[0].partition(names)[:2] == texts[1].partition(names)[:2]
+        wanted, table = (Table.read(text, format="ascii.ecsv") for text in texts)
+        assert table.meta == wanted.meta and table.colnames == wanted.colnames
+        for own, right in zip(table.itercols(), wanted.itercols(), strict=True):
+            if right.dtype.kind == "f":
+                np.testing.assert_allclose(own, right, rtol=5e-7)
             else:
-                assert list(table[name]) == list(wanted[name])
+                assert list(own) == list(right)
 
 
 def test_the_picture_is_written(maps, tmp_path):
@@ -113,6 +113,17 @@ def test_profiles_stand_side_by_side_each_as_wide_as_its_place(maps):
     # A tick is below what lies so far from the edge: the line's, 5 px, at 5/8 of half a place.
     at = curve.get_transform().transform([(2 + 5 / 8, 0.0)])[0, 0]
     np.testing.assert_allclose(figure.dpi_scale_trans.transform((ticks["5"].get_position()[0], 0))[0], at)
+
+
+def test_ticks_are_named_once_where_they_hold_for_the_next_profile_too(maps):
+    pytest.importorskip("matplotlib")
+    own, (step,) = make_seams(), [edge for edge in maps[-1].edges if edge.look == "visible"]
+    line = replace(step, line=(-9.0,), line_error=(0.1,), line_contrast=9.0, line_px=4.0)
+    drawn = replace(maps[-1], edges=(step, step, line, step))
+    profiles = [replace(own["profiles"][-1], last=last, edge=last) for last in range(4)]
+    figure = seam_picture.draw_seams((drawn,), profiles, own["backdrops"][-1:])
+    named = [text.get_text() for text in figure.texts if text.get_ha() == "center"]
+    assert [named.count(text) for text in ("−50", "50", "−5", "5")] == [2, 2, 1, 1]
 
 
 def test_a_line_is_drawn_on_both_sides_of_it_and_not_over_it(maps):

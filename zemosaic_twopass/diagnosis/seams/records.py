@@ -95,7 +95,8 @@ class Edge:
         sigma, line_sigma = max(_most(self.step, self.error), self.along_sigma), _most(self.line, self.line_error)
         line_look = _look(self.line_contrast, line_sigma)
         line_weight = self.line_contrast if line_look else -1.0
-        return _Judged(sigma, line_sigma, _weight(self.contrast, sigma), line_weight, self._look_of_step(sigma), line_look)
+        weights = _weight(self.contrast, sigma), line_weight
+        return _Judged(sigma, line_sigma, *weights, self._look_of_step(sigma), line_look)
 
     def _look_of_step(self, sigma):
         if math.isnan(self.contrast):

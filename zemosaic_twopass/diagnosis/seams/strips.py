@@ -58,7 +58,7 @@ class Strips:
 
     @cached_property
     def _flat(self):
-        """Places in all channels of the blocks as they lie in memory, shape (n, C, columns, m), by the blocks' shape."""
+        """Places in a map of blocks as it lies in memory, shape (n, columns, m), by its shape (h, w)."""
         return {}
 
     @cached_property
@@ -75,15 +75,18 @@ class Strips:
 
         Only every second, third, … column, where that is enough.
         """
-        channels, size = len(blocks), blocks[0].size
-        if blocks.shape not in self._flat:
-            rows, columns = (np.minimum(own, n - 1) for own, n in zip((self.rows, self.columns), blocks.shape[1:]))
-            # What is not known lies behind the blocks of its channel, where NaN is put.
-            flat = np.where(self.known, rows * blocks.shape[2] + columns, size)[:, np.newaxis]
-            self._flat[blocks.shape] = flat + (size + 1) * np.arange(channels)[:, np.newaxis, np.newaxis]
-        values = np.full((channels, size + 1), np.nan)
-        values[:, :size] = blocks.reshape(channels, size)
-        return values.take(self._flat[blocks.shape][:, :, ::every])
+        height, width = blocks.shape[1:]
+        if (height, width) not in self._flat:
+            flat = np.minimum(self.rows, height - 1) * width + np.minimum(self.columns, width - 1)
+            # Half of the memory, in which they stay.
+            self._flat[height, width] = flat.astype(np.min_scalar_type(-height * width))
+        flat = self._flat[height, width][:, ::every]
+        found = np.empty((len(flat), len(blocks), *flat.shape[1:]))
+        # Channel by channel: at once it takes twice as long.
+        for own, plane in zip(np.moveaxis(found, 1, 0), blocks, strict=True):
+            own[:] = plane.take(flat)
+        np.copyto(found, np.nan, where=~self.known[:, np.newaxis, ::every])
+        return found
 
 
 def beyond_slivers(labels, distance, ends):

@@ -17,6 +17,7 @@ NOTHING = 0.02
 _MATCHED = 0.5
 # Blocks from which what matching took is read: enough for some hundred tiles.
 _MOST_BLOCKS = 5_000
+_GOLDEN = (5**0.5 - 1) / 2
 _ROUNDS = 5
 _RIDGE = 1e-9
 
@@ -148,9 +149,11 @@ def fit_matching(left, shares):
         NaN for a tile of which nothing is told.
     """
     usable = np.isfinite(left).any(axis=0)
-    step = max(1, int(np.ceil(np.sqrt(usable.sum() / _MOST_BLOCKS))))
-    thin = np.zeros_like(usable)
-    thin[::step, ::step] = usable[::step, ::step]
+    usable, thin = np.flatnonzero(usable), np.zeros_like(usable)
+    if len(usable) > _MOST_BLOCKS:
+        # By the golden ratio they lie everywhere as close: between the rows and columns of a lattice a tile gets lost.
+        usable = usable[np.unique((np.arange(_MOST_BLOCKS) * _GOLDEN % 1.0 * len(usable)).astype(int))]
+    thin.flat[usable] = True
     number = np.where(thin, np.cumsum(thin).reshape(thin.shape) - 1, -1)
     data, rows, columns = [], [], []
     for index, own in enumerate(shares):
@@ -179,6 +182,7 @@ def _huber(design, wanted):
         normal += (_RIDGE * np.trace(normal) / len(normal) + np.finfo(float).tiny) * np.eye(len(normal))
         found = np.linalg.solve(normal, across @ (weight * wanted))
         off = np.abs(wanted - design @ found)
-        spread = max(GAUSSIAN_MAD * float(median_of_known(off[known])), np.finfo(np.float32).tiny) if known.any() else 1.0
+        spread = GAUSSIAN_MAD * float(median_of_known(off[known])) if known.any() else 1.0
+        spread = max(spread, np.finfo(np.float32).tiny)
         weight = known * np.minimum(1.0, HUBER * spread / np.maximum(off, spread * HUBER))
     return np.where(told, found, np.nan)
