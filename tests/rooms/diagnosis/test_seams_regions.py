@@ -86,3 +86,12 @@ def test_a_sliver_gives_way_to_what_most_of_its_strip_shows():
                 labels[index][(side & (np.abs(distance) <= 40))[index] & (labels[index] > 0)], return_counts=True
             )
             assert shown == (values[np.argmax(count)] if len(values) else 7)
+
+
+def test_edges_at_both_ends_of_a_mosaic_stay_apart_and_go_to_the_first_tile_that_ends_there():
+    shape, inner = (40, 50), (slice(0, 40), slice(1, 49))
+    everything = (slice(0, 40), slice(0, 50)), np.ones(shape)
+    own = inner, np.ones((40, 48))
+    found = stretches_of(Regions.of_footprints([everything, own, own], shape, 8))
+    assert set(found.x) == {7.5, 391.5} and len(found) == 4
+    assert set(found.tile) == {1} and set(found.neighbours) == {(0, 2)}

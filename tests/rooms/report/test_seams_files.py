@@ -56,7 +56,10 @@ def test_the_table_has_a_row_an_edge_and_stage(maps, tmp_path):
 
 def test_the_table_is_read_as_if_astropy_had_written_it(maps, tmp_path):
     strange, broken = (replace(maps[0], mosaic=name) for name in ('#a "b" c,d.fits', "a\nb.fits"))
-    for shown in (maps, (strange, maps[1]), (broken,), (SeamMap.of("a", [], 1),), ()):
+    long = replace(
+        maps[0], edges=tuple(replace(edge, x=1234.56789, step=(-1 / 3e5, 2e7 / 3)) for edge in maps[0].edges)
+    )
+    for shown in (maps, (strange, maps[1]), (broken,), (long,), (SeamMap.of("a", [], 1),), ()):
         whole, names = io.StringIO(), " ".join(seam_table(shown).colnames) + "\n"
         seam_table(shown).write(whole, format="ascii.ecsv")
         write_seam_table(shown, tmp_path / "seams.ecsv")
