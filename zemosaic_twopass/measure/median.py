@@ -12,8 +12,8 @@ def median_of_known(values):
     """Median along the last axis of what is not NaN.
 
     `numpy.nanmedian` to the bit. That one warns where all are NaN, and a filter of its warnings would hold for all
-    threads; and it takes twice the time where nothing is missing. `numpy.median` takes up to ten times as
-    long over ten thousand values: it parts them at two places, for which NumPy has no vector instructions.
+    threads; and it takes twice the time where nothing is missing. `numpy.median` takes up to ten times as long over ten
+    thousand values: it parts them at two places, for which NumPy has no vector instructions.
 
     Parameters
     ----------

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from astropy.stats import mad_std
 
-from ..measure.median import median_of_known
-from ..measure.robust import GAUSSIAN_MAD
 from ..tiles.blocks import block_mean
 
 # Pixels of the longer side of what is kept of a mosaic to be drawn.
@@ -63,8 +62,8 @@ def stretch(grey):
         return np.ones_like(grey)
     # Enough for what nobody sees to be off.
     known = known[:: max(1, known.size // _ENOUGH)]
-    median = median_of_known(known)
-    spread = GAUSSIAN_MAD * median_of_known(np.abs(known - median))
+    median = np.median(known)
+    spread = mad_std(known)
     black = median - 2.8 * spread
     white = max(np.quantile(known, 0.9995), black + 10 * spread, black + np.finfo(np.float32).tiny)
     with np.errstate(invalid="ignore", divide="ignore"):

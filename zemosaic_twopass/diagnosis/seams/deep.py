@@ -84,7 +84,10 @@ def _strips(stretches, values, cells, shape):
     distance = _DEEP * cells
     rows, columns, _ = nearest_pixels(*lattice(stretches, spread_ahead(stretches, 1), distance), shape)
     known = np.isfinite(values[..., _FAR + cells]).all(axis=1)
-    return Strips(np.broadcast_to(distance, known.shape), known, rows // BLOCK, columns // BLOCK)
+    blocks = tuple(n // BLOCK for n in shape[:2])
+    # Beyond the last whole block are some pixels.
+    rows, columns = (np.minimum(at // BLOCK, n - 1) for at, n in zip((rows, columns), blocks, strict=True))
+    return Strips(np.broadcast_to(distance, known.shape), known, rows, columns, blocks)
 
 
 def _window(values, away):

@@ -32,12 +32,15 @@ class Strips:
         Whether it lies in the region that it belongs to.
     rows, columns : ndarray, shape (n, columns, m)
         Row and column of the block of `BLOCK` pixels that it is, or lies in.
+    shape : (int, int)
+        Of the maps that these blocks are of.
     """
 
     distance: np.ndarray
     known: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
+    shape: tuple[int, int]
 
     @classmethod
     def of_blocks(cls, stretches, regions):
@@ -54,12 +57,13 @@ class Strips:
         labels = np.where(inside & regions.pure[rows, columns], regions.labels[rows, columns], 0)
         ends = beyond_slivers(labels, distance, (stretches.inside, stretches.outside))
         known = (labels > 0) & (labels == np.where(distance < 0, *map(widen, ends)))
-        return cls(distance, known, rows, columns)
+        return cls(distance, known, rows, columns, (height, width))
 
     @cached_property
     def _flat(self):
-        """Places in a map of blocks as it lies in memory, shape (n, columns, m), by its shape (h, w)."""
-        return {}
+        """Places of the blocks in a map as it lies in memory, shape (n, columns, m)."""
+        # Half of the memory, in which they stay.
+        return (self.rows * self.shape[1] + self.columns).astype(np.min_scalar_type(-self.shape[0] * self.shape[1]))
 
     @cached_property
     def middle_distance(self):
@@ -68,19 +72,15 @@ class Strips:
 
     def at(self, chosen):
         """The strips of some of the stretches."""
-        return Strips(self.distance[chosen], self.known[chosen], self.rows[chosen], self.columns[chosen])
+        own = (part[chosen] for part in (self.distance, self.known, self.rows, self.columns))
+        return Strips(*own, self.shape)
 
     def of(self, blocks, every=1):
-        """Values of block maps, shape (C, h, w), in the strips: (n, C, columns, m), NaN where not known.
+        """Values of maps of blocks, shape (C, h, w), in the strips: (n, C, columns, m), NaN where not known.
 
         Only every second, third, … column, where that is enough.
         """
-        height, width = blocks.shape[1:]
-        if (height, width) not in self._flat:
-            flat = np.minimum(self.rows, height - 1) * width + np.minimum(self.columns, width - 1)
-            # Half of the memory, in which they stay.
-            self._flat[height, width] = flat.astype(np.min_scalar_type(-height * width))
-        flat = self._flat[height, width][:, ::every]
+        flat = self._flat[:, ::every]
         found = np.empty((len(flat), len(blocks), *flat.shape[1:]))
         # Channel by channel: at once it takes twice as long.
         for own, plane in zip(np.moveaxis(found, 1, 0), blocks, strict=True):
